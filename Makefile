@@ -1,0 +1,40 @@
+# The commands people need. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+KIND := $(if $(GPU),gpu,runtime)
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## make .venv, build the Rust core, get the models (GPU=1 for CUDA)
+	@scripts/setup.sh $(KIND)
+
+run: setup ## start the server with the sample portraits (PORT=8000)
+	@$(BIN)/python scripts/demo.py
+
+dev: ## what `make test` needs, too
+	@scripts/setup.sh dev
+
+test: dev ## lint, types, cargo tests, Python tests
+	@scripts/test.sh
+
+lfw: setup ## accuracy on LFW (DATA=folder)
+	@$(BIN)/python -m lfw_eval $(if $(DATA),--data $(DATA))
+
+load: dev ## 30 s of load by 8 users (HOST=http://... for a running server)
+	@$(BIN)/python benchmarks/load.py $(if $(HOST),--host $(HOST))
+
+bench: dev ## the core's kernels, a row per instruction set
+	@cargo bench --manifest-path core/Cargo.toml
+
+openapi: setup ## write openapi.json from the live routes
+	@$(BIN)/python scripts/openapi.py > openapi.json
+
+lock: dev ## pin all dependencies anew
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
+
+clean: ## remove what was built; keeps var/ with models and records
+	@rm -rf .venv target dist .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: help setup run dev test lfw load bench openapi lock clean

@@ -1,0 +1,200 @@
+//! What can be wrong with the numbers a caller hands over.
+
+use std::fmt;
+
+use crate::kernels::Isa;
+
+/// The argument an error speaks of, by its public name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// The vector or matrix to normalise.
+    X,
+    /// The first embedding of a 1:1 comparison.
+    A,
+    /// The second embedding of a 1:1 comparison.
+    B,
+    /// The embedding compared with a block of references.
+    Probe,
+    /// The block of references.
+    References,
+    /// The caller's array for the comparison scores.
+    Out,
+}
+
+impl Operand {
+    /// The argument's name, as in the Python signatures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X => "x",
+            Self::A => "a",
+            Self::B => "b",
+            Self::Probe => "probe",
+            Self::References => "references",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// A refusal, with the fields a caller needs to find the culprit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// An embedding has no elements.
+    Empty {
+        /// The argument at fault.
+        operand: Operand,
+    },
+    /// Two lengths that must agree differ.
+    LengthMismatch {
+        /// The argument at fault.
+        operand: Operand,
+        /// Elements (or rows, for `out`) that were needed.
+        expected: usize,
+        /// Elements (or rows, for `out`) that came.
+        received: usize,
+    },
+    /// An element is NaN or infinite. A NaN score fails every `>=` and would read as `NON_MATCH`.
+    NonFinite {
+        /// The argument at fault.
+        operand: Operand,
+        /// Row of the first culprit; 0 for a single vector.
+        row: usize,
+        /// Its index within the row.
+        index: usize,
+    },
+    /// A vector has no direction: all its elements are zero.
+    ZeroNorm {
+        /// The argument at fault.
+        operand: Operand,
+        /// Row of the first culprit; 0 for a single vector.
+        row: usize,
+    },
+    /// `out` shares memory with an input. Only a foreign caller can do this; Rust's borrows forbid it.
+    Overlap {
+        /// The input that `out` overlaps.
+        operand: Operand,
+    },
+    /// `GOVID_ISA` names no instruction set that this crate knows.
+    UnknownIsa {
+        /// What it says.
+        received: String,
+    },
+    /// The instruction set asked for is not on this CPU.
+    IsaUnavailable {
+        /// What was asked for.
+        isa: Isa,
+    },
+}
+
+impl CoreError {
+    /// Every slug, in the order of the variants. Slugs are public and never change.
+    pub const SLUGS: [&'static str; 7] = [
+        "empty",
+        "length-mismatch",
+        "non-finite",
+        "zero-norm",
+        "overlap",
+        "unknown-isa",
+        "isa-unavailable",
+    ];
+
+    /// The stable name of this kind of error.
+    pub const fn slug(&self) -> &'static str {
+        match self {
+            Self::Empty { .. } => Self::SLUGS[0],
+            Self::LengthMismatch { .. } => Self::SLUGS[1],
+            Self::NonFinite { .. } => Self::SLUGS[2],
+            Self::ZeroNorm { .. } => Self::SLUGS[3],
+            Self::Overlap { .. } => Self::SLUGS[4],
+            Self::UnknownIsa { .. } => Self::SLUGS[5],
+            Self::IsaUnavailable { .. } => Self::SLUGS[6],
+        }
+    }
+
+    /// The argument at fault; none when the fault is in the settings.
+    pub const fn operand(&self) -> Option<Operand> {
+        match self {
+            Self::Empty { operand }
+            | Self::LengthMismatch { operand, .. }
+            | Self::NonFinite { operand, .. }
+            | Self::ZeroNorm { operand, .. }
+            | Self::Overlap { operand } => Some(*operand),
+            Self::UnknownIsa { .. } | Self::IsaUnavailable { .. } => None,
+        }
+    }
+
+    /// The numeric fields by name.
+    pub fn fields(&self) -> Vec<(&'static str, usize)> {
+        match *self {
+            Self::LengthMismatch { expected, received, .. } => {
+                vec![("expected", expected), ("received", received)]
+            }
+            Self::NonFinite { row, index, .. } => vec![("row", row), ("index", index)],
+            Self::ZeroNorm { row, .. } => vec![("row", row)],
+            Self::Empty { .. }
+            | Self::Overlap { .. }
+            | Self::UnknownIsa { .. }
+            | Self::IsaUnavailable { .. } => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for CoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty { operand } => write!(f, "{}: has no elements", operand.name()),
+            Self::LengthMismatch { operand, expected, received } => {
+                write!(f, "{}: expected length {expected}, received {received}", operand.name())
+            }
+            Self::NonFinite { operand, row, index } => {
+                write!(f, "{}: NaN or infinity at row {row}, index {index}", operand.name())
+            }
+            Self::ZeroNorm { operand, row } => {
+                write!(f, "{}: row {row} is all zeros and has no direction", operand.name())
+            }
+            Self::Overlap { operand } => write!(f, "out: shares memory with {}", operand.name()),
+            Self::UnknownIsa { received } => {
+                write!(f, "GOVID_ISA: expected one of {}, received {received:?}", Isa::names())
+            }
+            Self::IsaUnavailable { isa } => {
+                write!(f, "GOVID_ISA: {} is not available on this CPU; unset it", isa.name())
+            }
+        }
+    }
+}
+
+impl std::error::Error for CoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_of_each() -> Vec<CoreError> {
+        let operand = Operand::Probe;
+        vec![
+            CoreError::Empty { operand },
+            CoreError::LengthMismatch { operand, expected: 128, received: 512 },
+            CoreError::NonFinite { operand, row: 3, index: 7 },
+            CoreError::ZeroNorm { operand, row: 5 },
+            CoreError::Overlap { operand },
+            CoreError::UnknownIsa { received: "mmx".into() },
+            CoreError::IsaUnavailable { isa: Isa::Neon },
+        ]
+    }
+
+    #[test]
+    fn every_error_is_covered_and_says_what_it_holds() {
+        let errors = one_of_each();
+        let slugs: Vec<_> = errors.iter().map(CoreError::slug).collect();
+        assert_eq!(slugs, CoreError::SLUGS);
+        for error in &errors {
+            let text = error.to_string();
+            for (name, value) in error.fields() {
+                assert!(text.contains(&value.to_string()), "{text:?} hides {name}");
+            }
+            if let Some(operand) = error.operand() {
+                assert!(text.contains(operand.name()), "{text:?} hides the argument");
+            }
+        }
+    }
+}

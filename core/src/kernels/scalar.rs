@@ -1,0 +1,37 @@
+//! The specification: one element after the other, summed in f64.
+//!
+//! No finite f32 vector overflows or underflows here, so the callers also use these kernels when
+//! the f32 sums of a faster one cannot be trusted.
+
+use super::{Isa, Kernels, PairSums};
+
+pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Scalar, pair, rows, square_sum, scale };
+
+pub(crate) fn pair(a: &[f32], b: &[f32]) -> PairSums {
+    let mut sums = PairSums { dot: 0.0, aa: 0.0, bb: 0.0 };
+    for (&x, &y) in a.iter().zip(b) {
+        let (x, y) = (f64::from(x), f64::from(y));
+        sums.dot += x * y;
+        sums.aa += x * x;
+        sums.bb += y * y;
+    }
+    sums
+}
+
+fn rows(probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]) {
+    let references = references.chunks_exact(probe.len());
+    for ((reference, dot), square) in references.zip(dots).zip(squares) {
+        let sums = pair(probe, reference);
+        (*dot, *square) = (sums.dot, sums.bb);
+    }
+}
+
+pub(crate) fn square_sum(vector: &[f32]) -> f64 {
+    vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
+}
+
+fn scale(vector: &mut [f32], factor: f32) {
+    for x in vector {
+        *x *= factor;
+    }
+}

@@ -1,0 +1,258 @@
+//! The same properties on every instruction set, against the scalar specification.
+//!
+//! One macro makes one module an instruction set. One that this build has no code for is
+//! `ignored`; one that this CPU lacks says `skipped` on stderr.
+
+#![allow(clippy::float_cmp, reason = "sums of small integers are exact, in any order")]
+
+use std::io::Write;
+
+use govid_core::{CoreError, Isa, Kernels, Operand, cosine, cosine_many, l2_normalize_rows};
+use proptest::prelude::*;
+
+/// These hug the widths of the vectors: 4, 8, 16 lanes, and four of each.
+const LENGTHS: [usize; 14] = [0, 1, 15, 16, 17, 31, 32, 33, 127, 128, 129, 511, 512, 513];
+
+/// Row counts that hug the block of 32.
+const ROW_COUNTS: [usize; 6] = [0, 1, 31, 32, 33, 65];
+
+/// f32 sums of up to 513 terms in 4 or more lanes, against f64.
+const TOLERANCE: f64 = 2e-6;
+
+fn scalar() -> &'static Kernels {
+    Isa::Scalar.kernels().expect("scalar is always there")
+}
+
+/// Kernels of an instruction set; none, loudly, if this CPU lacks it.
+fn kernels_or_skip(isa: Isa) -> Option<&'static Kernels> {
+    let kernels = isa.kernels().ok();
+    if kernels.is_none() {
+        // Not eprintln!, which the test harness swallows when a test passes; one write, so that
+        // tests side by side do not mix their lines.
+        let line = format!("\nskipped: this CPU has no {}\n", isa.name());
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    kernels
+}
+
+/// Small integers: every sum is exact in f32, whatever its order.
+fn integers(len: usize, seed: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7 + seed * 13 + i * i * 3) % 15) as f32 - 7.0).collect()
+}
+
+fn ramp(len: usize, seed: f32) -> Vec<f32> {
+    (0..len).map(|i| ((i as f32).mul_add(0.37, seed)).sin() + 0.01).collect()
+}
+
+fn close(a: f64, b: f64, scale: f64) -> bool {
+    (a - b).abs() <= TOLERANCE * scale
+}
+
+/// Pairs of vectors whose lengths hug the vector widths.
+fn pairs() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+    let length = prop_oneof![prop::sample::select(&LENGTHS[..]), 0_usize..600];
+    length.prop_flat_map(|len| {
+        let vector = || prop::collection::vec(-1e3_f32..1e3, len);
+        (vector(), vector())
+    })
+}
+
+macro_rules! every_isa {
+    ($($module:ident: $isa:expr, $arch:meta;)*) => {$(
+        mod $module {
+            use super::*;
+            properties! { $isa, $arch,
+                integers_agree_exactly,
+                unaligned_slices_agree,
+                rows_agree_with_pairs,
+                tiny_and_huge_vectors_are_right,
+                culprits_are_named_wherever_they_stand,
+                normalising_twice_changes_nothing,
+                scale_touches_every_element_and_no_other,
+                random_vectors_agree,
+                random_vectors_are_normalised,
+            }
+        }
+    )*};
+}
+
+macro_rules! properties {
+    ($isa:expr, $arch:meta, $($property:ident,)*) => {$(
+        #[test]
+        #[cfg_attr(not($arch), ignore = "this build has no code for it")]
+        fn $property() {
+            if let Some(kernels) = kernels_or_skip($isa) {
+                super::$property(kernels);
+            }
+        }
+    )*};
+}
+
+every_isa! {
+    scalar: Isa::Scalar, all();
+    avx2: Isa::Avx2, target_arch = "x86_64";
+    avx512: Isa::Avx512, target_arch = "x86_64";
+    neon: Isa::Neon, target_arch = "aarch64";
+}
+
+fn integers_agree_exactly(kernels: &Kernels) {
+    for len in LENGTHS {
+        let (a, b) = (integers(len, 1), integers(len, 2));
+        assert_eq!(kernels.pair(&a, &b), scalar().pair(&a, &b), "length {len}");
+        assert_eq!(kernels.square_sum(&a), scalar().square_sum(&a), "length {len}");
+    }
+    for len in &LENGTHS[1..] {
+        let probe = integers(*len, 1);
+        for count in ROW_COUNTS {
+            let block = integers(len * count, 3);
+            let sums = |kernels: &Kernels| {
+                let (mut dots, mut squares) = (vec![f64::NAN; count], vec![f64::NAN; count]);
+                kernels.rows(&probe, &block, &mut dots, &mut squares);
+                (dots, squares)
+            };
+            assert_eq!(sums(kernels), sums(scalar()), "length {len}, {count} rows");
+        }
+    }
+}
+
+fn unaligned_slices_agree(kernels: &Kernels) {
+    let (a, b) = (integers(600, 1), integers(600, 2));
+    for len in LENGTHS {
+        for offset in 0..16 {
+            let (a, b) = (&a[offset..offset + len], &b[16 - offset..16 - offset + len]);
+            assert_eq!(kernels.pair(a, b), scalar().pair(a, b), "length {len}, offset {offset}");
+        }
+    }
+}
+
+fn rows_agree_with_pairs(kernels: &Kernels) {
+    for len in &LENGTHS[1..] {
+        for count in ROW_COUNTS {
+            let (probe, block) = (ramp(*len, 0.5), ramp(len * count, 1.5));
+            let mut scores = vec![f32::NAN; count];
+            cosine_many(kernels, &probe, &block, &mut scores).expect("good values");
+            for (row, score) in block.chunks_exact(*len).zip(&scores) {
+                let single = cosine(scalar(), &probe, row).expect("good values");
+                assert!(close(f64::from(*score), single, 1.0), "length {len}, {count} rows");
+            }
+        }
+    }
+}
+
+fn tiny_and_huge_vectors_are_right(kernels: &Kernels) {
+    for len in &LENGTHS[1..] {
+        let (a, b) = (ramp(*len, 0.5), ramp(*len, 2.5));
+        let right = cosine(scalar(), &a, &b).expect("good values");
+        for (x, y) in
+            [(1e-30, 1.0), (1.0, 1e-30), (1e30, 1.0), (1.0, 1e30), (1e30, 1e-30), (1e-19, 1e18)]
+        {
+            let a: Vec<f32> = a.iter().map(|v| v * x).collect();
+            let b: Vec<f32> = b.iter().map(|v| v * y).collect();
+            let score = cosine(kernels, &a, &b).expect("finite values");
+            assert!(close(score, right, 1.0), "length {len}, times {x:e} and {y:e}");
+            let mut many = [f32::NAN; 1];
+            cosine_many(kernels, &a, &b, &mut many).expect("finite values");
+            assert!(close(many[0].into(), right, 1.0), "length {len}, times {x:e} and {y:e}");
+            let mut unit = a.clone();
+            l2_normalize_rows(kernels, &mut unit, *len).expect("finite values");
+            assert!(close(scalar().square_sum(&unit), 1.0, 1.0), "length {len}, times {x:e}");
+        }
+    }
+}
+
+fn culprits_are_named_wherever_they_stand(kernels: &Kernels) {
+    let mut scores = [0.0; 37];
+    for len in [1, 17, 64, 127] {
+        for index in 0..len {
+            for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let good = ramp(len, 0.5);
+                let mut bad = good.clone();
+                bad[index] = value;
+                let non_finite = |operand, row| Err(CoreError::NonFinite { operand, row, index });
+                assert_eq!(cosine(kernels, &bad, &good), non_finite(Operand::A, 0).map(|()| 0.0));
+                assert_eq!(cosine(kernels, &good, &bad), non_finite(Operand::B, 0).map(|()| 0.0));
+                let row = index % scores.len();
+                let mut block = good.repeat(scores.len());
+                block[row * len..][..len].copy_from_slice(&bad);
+                assert_eq!(
+                    cosine_many(kernels, &good, &block, &mut scores),
+                    non_finite(Operand::References, row)
+                );
+                assert_eq!(
+                    l2_normalize_rows(kernels, &mut block, len),
+                    non_finite(Operand::X, row)
+                );
+                assert_eq!(
+                    cosine_many(kernels, &bad, &block, &mut scores),
+                    non_finite(Operand::Probe, 0)
+                );
+            }
+        }
+    }
+    let (good, zero) = (ramp(64, 0.5), vec![0.0; 64]);
+    let zero_norm = |operand, row| CoreError::ZeroNorm { operand, row };
+    assert_eq!(cosine(kernels, &zero, &good), Err(zero_norm(Operand::A, 0)));
+    assert_eq!(cosine(kernels, &good, &zero), Err(zero_norm(Operand::B, 0)));
+    let mut block = [good.clone(), zero.clone()].concat();
+    assert_eq!(
+        cosine_many(kernels, &good, &block, &mut scores[..2]),
+        Err(zero_norm(Operand::References, 1))
+    );
+    assert_eq!(l2_normalize_rows(kernels, &mut block, 64), Err(zero_norm(Operand::X, 1)));
+}
+
+fn normalising_twice_changes_nothing(kernels: &Kernels) {
+    for len in LENGTHS[1..].iter().copied().chain([1000, 4096, 50_000]) {
+        let mut once = ramp(len, 0.5);
+        l2_normalize_rows(kernels, &mut once, len).expect("good values");
+        let mut twice = once.clone();
+        l2_normalize_rows(kernels, &mut twice, len).expect("good values");
+        assert_eq!(once, twice, "length {len}");
+    }
+}
+
+fn scale_touches_every_element_and_no_other(kernels: &Kernels) {
+    for len in LENGTHS {
+        let original = integers(len + 32, 1);
+        let mut scaled = original.clone();
+        kernels.scale(&mut scaled[16..16 + len], 2.0);
+        let expected: Vec<f32> = (original.iter().enumerate())
+            .map(|(i, x)| if (16..16 + len).contains(&i) { x * 2.0 } else { *x })
+            .collect();
+        assert_eq!(scaled, expected, "length {len}");
+    }
+}
+
+fn random_vectors_agree(kernels: &Kernels) {
+    proptest!(|((a, b) in pairs())| {
+        let (mine, theirs) = (kernels.pair(&a, &b), scalar().pair(&a, &b));
+        prop_assert!(close(mine.aa, theirs.aa, theirs.aa));
+        prop_assert!(close(mine.bb, theirs.bb, theirs.bb));
+        prop_assert!(close(mine.dot, theirs.dot, (theirs.aa * theirs.bb).sqrt()));
+        match (cosine(kernels, &a, &b), cosine(scalar(), &a, &b)) {
+            (Ok(mine), Ok(theirs)) => {
+                prop_assert!(close(mine, theirs, 1.0));
+                prop_assert!((-1.0..=1.0).contains(&mine));
+            }
+            (mine, theirs) => prop_assert_eq!(mine, theirs),
+        }
+    });
+}
+
+fn random_vectors_are_normalised(kernels: &Kernels) {
+    proptest!(|((a, _) in pairs())| {
+        let mut unit = a.clone();
+        match l2_normalize_rows(kernels, &mut unit, a.len()) {
+            Ok(()) => {
+                prop_assert!(close(scalar().square_sum(&unit), 1.0, 1.0));
+                let score = cosine(scalar(), &a, &unit).expect("good values");
+                prop_assert!(close(score, 1.0, 1.0));
+                let mut twice = unit.clone();
+                l2_normalize_rows(kernels, &mut twice, a.len()).expect("good values");
+                prop_assert_eq!(unit, twice);
+            }
+            Err(CoreError::Empty { .. } | CoreError::ZeroNorm { .. }) => {}
+            Err(error) => prop_assert!(false, "{error}"),
+        }
+    });
+}

@@ -1,0 +1,82 @@
+"""Accuracy by LFW's protocol, and the error rates of ISO/IEC 19795-1, from scores with failures kept.
+
+A pair of which a photo gave no template has the score NaN. It counts as an error everywhere: a mated
+one as a false non-match, a non-mated one as a false match. No denominator ever shrinks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.floating]
+Flags = NDArray[np.bool_]
+
+
+class Accuracy(NamedTuple):
+    """Mean over the folds, as fractions."""
+
+    mean: float
+    standard_error: float
+    by_fold: tuple[float, ...]
+
+
+def with_failures_as_errors(scores: Scores, mated: Flags) -> NDArray[np.float64]:
+    """NaN becomes the worst score there is: -inf for a mated pair, +inf for a non-mated one."""
+    return np.where(np.isnan(scores), np.where(mated, -np.inf, np.inf), scores)
+
+
+def best_threshold(scores: Scores, mated: Flags) -> float:
+    """The threshold with the fewest errors (MATCH if score >= threshold); the middle one of equals."""
+    scores = with_failures_as_errors(scores, mated)
+    order = np.argsort(scores, kind="stable")
+    ordered, is_mated = scores[order], mated[order]
+    # A threshold below all, between neighbours, above all; errors of each: mated under it, others over.
+    errors = np.concatenate([[0], np.cumsum(is_mated)]) + np.concatenate(
+        [np.cumsum(~is_mated[::-1])[::-1], [0]]
+    )
+    # A cut between equal scores cannot be made.
+    possible = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
+    best = np.flatnonzero(possible & (errors == errors[possible].min()))
+    cut = int(best[len(best) // 2])
+    finite = ordered[np.isfinite(ordered)]
+    below = ordered[cut - 1] if cut > 0 else -np.inf
+    above = ordered[cut] if cut < len(ordered) else np.inf
+    below = below if np.isfinite(below) else (above if np.isfinite(above) else finite.max()) - 1.0
+    above = above if np.isfinite(above) else below + 1.0
+    return float((below + above) / 2)
+
+
+def accuracy(scores: Scores, mated: Flags, fold: NDArray[np.integer]) -> Accuracy:
+    """View 2: each fold judged by the threshold of the nine others; standard error over the folds."""
+    decided = with_failures_as_errors(scores, mated)
+    by_fold = []
+    for number in np.unique(fold):
+        inside = fold == number
+        threshold = best_threshold(scores[~inside], mated[~inside])
+        by_fold.append(float(np.mean((decided[inside] >= threshold) == mated[inside])))
+    return Accuracy(
+        float(np.mean(by_fold)), float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold))), tuple(by_fold)
+    )
+
+
+class ErrorRates(NamedTuple):
+    """A point of the DET curve."""
+
+    threshold: float
+    fmr: float
+    fnmr: float
+
+
+def fnmr_at_fmr(scores: Scores, mated: Flags, target: float) -> ErrorRates:
+    """The lowest threshold whose false match rate is at most ``target``, and its FNMR."""
+    decided = with_failures_as_errors(scores, mated)
+    strangers = np.sort(decided[~mated])[::-1]
+    allowed = int(np.floor(target * len(strangers) + 1e-9))
+    # Just above the first stranger who may not pass any more.
+    threshold = float(np.nextafter(strangers[allowed], np.inf)) if allowed < len(strangers) else -np.inf
+    return ErrorRates(
+        threshold, float(np.mean(strangers >= threshold)), float(np.mean(decided[mated] < threshold))
+    )

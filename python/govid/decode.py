@@ -1,0 +1,107 @@
+"""bytes -> picture. Every byte is hostile: the header is judged before a pixel is unpacked."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import PIL.Image
+from PIL.Image import Transpose
+
+from govid.config import Settings
+from govid.errors import (
+    DecompressionBomb,
+    PhotoAnimated,
+    PhotoNotAnImage,
+    PhotoTooLarge,
+    PhotoTooManyPixels,
+    PhotoTooSmall,
+    PhotoTruncated,
+)
+from govid.types import Image
+
+# What cameras, scanners and registries produce. Each further format is a further parser to attack.
+FORMATS = ("JPEG", "PNG", "WEBP")
+MIN_SIDE = 32
+
+_EXIF_ORIENTATION = 0x0112
+# EXIF 2.32, tag Orientation: which row and column of the sensor come first.
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+
+class Decoder:
+    """Reads one photo within the limits of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_bytes = settings.photo_max_bytes
+        self._max_pixels = settings.photo_max_pixels
+
+    def decode(self, photo: bytes) -> Image:
+        """Decode a JPEG, PNG or WebP file and turn it upright by its EXIF orientation.
+
+        Returns:
+            (height, width, 3) uint8 RGB.
+
+        Raises:
+            RefusedInput: a subclass that names what is wrong.
+        """
+        if len(photo) > self._max_bytes:
+            raise PhotoTooLarge(f"{len(photo)} bytes, at most {self._max_bytes}")
+        try:
+            return self._decode(photo)
+        except PIL.Image.DecompressionBombError:
+            raise PhotoTooManyPixels(f"at most {self._max_pixels} pixels") from None
+        except PIL.UnidentifiedImageError:
+            raise PhotoNotAnImage(f"known formats are {', '.join(FORMATS)}") from None
+        except ValueError as error:
+            # Pillow's own guard against compressed text and colour profiles that explode.
+            if "decompressed data too large" in str(error).lower():
+                raise DecompressionBomb from None
+            raise PhotoTruncated from None
+        except (OSError, EOFError, SyntaxError, IndexError, struct.error, zlib.error, OverflowError):
+            # Pillow reports damaged data by any of these; the header was fine.
+            raise PhotoTruncated from None
+
+    def _decode(self, photo: bytes) -> Image:
+        with PIL.Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
+            width, height = opened.size
+            if width * height > self._max_pixels:
+                raise PhotoTooManyPixels(f"{width} x {height} pixels, at most {self._max_pixels}")
+            if min(width, height) < MIN_SIDE:
+                raise PhotoTooSmall(f"{width} x {height} pixels, at least {MIN_SIDE} x {MIN_SIDE}")
+            if opened.format in {"PNG", "WEBP"} and getattr(opened, "is_animated", False):
+                raise PhotoAnimated
+            upright = _upright(opened)
+            return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
+
+
+def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
+    try:
+        orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, EOFError, SyntaxError, IndexError, KeyError, TypeError, ValueError, struct.error):
+        return picture  # a damaged EXIF block says nothing; the pixels may still be good
+    operation = _UPRIGHT.get(orientation)
+    return picture if operation is None else picture.transpose(operation)
+
+
+def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    if picture.mode.startswith(("I", "F")):
+        # 16-bit grey scans: keep the upper eight bits; Pillow's own conversion would clip to white.
+        wide = np.asarray(picture, dtype=np.float64)
+        picture = PIL.Image.fromarray(np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        # What is transparent has colours nobody sees; on white the face is what a person would see.
+        layer = picture.convert("RGBA")
+        picture = PIL.Image.new("RGBA", layer.size, "white")
+        picture.alpha_composite(layer)
+    return picture.convert("RGB")

@@ -1,0 +1,146 @@
+"""What an operator wants to know first: the machine, the models, the records, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from govid import __version__, _core, calibration, config, models
+from govid.errors import GovidError
+from govid.faces import FacePipeline
+from govid.store.sqlite import SqliteStore
+
+_LOW_DISK = 1 << 30
+
+
+class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One model file."""
+
+    model_id: str
+    state: str
+    digest: str
+    licence: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found. ``problems`` is empty on a sound installation."""
+
+    version: str
+    python: str
+    cpu: str
+    cores: int
+    simd: str
+    simd_available: list[str]
+    providers_available: list[str]
+    providers_configured: list[str]
+    models: list[ModelReport]
+    calibration: str
+    storage: dict[str, str]
+    problems: list[str]
+
+    def text(self) -> str:
+        """For people."""
+        lines = [
+            f"govid       {self.version}, Python {self.python}",
+            f"CPU         {self.cpu}, {self.cores} cores",
+            f"SIMD        {self.simd} of {', '.join(self.simd_available)}",
+            f"runtime     {', '.join(self.providers_configured)} of {', '.join(self.providers_available)}",
+        ]
+        lines += [f"model       {m.model_id}: {m.state}; {m.licence}; sha256 {m.digest}" for m in self.models]
+        lines.append(f"calibration {self.calibration}")
+        lines += [f"storage     {name}: {value}" for name, value in self.storage.items()]
+        lines += [f"PROBLEM     {problem}" for problem in self.problems] or ["all well"]
+        return "\n".join(lines)
+
+
+def examine(settings: config.Settings) -> Report:
+    """Look at everything, changing nothing but an empty data folder."""
+    import onnxruntime  # noqa: PLC0415 - half a second that only this command pays
+
+    problems: list[str] = []
+
+    def note(error: GovidError) -> str:
+        problems.append(_problem(error))
+        return error.slug
+
+    found = []
+    specs = [models.YUNET]
+    try:
+        specs.append(models.embedder(settings.embedder))
+    except GovidError as error:
+        note(error)
+    for spec in specs:
+        try:
+            models.verified(spec, settings.models_dir)
+            state = "verified"
+        except GovidError as error:
+            state = note(error)
+        found.append(
+            ModelReport(model_id=spec.model_id, state=state, digest=spec.digest, licence=spec.licence)
+        )
+    calibrated = "unknown"
+    if not problems:
+        try:
+            faces = FacePipeline(settings)
+            table = calibration.load(
+                faces.model_id, Path(settings.data_dir) / "calibrations", pipeline=faces.name
+            )
+            calibrated = (
+                f"{table.calibration_id}, {table.non_mated_comparisons:,} non-mated comparisons, "
+                f"FMR down to {table.lowest_fmr:.1e}"
+            )
+        except GovidError as error:
+            calibrated = note(error)
+    return Report(
+        version=__version__,
+        python=platform.python_version(),
+        cpu=cpu_name(),
+        cores=len(os.sched_getaffinity(0)),
+        simd=_core.isa(),
+        simd_available=_core.available_isas(),
+        providers_available=onnxruntime.get_available_providers(),
+        providers_configured=list(settings.providers),
+        models=found,
+        calibration=calibrated,
+        storage=_storage(settings, problems),
+        problems=problems,
+    )
+
+
+def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
+    folder = Path(settings.data_dir)
+    storage = {"folder": str(folder.resolve())}
+    try:
+        store = SqliteStore(settings.database)
+        counts = store.counts()
+        store.close()
+        free = shutil.disk_usage(folder).free
+    except GovidError as error:
+        problems.append(_problem(error))
+        return {**storage, "records": error.slug}
+    storage["records"] = (
+        f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
+    )
+    storage["free"] = f"{free / 1e9:.1f} GB"
+    if free < _LOW_DISK:
+        problems.append(f"less than {_LOW_DISK >> 30} GB free at {folder}: writes will soon be refused")
+    return storage
+
+
+def _problem(error: GovidError) -> str:
+    return f"{error.slug}: {error.detail}. {error.remedy}"
+
+
+def cpu_name() -> str:
+    """Model name of the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,295 @@
+"""Everything that can go wrong, as types with a stable slug, a fault and a remedy.
+
+A refusal (``Refusal``) is a result about a photo, not a crash: it differs from NON_MATCH and from a
+fault of ours. Each class below is one row of the HTTP table in ``server/errors.py``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Fault(StrEnum):
+    """Who has to act."""
+
+    CALLER = "caller"
+    OPERATOR = "operator"
+    GOVID = "govid"
+
+
+class GovidError(Exception):
+    """Base of all errors. ``detail`` never holds a photo, a template or a path of the caller."""
+
+    slug: ClassVar[str] = "internal-error"
+    fault: ClassVar[Fault] = Fault.GOVID
+    title: ClassVar[str] = "An error inside govid"
+    remedy: ClassVar[str] = "Report the request id to the operator."
+
+    def __init__(self, detail: str = "", **fields: str | float | None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.fields = fields
+
+
+class CallerError(GovidError):
+    """The request cannot be answered as it is; the caller can mend it."""
+
+    fault = Fault.CALLER
+
+
+class OperatorError(GovidError):
+    """The installation is not able to answer; its operator can mend it."""
+
+    fault = Fault.OPERATOR
+
+
+# --- Refusals: the photo was read, and no comparison is made from it -------------------------------
+
+
+class Refusal(CallerError):
+    """A photo that govid will not compare. ``reason`` is the word of ISO/IEC 2382-37 style reports."""
+
+    reason: ClassVar[str]
+
+
+class RefusedInput(Refusal):
+    """A photo that is not read at all; the subclasses say why."""
+
+    reason = "REFUSED_INPUT"
+
+
+class PhotoNotAnImage(RefusedInput):
+    slug = "photo-not-an-image"
+    title = "The photo is not an image govid can read"
+    remedy = "Send a JPEG, PNG or WebP file."
+
+
+class PhotoTruncated(RefusedInput):
+    slug = "photo-truncated"
+    title = "The photo ends too early or its data is damaged"
+    remedy = "Send the whole file again."
+
+
+class PhotoTooLarge(RefusedInput):
+    slug = "photo-too-large"
+    title = "The photo file is too large"
+    remedy = "Send a smaller or more compressed photo."
+
+
+class PhotoTooManyPixels(RefusedInput):
+    slug = "photo-too-many-pixels"
+    title = "The photo has too many pixels"
+    remedy = "Scale the photo down before sending it."
+
+
+class PhotoTooSmall(RefusedInput):
+    slug = "photo-too-small"
+    title = "The photo has too few pixels to hold a face"
+    remedy = "Send a photo of at least 32 by 32 pixels."
+
+
+class DecompressionBomb(RefusedInput):
+    slug = "photo-decompression-bomb"
+    title = "The photo unpacks to far more data than it may"
+    remedy = "Send an ordinary photo without embedded compressed data."
+
+
+class PhotoAnimated(RefusedInput):
+    slug = "photo-animated"
+    title = "The photo holds several frames"
+    remedy = "Send a single still picture."
+
+
+class FaceNotDetected(Refusal):
+    reason = "FACE_NOT_DETECTED"
+    slug = "face-not-detected"
+    title = "No face was found in the photo"
+    remedy = "Take the photo again: frontal, well lit, the face filling a third of the picture."
+
+
+class MultipleFaces(Refusal):
+    reason = "MULTIPLE_FACES"
+    slug = "multiple-faces"
+    title = "The photo holds a second face of comparable size"
+    remedy = "Take the photo again with one person in view."
+
+
+class LowQuality(Refusal):
+    reason = "LOW_QUALITY"
+    slug = "low-quality"
+    title = "The face is not good enough to be compared"
+    remedy = "Take the photo again, nearer and sharper."
+
+
+# --- The request ------------------------------------------------------------------------------------
+
+
+class InvalidBody(CallerError):
+    slug = "invalid-body"
+    title = "The request body does not fit its schema"
+    remedy = "Compare the body with the schema at /schema."
+
+
+class MalformedBody(InvalidBody):
+    slug = "malformed-body"
+    title = "The request body cannot be parsed"
+    remedy = "Send well-formed JSON or multipart/form-data."
+
+
+class UnknownField(InvalidBody):
+    slug = "unknown-field"
+    title = "The request body has a field govid does not know"
+    remedy = "Remove the field; nothing is ignored silently."
+
+
+class InvalidBase64(InvalidBody):
+    slug = "invalid-base64"
+    title = "A field is not valid base64"
+    remedy = "Encode with the standard alphabet and padding (RFC 4648 section 4), without line breaks."
+
+
+class InvalidSubjectId(CallerError):
+    slug = "invalid-subject-id"
+    title = "The subject id is not allowed"
+    remedy = (
+        "Use 1 to 128 printable characters, no slash or backslash, no space at either end, not '.' or '..'."
+    )
+
+
+class UnknownSubject(CallerError):
+    slug = "unknown-subject"
+    title = "No such subject"
+    remedy = "Enrol the subject first, or check the id."
+
+
+class SubjectExists(CallerError):
+    slug = "subject-exists"
+    title = "The subject is already enrolled"
+    remedy = "Add a reference to the subject instead, or delete it first."
+
+
+class TooManyReferences(CallerError):
+    slug = "too-many-references"
+    title = "The subject has as many references as allowed"
+    remedy = "Delete the subject and enrol it again with its best photos."
+
+
+class UnknownUseCase(CallerError):
+    slug = "unknown-use-case"
+    title = "No such use case"
+    remedy = "Name one of the use cases listed in the detail."
+
+
+class InvalidTemplate(CallerError):
+    slug = "invalid-template"
+    title = "The template cannot be used"
+    remedy = "Send a template exactly as /v1/embed returned it."
+
+
+class TemplateWrongLength(InvalidTemplate):
+    slug = "template-wrong-length"
+    title = "The template has the wrong length for its model"
+
+
+class TemplateNotFinite(InvalidTemplate):
+    slug = "template-not-finite"
+    title = "The template holds a value that is not finite"
+
+
+class TemplateZeroNorm(InvalidTemplate):
+    slug = "template-zero-norm"
+    title = "The template is all zeros"
+
+
+class TemplateWrongModel(InvalidTemplate):
+    slug = "template-wrong-model"
+    title = "The template comes from another model"
+    remedy = "Make the template again with the model that GET /v1/models lists."
+
+
+class NoComparableReference(CallerError):
+    slug = "no-comparable-reference"
+    title = "The subject has no reference made by the active model"
+    remedy = "Add a reference photo to the subject."
+
+
+class InvalidIdempotencyKey(CallerError):
+    slug = "invalid-idempotency-key"
+    title = "The Idempotency-Key is not allowed"
+    remedy = "Use 1 to 128 visible ASCII characters, for example a UUID."
+
+
+class IdempotencyKeyReused(CallerError):
+    slug = "idempotency-key-reused"
+    title = "The Idempotency-Key was used for another request"
+    remedy = "Use a new key for each new request."
+
+
+# --- The installation -------------------------------------------------------------------------------
+
+
+class InvalidSettings(OperatorError):
+    slug = "invalid-settings"
+    title = "The settings are not valid"
+    remedy = "Correct the setting named in the detail."
+
+
+class ModelMissing(OperatorError):
+    slug = "model-missing"
+    title = "A model file is missing"
+    remedy = "Run `govid models pull`."
+
+
+class ModelDigestMismatch(OperatorError):
+    slug = "model-digest-mismatch"
+    title = "A model file does not have the digest its manifest states"
+    remedy = "Delete the file and run `govid models pull`; if it stays, do not trust its source."
+
+
+class ModelUnusable(OperatorError):
+    slug = "model-unusable"
+    title = "A model does not have the shape its manifest states"
+    remedy = "Correct the manifest, or use a model with 112x112 input and one embedding as output."
+
+
+class ModelSourceUnreachable(OperatorError):
+    slug = "model-source-unreachable"
+    title = "A model could not be fetched"
+    remedy = "Check the network or proxy, or put the files in a folder: `govid models pull --from FOLDER`."
+
+
+class ProviderMissing(OperatorError):
+    slug = "provider-missing"
+    title = "A requested ONNX Runtime provider is not available"
+    remedy = "Install the runtime that has it (`make setup GPU=1`), or change GOVID_PROVIDERS."
+
+
+class NotCalibrated(OperatorError):
+    slug = "not-calibrated"
+    title = "The active model has no calibration, so no score can be turned into a decision"
+    remedy = "Run `govid calibrate --data FOLDER` for this model."
+
+
+class StoreUnavailable(OperatorError):
+    slug = "store-unavailable"
+    title = "The record store cannot be read or written"
+    remedy = "Check the disk and the file permissions of the data folder; retry afterwards."
+
+
+class StorageFull(OperatorError):
+    slug = "storage-full"
+    title = "The disk of the record store is full"
+    remedy = "Free some space; reads go on meanwhile."
+
+
+class Overloaded(OperatorError):
+    slug = "overloaded"
+    title = "More requests wait than the server can answer in time"
+    remedy = "Retry after the number of seconds in Retry-After."
+
+
+class NotReady(OperatorError):
+    slug = "not-ready"
+    title = "The server is still loading its models and gallery"
+    remedy = "Wait until /readyz answers 200."

@@ -1,0 +1,467 @@
+"""The whole product on one page: the order of the stages, and nothing else.
+
+    verify    bytes -> decode -> detect -> align -> quality -> embed -> score -> decide -> audit -> reply
+    enrol     bytes -> decode -> detect -> align -> quality -> embed -> duplicates -> store -> reply
+    identify  bytes -> decode -> detect -> align -> quality -> embed -> search -> decide -> audit -> reply
+
+No decision leaves before its audit record is on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import msgspec
+
+from govid import audit, calibration, config, models, policy, score, subject_id, template
+from govid.errors import CallerError, NoComparableReference, Refusal
+from govid.faces import FacePipeline, Photo
+from govid.gallery.flat import FlatGallery
+from govid.gallery.follower import GalleryFollower
+from govid.results import (
+    Candidate,
+    Deletion,
+    EmbeddedTemplate,
+    Enrolment,
+    Identification,
+    ReferenceSummary,
+    Subject,
+    SubjectPage,
+    Verification,
+)
+from govid.store import Idempotency, NewReference, Replayed, Store
+from govid.store.sqlite import SqliteStore
+from govid.timing import StageClock
+from govid.types import Decision, QualityMeasure, Reference, Template
+
+Probe: TypeAlias = Photo | Template
+"""What is compared: a photo, or the template made from one."""
+
+MAX_CANDIDATES = 100
+MAX_DUPLICATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Inquiry:
+    """One call: what its reply, its audit record and its timeline have in common."""
+
+    operation: str
+    request_id: str
+    subject: str | None = None
+    purpose: policy.UseCase | None = None
+    clock: StageClock = field(default_factory=StageClock)
+
+
+class Engine:
+    """Enrol, verify and identify. Safe to call from several threads; use as a context manager.
+
+    >>> import govid                                                    # doctest: +SKIP
+    >>> with govid.Engine() as engine:                                  # doctest: +SKIP
+    ...     engine.enrol("alice", Path("registry.jpg"))
+    ...     engine.verify("alice", Path("live.jpg")).decision
+    <Decision.MATCH: 'MATCH'>
+    """
+
+    def __init__(self, settings: config.Settings | None = None, *, store: Store | None = None) -> None:
+        """Load the models, open the records and fill the gallery.
+
+        Args:
+            settings: defaults to the environment (``GOVID_*``).
+            store: defaults to the SQLite file in ``settings.data_dir``.
+
+        Raises:
+            OperatorError: something is missing or wrong; the message has the remedy.
+        """
+        self.settings = settings or config.load(config.Settings)[0]
+        self._faces = FacePipeline(self.settings)
+        self.calibration = calibration.load(
+            self._faces.model_id, Path(self.settings.data_dir) / "calibrations", pipeline=self._faces.name
+        )
+        self.store = store or SqliteStore(self.settings.database)
+        self.gallery = FlatGallery(self._faces.dimension)
+        self._follower = GalleryFollower(self.gallery, self.store, self._faces.model_id)
+
+    @property
+    def model_id(self) -> str:
+        """The id of the active embedder."""
+        return self._faces.model_id
+
+    @property
+    def embedder_spec(self) -> models.ModelSpec:
+        """Manifest entry of the active embedder."""
+        return self._faces.embedder_spec
+
+    def close(self) -> None:
+        """Close the record store."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- 1:1 ----------------------------------------------------------------------------------------
+
+    def verify(
+        self, subject: str, probe: Probe, *, use_case: str = "general", request_id: str | None = None
+    ) -> Verification:
+        """Is the probe the enrolled subject?
+
+        Raises:
+            UnknownSubject, Refusal, InvalidTemplate, OperatorError.
+        """
+        subject_id.checked(subject)
+        inquiry = _Inquiry("verify", request_id or new_request_id(), subject, policy.use_case(use_case))
+        with self._refusals_audited(inquiry):
+            with inquiry.clock.stage("reference"):
+                templates = [reference.template for reference in self.store.references(subject)]
+            known = [template for template in templates if template.model_id == self.model_id]
+            if not known:
+                raise NoComparableReference(f"the active model is {self.model_id}")
+            target, quality = self._probe(probe, inquiry.clock)
+        return self._verification(inquiry, target, quality, known)
+
+    def compare(
+        self, reference: Photo, probe: Photo, *, use_case: str = "general", request_id: str | None = None
+    ) -> Verification:
+        """Do two photos show the same person? Nothing but the audit record is stored.
+
+        Raises:
+            Refusal, OperatorError.
+        """
+        inquiry = _Inquiry("compare", request_id or new_request_id(), purpose=policy.use_case(use_case))
+        with self._refusals_audited(inquiry):
+            known = self._faces.sample(reference, inquiry.clock)
+            sample = self._faces.sample(probe, inquiry.clock)
+        return self._verification(inquiry, sample.template, sample.quality, [known.template])
+
+    # --- 1:N ----------------------------------------------------------------------------------------
+
+    def identify(
+        self,
+        probe: Probe,
+        *,
+        use_case: str = "general",
+        max_candidates: int = 5,
+        request_id: str | None = None,
+    ) -> Identification:
+        """Who of all enrolled subjects is the probe, if anyone?
+
+        Args:
+            max_candidates: 1 to 100.
+
+        Raises:
+            Refusal, InvalidTemplate, OperatorError.
+        """
+        purpose = policy.use_case(use_case)
+        inquiry = _Inquiry("identify", request_id or new_request_id(), purpose=purpose)
+        with self._refusals_audited(inquiry):
+            target, quality = self._probe(probe, inquiry.clock)
+        with inquiry.clock.stage("search"):
+            candidates, best = self._search(target, purpose, max_candidates)
+        identification = Identification(
+            request_id=inquiry.request_id,
+            decision=candidates[0].decision if candidates else Decision.NON_MATCH,
+            candidates=candidates,
+            threshold=best.threshold,
+            threshold_supported=best.threshold_supported,
+            fpir_target=best.fmr_target,
+            gallery_size=len(self.gallery),
+            use_case=use_case,
+            model_id=self.model_id,
+            calibration_id=self.calibration.calibration_id,
+            quality=quality,
+            stages=inquiry.clock.stages,
+        )
+        with inquiry.clock.stage("audit"):
+            found = candidates[0].subject_id if candidates else None
+            self._audit_judgement(replace(inquiry, subject=found), best, identification.gallery_size)
+        return identification
+
+    # --- records ------------------------------------------------------------------------------------
+
+    def enrol(
+        self,
+        subject: str,
+        portrait: Probe,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+    ) -> Enrolment:
+        """Create a subject from its first portrait (or template).
+
+        Args:
+            subject: 1 to 128 printable characters without path meaning.
+            idempotency_key: the same key and request again returns the first reply and changes nothing.
+
+        Raises:
+            SubjectExists, Refusal, InvalidTemplate, IdempotencyKeyReused, OperatorError.
+        """
+        return self._enrol("enrol", subject, portrait, idempotency_key, request_id)
+
+    def add_reference(
+        self,
+        subject: str,
+        portrait: Probe,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+    ) -> Enrolment:
+        """Add one more portrait (or template) to a subject.
+
+        Raises:
+            UnknownSubject, TooManyReferences, Refusal, InvalidTemplate, IdempotencyKeyReused, OperatorError.
+        """
+        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id)
+
+    def delete(
+        self, subject: str, *, idempotency_key: str | None = None, request_id: str | None = None
+    ) -> Deletion:
+        """Delete a subject with all its references; no search finds it once this returns.
+
+        Raises:
+            UnknownSubject, IdempotencyKeyReused, OperatorError.
+        """
+        request_id = request_id or new_request_id()
+        idempotency = _idempotency(idempotency_key, "delete", subject_id.checked(subject), b"")
+        deletion = Deletion(request_id=request_id, subject_id=subject)
+        outcome = self.store.delete_subject(
+            subject,
+            self._record(_Inquiry("delete", request_id, subject), "DELETED"),
+            idempotency,
+            msgspec.json.encode(deletion),
+        )
+        if isinstance(outcome, Replayed):
+            return msgspec.json.decode(outcome.reply, type=Deletion)
+        self._follower.catch_up()
+        return deletion
+
+    def subject(self, subject: str) -> Subject:
+        """What is held on a subject, without its templates.
+
+        Raises:
+            UnknownSubject, OperatorError.
+        """
+        record = self.store.subject(subject_id.checked(subject))
+        return Subject(
+            subject_id=record.subject_id,
+            created_at=record.created_at,
+            references=tuple(
+                ReferenceSummary(
+                    reference_id=r.reference_id,
+                    model_id=r.template.model_id,
+                    created_at=r.created_at,
+                    quality=r.quality,
+                )
+                for r in self.store.references(subject)
+            ),
+        )
+
+    def subjects(self, *, after: str = "", limit: int = 100) -> SubjectPage:
+        """Ids of subjects in order, ``limit`` at a time, behind ``after``."""
+        page = [record.subject_id for record in self.store.subjects(after=after, limit=limit + 1)]
+        more = len(page) > limit
+        return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
+
+    # --- templates ----------------------------------------------------------------------------------
+
+    def embed(self, photo: Photo, *, request_id: str | None = None) -> EmbeddedTemplate:
+        """The template of one photo; nothing is stored.
+
+        Raises:
+            Refusal, OperatorError.
+        """
+        clock = StageClock()
+        sample = self._faces.sample(photo, clock)
+        x, y, width, height = sample.face.box.tolist()
+        return EmbeddedTemplate(
+            request_id=request_id or new_request_id(),
+            model_id=self.model_id,
+            dimension=self._faces.dimension,
+            embedding=template.pack(sample.template),
+            box=(x, y, width, height),
+            landmarks=tuple((px, py) for px, py in sample.face.landmarks.tolist()),
+            detection_score=sample.face.score,
+            quality=sample.quality,
+            stages=clock.stages,
+        )
+
+    def template(self, model_id: str, data: bytes) -> Template:
+        """A template from bytes of the caller, ready for ``verify`` or ``enrol``.
+
+        Raises:
+            InvalidTemplate: of another model, of wrong length, not finite, or zero.
+        """
+        return self._faces.unpack(model_id, data)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _probe(self, probe: Probe, clock: StageClock) -> tuple[Template, tuple[QualityMeasure, ...]]:
+        if isinstance(probe, Template):
+            return probe, ()
+        sample = self._faces.sample(probe, clock)
+        return sample.template, sample.quality
+
+    def _verification(
+        self,
+        inquiry: _Inquiry,
+        probe: Template,
+        quality: tuple[QualityMeasure, ...],
+        references: Sequence[Template],
+    ) -> Verification:
+        clock, purpose = inquiry.clock, inquiry.purpose
+        assert purpose is not None
+        with clock.stage("score"):
+            highest = float(score.compare_many(probe, references).max())
+        with clock.stage("decide"):
+            judgement = policy.decide(highest, len(references), purpose, self.calibration)
+        with clock.stage("audit"):
+            self._audit_judgement(inquiry, judgement, len(references))
+        return Verification(
+            request_id=inquiry.request_id,
+            decision=judgement.decision,
+            score=judgement.score,
+            threshold=judgement.threshold,
+            fmr_target=judgement.fmr_target,
+            fmr_at_score=judgement.fmr_at_score,
+            fmr_is_upper_bound=judgement.fmr_is_upper_bound,
+            use_case=purpose.name,
+            model_id=self.model_id,
+            calibration_id=self.calibration.calibration_id,
+            comparisons=len(references),
+            subject_id=inquiry.subject,
+            quality=quality,
+            stages=clock.stages,
+        )
+
+    def _search(
+        self, probe: Template, purpose: policy.UseCase, limit: int, *, without: str | None = None
+    ) -> tuple[tuple[Candidate, ...], policy.Judgement]:
+        """Candidates that are not NON_MATCH, one per subject, and the judgement of the best score."""
+        self._follower.catch_up()
+        # One subject may hold several of the best places.
+        hits = self.gallery.search(probe.embedding, limit * self.settings.max_references)
+        owners = self.store.owners([hit.reference_id for hit in hits])
+        best: dict[str, float] = {}
+        for hit in hits:
+            owner = owners.get(hit.reference_id)
+            if owner is not None and owner != without:
+                best.setdefault(owner, hit.score)
+        judged = [
+            (owner, policy.decide_search(value, len(self.gallery), purpose, self.calibration))
+            for owner, value in best.items()
+        ]
+        candidates = tuple(
+            Candidate(subject_id=owner, score=judgement.score, decision=judgement.decision)
+            for owner, judgement in judged[:limit]
+            if judgement.decision is not Decision.NON_MATCH
+        )
+        nobody = policy.decide_search(-1.0, len(self.gallery), purpose, self.calibration)
+        return candidates, judged[0][1] if judged else nobody
+
+    def _enrol(
+        self, operation: str, subject: str, portrait: Probe, key: str | None, request_id: str | None
+    ) -> Enrolment:
+        inquiry = _Inquiry(operation, request_id or new_request_id(), subject_id.checked(subject))
+        clock = inquiry.clock
+        if isinstance(portrait, Path):
+            portrait = portrait.read_bytes()
+        content = template.pack(portrait) if isinstance(portrait, Template) else portrait
+        idempotency = _idempotency(key, operation, subject, content)
+        if idempotency and (replayed := self.store.recall(idempotency)):
+            return msgspec.json.decode(replayed.reply, type=Enrolment)
+        with self._refusals_audited(inquiry):
+            made, quality = self._probe(portrait, clock)
+        with clock.stage("duplicates"):
+            duplicates, _ = self._search(made, policy.GENERAL, MAX_DUPLICATES, without=subject)
+
+        def reply(reference: Reference) -> Enrolment:
+            return Enrolment(
+                request_id=inquiry.request_id,
+                subject_id=subject,
+                reference_id=reference.reference_id,
+                model_id=self.model_id,
+                created_at=reference.created_at,
+                quality=quality,
+                possible_duplicates=duplicates,
+                stages=clock.stages,
+            )
+
+        new = NewReference(subject, made, quality, time.time())
+        record = self._record(inquiry, "ENROLLED")
+        with clock.stage("store"):
+            if operation == "enrol":
+                outcome = self.store.add_subject(
+                    new, record, idempotency, lambda r: msgspec.json.encode(reply(r))
+                )
+            else:
+                outcome = self.store.add_reference(
+                    new,
+                    record,
+                    idempotency,
+                    lambda r: msgspec.json.encode(reply(r)),
+                    max_references=self.settings.max_references,
+                )
+        if isinstance(outcome, Replayed):
+            return msgspec.json.decode(outcome.reply, type=Enrolment)
+        with clock.stage("gallery"):
+            self._follower.catch_up()
+        return reply(outcome)
+
+    @contextmanager
+    def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
+        """A refused photo was an attempt too: it leaves a record."""
+        try:
+            yield
+        except CallerError as error:
+            outcome = error.reason if isinstance(error, Refusal) else error.slug
+            self.store.append_audit(self._record(inquiry, outcome))
+            raise
+
+    def _audit_judgement(self, inquiry: _Inquiry, judgement: policy.Judgement, comparisons: int) -> None:
+        self.store.append_audit(
+            msgspec.structs.replace(
+                self._record(inquiry, judgement.decision),
+                score=judgement.score,
+                threshold=judgement.threshold,
+                fmr_target=judgement.fmr_target,
+                comparisons=comparisons,
+            )
+        )
+
+    def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
+        return audit.AuditRecord(
+            time=time.time(),
+            request_id=inquiry.request_id,
+            operation=inquiry.operation,
+            outcome=outcome,
+            subject_id=inquiry.subject,
+            use_case=inquiry.purpose.name if inquiry.purpose else None,
+            model_id=self.model_id,
+            calibration_id=self.calibration.calibration_id,
+        )
+
+
+def new_request_id() -> str:
+    """A fresh id under which a reply, its audit record and its log lines are found."""
+    return str(uuid.uuid4())
+
+
+def _idempotency(key: str | None, operation: str, subject: str, content: bytes) -> Idempotency | None:
+    if key is None:
+        return None
+    digest = hashlib.sha256()
+    for part in (operation.encode(), subject.encode(), content):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return Idempotency(key, digest.hexdigest())

@@ -1,0 +1,125 @@
+"""What the pipeline answers. The command line and the server show these as they are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from govid.types import Decision, QualityMeasure
+
+Stages = Annotated[dict[str, float], Meta(description="Milliseconds by stage, in the order run")]
+Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """Is the probe the person of the reference?"""
+
+    request_id: str
+    decision: Decision
+    score: Score
+    threshold: Annotated[float, Meta(description="Least score of a MATCH in this use case")]
+    fmr_target: Annotated[float, Meta(description="False match rate the use case allows")]
+    fmr_at_score: Annotated[float, Meta(description="False match rate if the threshold were at this score")]
+    fmr_is_upper_bound: Annotated[bool, Meta(description="The true rate is lower than the data can show")]
+    use_case: str
+    model_id: str
+    calibration_id: str
+    comparisons: Annotated[
+        int, Meta(description="References the probe was compared with; the score is the highest")
+    ]
+    subject_id: str | None
+    quality: Annotated[tuple[QualityMeasure, ...], Meta(description="Of the probe; empty for a template")]
+    stages: Stages
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject a search found."""
+
+    subject_id: str
+    score: Score
+    decision: Decision
+
+
+class Identification(msgspec.Struct, frozen=True, kw_only=True):
+    """Who in the gallery is the probe? NON_MATCH says: nobody known."""
+
+    request_id: str
+    decision: Decision
+    candidates: Annotated[tuple[Candidate, ...], Meta(description="MATCH and INCONCLUSIVE only, best first")]
+    threshold: float
+    threshold_supported: Annotated[
+        bool,
+        Meta(description="False where the calibration cannot support so low a rate: then no MATCH is given"),
+    ]
+    fpir_target: float
+    gallery_size: int
+    use_case: str
+    model_id: str
+    calibration_id: str
+    quality: tuple[QualityMeasure, ...]
+    stages: Stages
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """A reference that is stored and searchable."""
+
+    request_id: str
+    subject_id: str
+    reference_id: int
+    model_id: str
+    created_at: float
+    quality: tuple[QualityMeasure, ...]
+    possible_duplicates: Annotated[
+        tuple[Candidate, ...], Meta(description="Other subjects who look like the same person")
+    ]
+    stages: Stages
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject that is gone."""
+
+    request_id: str
+    subject_id: str
+
+
+class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
+    """The template of one photo."""
+
+    request_id: str
+    model_id: str
+    dimension: int
+    embedding: Annotated[bytes, Meta(description="Little-endian float32 of unit norm")]
+    box: Annotated[tuple[float, float, float, float], Meta(description="x, y, width, height in pixels")]
+    landmarks: Annotated[
+        tuple[tuple[float, float], ...],
+        Meta(description="Right eye, left eye, nose, right and left mouth corner; x, y in pixels"),
+    ]
+    detection_score: float
+    quality: tuple[QualityMeasure, ...]
+    stages: Stages
+
+
+class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept reference without its template."""
+
+    reference_id: int
+    model_id: str
+    created_at: float
+    quality: tuple[QualityMeasure, ...]
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """An enrolled person."""
+
+    subject_id: str
+    created_at: float
+    references: tuple[ReferenceSummary, ...]
+
+
+class SubjectPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some subjects in order of their ids."""
+
+    subjects: tuple[str, ...]
+    next_after: Annotated[str | None, Meta(description="Pass as `after` for the next page; null at the end")]

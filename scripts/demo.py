@@ -1,0 +1,98 @@
+"""`make run`: start the server, enrol the sample portraits, verify two pairs through HTTP, and serve on.
+
+Environment: PORT (default 8000). Data stay in ./var (GOVID_DATA_DIR); a second run finds them there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+START_SECONDS = 60
+
+
+def main() -> int:
+    """Run until the server ends; its exit code is ours."""
+    port = os.environ.get("PORT", "8000")
+    server = subprocess.Popen(
+        [Path(sys.executable).parent / "govid", "serve", "--json", "--port", port],
+        stdout=subprocess.PIPE,
+        text=True,
+        # Ctrl-C reaches both processes; the server answers it, this one waits for it to finish.
+        start_new_session=False,
+    )
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    assert server.stdout is not None
+    first_line = server.stdout.readline()
+    if not first_line or "address" not in first_line:
+        return server.wait() or 1
+    threading.Thread(target=lambda: sys.stdout.writelines(server.stdout or ()), daemon=True).start()
+    address = json.loads(first_line)["address"]
+    try:
+        with httpx.Client(base_url=address, timeout=30) as client:
+            if not _ready(client, server):
+                return server.wait() or 1
+            _show(client)
+    except httpx.HTTPError as error:
+        print(f"govid: the demonstration could not finish: {error}", file=sys.stderr)
+    print(f"\n  API       {address}/v1      (schema: {address}/schema, metrics: {address}/metrics)")
+    print("  Stop      Ctrl-C\n", flush=True)
+    return server.wait()
+
+
+def _ready(client: httpx.Client, server: subprocess.Popen[str]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if client.get("/readyz").status_code == 200:
+                return True
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    server.terminate()
+    return False
+
+
+def _show(client: httpx.Client) -> None:
+    for subject, photo in (("obama", "obama-2012.jpg"), ("biden", "biden-2010.jpg")):
+        reply = _post(client, "/v1/subjects", {"subject_id": subject, "photo": _photo(photo)})
+        kept = reply.get("slug") == "subject-exists"
+        print(f"  enrol     {subject:8} from {photo:16} {'kept from an earlier run' if kept else 'ENROLLED'}")
+    print()
+    for claim, photo in (("obama", "obama-2009.jpg"), ("biden", "obama-2009.jpg")):
+        reply = _post(client, "/v1/verify", {"subject_id": claim, "photo": _photo(photo)})
+        bound = "<" if reply["fmr_is_upper_bound"] else "="
+        print(
+            f"  verify    is {photo} {claim}?  {reply['decision']}   score {reply['score']:.4f}, "
+            f"FMR at this score {bound} {reply['fmr_at_score']:.2g}"
+        )
+        stages = ", ".join(f"{name} {spent:.2f}" for name, spent in reply["stages"].items())
+        print(f"            {sum(reply['stages'].values()):.1f} ms: {stages}")
+
+
+def _post(client: httpx.Client, path: str, body: dict[str, str]) -> dict[str, Any]:
+    reply: dict[str, Any] = client.post(path, json=body).json()
+    if "slug" in reply and reply["slug"] != "subject-exists":
+        print(f"  {path}: {reply['slug']}: {reply['title']}. {reply.get('remedy', '')}", file=sys.stderr)
+        sys.exit(1)
+    return reply
+
+
+def _photo(name: str) -> str:
+    return base64.b64encode((SAMPLES / name).read_bytes()).decode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

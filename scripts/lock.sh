@@ -1,0 +1,15 @@
+#!/bin/sh
+# Pin every dependency with digests, for each supported Python and platform: `make lock`.
+# dev is resolved first; the other two are subsets of it, so that what is tested is what runs.
+set -eu
+cd "$(dirname "$0")/.."
+compile() {
+    out=$1
+    shift
+    uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra build "$@" -o "requirements/$out"
+}
+compile dev.lock --extra dev
+compile runtime.lock --constraint requirements/dev.lock
+# onnxruntime-gpu brings the same import name as onnxruntime, which therefore must stay out.
+compile gpu.lock --constraint requirements/dev.lock --extra gpu --no-emit-package onnxruntime

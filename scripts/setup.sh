@@ -1,0 +1,87 @@
+#!/bin/sh
+# Make .venv ready: tools, pinned dependencies, the Rust extension, the models. Each step looks first
+# and is skipped when nothing changed, so that a second run takes a second.
+#
+#   scripts/setup.sh            what `make run` needs
+#   scripts/setup.sh dev        what `make test` needs, too
+#   scripts/setup.sh gpu        ONNX Runtime with CUDA instead of the CPU build
+set -eu
+cd "$(dirname "$0")/.."
+kind=${1:-runtime}
+venv=.venv
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+die() {
+    printf 'govid setup: %s\n' "$1" >&2
+    exit 1
+}
+# Run a step; its output is shown only if it fails.
+quietly() {
+    "$@" >"$log" 2>&1 || {
+        tail -n 25 "$log" >&2
+        return 1
+    }
+}
+apt() {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $* by apt-get"
+        quietly apt-get update -qq || true
+        DEBIAN_FRONTEND=noninteractive quietly apt-get install -y -qq --no-install-recommends "$@"
+    else
+        return 1
+    fi
+}
+
+# --- tools ---------------------------------------------------------------------------------------------
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null || apt python3 python3-venv || die "no python3: apt-get install python3 python3-venv"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$("$python" --version) is too old: install Python 3.11 or newer, or name one: PYTHON=/path/to/python3.12 make run"
+command -v cargo >/dev/null || die "no cargo: install Rust 1.88 or newer (https://rustup.rs)"
+minor=$(cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
+[ "$minor" -ge 88 ] 2>/dev/null || die "$(cargo --version) is too old: install Rust 1.88 or newer (rustup update)"
+command -v cc >/dev/null || apt gcc libc6-dev || die "no C compiler, which Rust links with: apt-get install gcc libc6-dev"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || apt python3-venv ||
+    die "Python has no venv module: apt-get install python3-venv"
+
+# --- dependencies --------------------------------------------------------------------------------------
+if [ ! -x "$venv/bin/python" ]; then
+    say "making $venv with $("$python" --version)"
+    quietly "$python" -m venv "$venv" || die "could not make $venv: see above"
+fi
+digest() { cat "$@" | sha256sum | cut -c1-16; }
+have() { [ -e "$venv/$1" ]; }
+done_with() {
+    rm -f "$venv/${1%-*}"-*
+    : >"$venv/$1"
+}
+lock=requirements/$kind.lock
+stamp=.lock-$(digest requirements/*.lock)
+# dev holds all of runtime: after `make test`, `make run` has nothing to install.
+if ! have "$stamp-$kind" && ! { [ "$kind" = runtime ] && have "$stamp-dev"; }; then
+    say "installing $(grep -c '==' "$lock") pinned packages from $lock"
+    [ "$kind" = gpu ] && quietly "$venv/bin/pip" uninstall -y onnxruntime
+    "$venv/bin/pip" install --progress-bar on --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" ||
+        die "could not install the packages: is the package index reachable (network, proxy)?"
+    rm -f "$venv"/.lock-*
+    : >"$venv/$stamp-$kind"
+fi
+
+# --- the Rust extension and this tree, editable --------------------------------------------------------
+stamp=.core-$(find core Cargo.toml Cargo.lock pyproject.toml -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16)
+if ! have "$stamp"; then
+    say "building the Rust extension in release mode"
+    VIRTUAL_ENV="$PWD/$venv" PATH="$PWD/$venv/bin:$PATH" maturin develop --release --locked --skip-install ||
+        die "the build failed: see above; without a network cargo cannot fetch its crates"
+    PATH="$PWD/$venv/bin:$PATH" quietly pip install --no-deps --no-build-isolation --editable . ||
+        die "the install failed: see above"
+    # server/ and lfw_eval/ lie beside python/ and are found there.
+    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    pwd >"$site/govid-tree.pth"
+    done_with "$stamp"
+fi
+
+# --- models --------------------------------------------------------------------------------------------
+"$venv/bin/govid" models pull --quiet

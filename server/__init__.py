@@ -1,0 +1,1 @@
+"""govid over HTTP. Nothing outside this package knows HTTP."""

@@ -1,0 +1,66 @@
+"""The Litestar application: what is wired to what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.spec import License
+
+from govid import __version__
+from govid.config import Settings
+from server.controllers.compare import ComparisonController
+from server.controllers.subjects import SubjectController
+from server.controllers.system import SystemController
+from server.errors import problem_response
+from server.metrics import Metrics
+from server.observer import RequestObserver
+from server.service import Service
+from server.settings import ServerSettings
+
+SMALL_BODY = 64 * 1024
+
+
+def create_app(
+    settings: Settings | None = None,
+    server: ServerSettings | None = None,
+    service: Service | None = None,
+    metrics: Metrics | None = None,
+) -> Litestar:
+    """Build the application. Its engine loads in the background once the application starts."""
+    metrics = metrics or Metrics()
+    service = service or Service(settings or Settings(), server or ServerSettings(), metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = Litestar(
+        route_handlers=[ComparisonController, SubjectController, SystemController],
+        dependencies={
+            "service": Provide(lambda: service, sync_to_thread=False),
+            "metrics": Provide(lambda: metrics, sync_to_thread=False),
+        },
+        exception_handlers={Exception: problem_response},
+        lifespan=[lifespan],
+        request_max_body_size=SMALL_BODY,
+        openapi_config=OpenAPIConfig(
+            title="govid",
+            version=__version__,
+            description="Face matching for public services: enrol, verify, identify.",
+            license=License(name="Apache-2.0", identifier="Apache-2.0"),
+            path="/schema",
+            # No page that loads scripts from elsewhere: the schema itself, as JSON and YAML.
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
+        ),
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = RequestObserver(app.asgi_handler, metrics)
+    return app

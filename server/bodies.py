@@ -1,0 +1,100 @@
+"""Request bodies: JSON or multipart, both held in memory and read by the same schema.
+
+Litestar would spool uploaded files to disk; faces do not belong into a temporary folder.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+from multipart import MultipartError, MultipartParser, parse_options_header
+
+from govid.errors import InvalidBase64, InvalidBody, MalformedBody, UnknownField
+from server.errors import UnsupportedContentType
+from server.schemas import TemplateIn
+
+T = TypeVar("T", bound=msgspec.Struct)
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+MAX_PARTS = 8
+# Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
+ONE_PHOTO_BODY = 14 * 1024 * 1024 + 4096
+TWO_PHOTO_BODY = 2 * ONE_PHOTO_BODY
+
+
+class Body:
+    """A body that has been read but not parsed; parsing is left to a worker thread."""
+
+    def __init__(self, content_type: str, data: bytes) -> None:
+        self._content_type = content_type
+        self._data = data
+
+    def parse(self, schema: type[T]) -> T:
+        """The body as ``schema``.
+
+        Raises:
+            UnsupportedContentType: neither JSON nor multipart.
+            InvalidBody: a subclass that says whether it is the syntax, a field or the base64.
+        """
+        media_type, options = parse_options_header(self._content_type)
+        try:
+            if media_type == JSON:
+                return msgspec.json.decode(self._data, type=schema)
+            if media_type == MULTIPART:
+                return msgspec.convert(
+                    self._parts(options.get("boundary", "")), schema, builtin_types=(bytes,), strict=False
+                )
+        except msgspec.ValidationError as error:
+            raise _invalid(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise MalformedBody("not well-formed JSON") from None
+        raise UnsupportedContentType(f"send {JSON} or {MULTIPART}")
+
+    def _parts(self, boundary: str) -> dict[str, Any]:
+        if not boundary:
+            raise MalformedBody("multipart without a boundary")
+        fields: dict[str, Any] = {}
+        try:
+            parser = MultipartParser(
+                BytesIO(self._data),
+                boundary,
+                content_length=len(self._data),
+                part_limit=MAX_PARTS,
+                partsize_limit=ONE_PHOTO_BODY,
+                memory_limit=TWO_PHOTO_BODY,
+                spool_limit=TWO_PHOTO_BODY,
+                strict=True,
+            )
+            parts = list(parser)
+        except (MultipartError, ValueError, LookupError):
+            raise MalformedBody("not well-formed multipart/form-data") from None
+        for part in parts:
+            if part.name in fields:
+                raise InvalidBody(f"the part {part.name[:64]!r} comes twice")
+            fields[part.name] = _value(part.name, part.raw)
+        return fields
+
+
+def _value(name: str, raw: bytes) -> object:
+    """Photos stay bytes, a template is JSON as in a JSON body, the rest is text."""
+    if name.endswith("photo"):
+        return raw
+    if name == "template":
+        return msgspec.to_builtins(msgspec.json.decode(raw, type=TemplateIn), builtin_types=(bytes,))
+    return raw.decode("utf-8")
+
+
+def _invalid(message: str) -> InvalidBody:
+    if "unknown field" in message:
+        return UnknownField(message)
+    if "base64" in message:
+        return InvalidBase64(message)
+    return InvalidBody(message)
+
+
+async def read(request: Request[Any, Any, Any]) -> Body:
+    """Read the body within the route's limit."""
+    return Body(request.headers.get("content-type", ""), await request.body())

@@ -1,0 +1,101 @@
+"""1:1 and 1:N: compare, verify, identify, and the template behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Controller, Request, Response, post
+
+from govid.pipeline import Engine
+from govid.results import EmbeddedTemplate, Identification, Verification
+from server import bodies
+from server.controllers.reply import decided, portrait, request_id, timed
+from server.metrics import Metrics
+from server.openapi import reads
+from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
+from server.service import Service
+
+
+class ComparisonController(Controller):
+    """Questions about faces. Nothing but the audit record is stored."""
+
+    path = "/v1"
+    tags = ("comparison",)
+    request_max_body_size = bodies.ONE_PHOTO_BODY
+
+    @post(
+        "/compare",
+        operation_class=reads(CompareRequest),
+        request_max_body_size=bodies.TWO_PHOTO_BODY,
+        status_code=200,
+    )
+    async def compare(
+        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+    ) -> Response[Verification]:
+        """Do two photos show the same person?"""
+        body = await bodies.read(request)
+
+        def call(engine: Engine) -> Verification:
+            asked = body.parse(CompareRequest)
+            return engine.compare(
+                asked.reference_photo,
+                asked.probe_photo,
+                use_case=asked.use_case,
+                request_id=request_id(request),
+            )
+
+        result = await service.run("compare", call)
+        decided(metrics, "compare", result)
+        return timed(metrics, "compare", result)
+
+    @post("/verify", operation_class=reads(VerifyRequest), status_code=200)
+    async def verify(
+        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+    ) -> Response[Verification]:
+        """Is the photo or template the enrolled subject?"""
+        body = await bodies.read(request)
+
+        def call(engine: Engine) -> Verification:
+            asked = body.parse(VerifyRequest)
+            return engine.verify(
+                asked.subject_id,
+                portrait(engine, asked.photo, asked.template),
+                use_case=asked.use_case,
+                request_id=request_id(request),
+            )
+
+        result = await service.run("verify", call)
+        decided(metrics, "verify", result)
+        return timed(metrics, "verify", result)
+
+    @post("/identify", operation_class=reads(IdentifyRequest), status_code=200)
+    async def identify(
+        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+    ) -> Response[Identification]:
+        """Who of all enrolled subjects is it? NON_MATCH says: nobody known."""
+        body = await bodies.read(request)
+
+        def call(engine: Engine) -> Identification:
+            asked = body.parse(IdentifyRequest)
+            return engine.identify(
+                portrait(engine, asked.photo, asked.template),
+                use_case=asked.use_case,
+                max_candidates=asked.max_candidates,
+                request_id=request_id(request),
+            )
+
+        result = await service.run("identify", call)
+        decided(metrics, "identify", result)
+        return timed(metrics, "identify", result)
+
+    @post("/embed", operation_class=reads(EmbedRequest), status_code=200)
+    async def embed(
+        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+    ) -> Response[EmbeddedTemplate]:
+        """The template of one photo; nothing is stored."""
+        body = await bodies.read(request)
+
+        def call(engine: Engine) -> EmbeddedTemplate:
+            return engine.embed(body.parse(EmbedRequest).photo, request_id=request_id(request))
+
+        return timed(metrics, "embed", await service.run("embed", call))

@@ -1,0 +1,79 @@
+"""What every reply carries: the timeline, and whether it was kept from an earlier request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from litestar import Request, Response
+from litestar.params import Parameter
+
+from govid.errors import InvalidBody, InvalidIdempotencyKey
+from govid.pipeline import Engine
+from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
+from govid.types import Template
+from server.metrics import Metrics
+from server.schemas import TemplateIn
+
+Result = TypeVar("Result", Verification, Identification, Enrolment, EmbeddedTemplate)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        required=False,
+        description="1 to 128 visible ASCII characters; the same key and request again gives the first reply",
+    ),
+]
+MAX_KEY = 128
+
+
+def request_id(request: Request[Any, Any, Any]) -> str:
+    """The id the observer gave this request."""
+    return str(request.scope["state"]["request_id"])
+
+
+def checked_key(key: str | None) -> str | None:
+    """The Idempotency-Key, if it is allowed.
+
+    Raises:
+        InvalidIdempotencyKey: it is empty, too long or not visible ASCII.
+    """
+    if key is not None and not (1 <= len(key) <= MAX_KEY and all("!" <= c <= "~" for c in key)):
+        raise InvalidIdempotencyKey
+    return key
+
+
+def portrait(engine: Engine, photo: bytes | None, template: TemplateIn | None) -> bytes | Template:
+    """Exactly one of photo and template.
+
+    Raises:
+        InvalidBody: both or neither are given.
+        InvalidTemplate: the template cannot be used.
+    """
+    if (photo is None) == (template is None):
+        raise InvalidBody("give exactly one of photo and template")
+    if photo is not None:
+        return photo
+    assert template is not None
+    return engine.template(template.model_id, template.embedding)
+
+
+def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200) -> Response[Result]:
+    """The result with its timeline as ``Server-Timing`` (milliseconds) and in the stage histograms."""
+    for stage, spent in result.stages.items():
+        metrics.stage.labels(operation, stage).observe(spent / 1e3)
+    timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in result.stages.items())
+    return Response(result, status_code=status, headers={"Server-Timing": timing})
+
+
+def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:
+    """Count a decision."""
+    metrics.decisions.labels(operation, result.use_case, result.decision).inc()
+
+
+def marked_if_replayed(
+    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion
+) -> None:
+    """A kept reply has the id of the request that made it."""
+    if result.request_id != request_id(request):
+        response.headers["Idempotency-Replayed"] = "true"

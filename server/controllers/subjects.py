@@ -1,0 +1,120 @@
+"""The enrolled people and their references."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, delete, get, post
+from litestar.params import Parameter
+
+from govid.pipeline import Engine
+from govid.results import Deletion, Enrolment, Subject, SubjectPage
+from server import bodies
+from server.controllers.reply import (
+    IdempotencyKey,
+    checked_key,
+    marked_if_replayed,
+    portrait,
+    request_id,
+    timed,
+)
+from server.metrics import Metrics
+from server.openapi import reads
+from server.schemas import EnrolRequest, ReferenceRequest
+from server.service import Service
+
+
+class SubjectController(Controller):
+    """Writes are durable and searchable when the reply is sent."""
+
+    path = "/v1/subjects"
+    tags = ("subjects",)
+    request_max_body_size = bodies.ONE_PHOTO_BODY
+
+    @post(operation_class=reads(EnrolRequest))
+    async def enrol(
+        self,
+        request: Request[Any, Any, Any],
+        service: Service,
+        metrics: Metrics,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[Enrolment]:
+        """Create a subject from its first portrait or template."""
+        key = checked_key(idempotency_key)
+        body = await bodies.read(request)
+
+        def call(engine: Engine) -> Enrolment:
+            asked = body.parse(EnrolRequest)
+            return engine.enrol(
+                asked.subject_id,
+                portrait(engine, asked.photo, asked.template),
+                idempotency_key=key,
+                request_id=request_id(request),
+            )
+
+        return _stored(request, metrics, "enrol", await service.run("enrol", call))
+
+    @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest))
+    async def add_reference(
+        self,
+        request: Request[Any, Any, Any],
+        subject_id: str,
+        service: Service,
+        metrics: Metrics,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[Enrolment]:
+        """Add one more portrait or template to a subject."""
+        key = checked_key(idempotency_key)
+        body = await bodies.read(request)
+
+        def call(engine: Engine) -> Enrolment:
+            asked = body.parse(ReferenceRequest)
+            return engine.add_reference(
+                subject_id,
+                portrait(engine, asked.photo, asked.template),
+                idempotency_key=key,
+                request_id=request_id(request),
+            )
+
+        return _stored(request, metrics, "add_reference", await service.run("add_reference", call))
+
+    @get()
+    async def subjects(
+        self,
+        service: Service,
+        after: Annotated[str, Parameter(description="Return ids that sort behind this one")] = "",
+        limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+    ) -> SubjectPage:
+        """Ids of the subjects in order, page by page."""
+        return await service.run("subjects", lambda engine: engine.subjects(after=after, limit=limit))
+
+    @get("/{subject_id:str}")
+    async def subject(self, service: Service, subject_id: str) -> Subject:
+        """What is held on a subject, without its templates."""
+        return await service.run("subject", lambda engine: engine.subject(subject_id))
+
+    @delete("/{subject_id:str}", status_code=200)
+    async def delete(
+        self,
+        request: Request[Any, Any, Any],
+        service: Service,
+        subject_id: str,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[Deletion]:
+        """Delete a subject with all its references."""
+        key = checked_key(idempotency_key)
+        result = await service.run(
+            "delete",
+            lambda engine: engine.delete(subject_id, idempotency_key=key, request_id=request_id(request)),
+        )
+        response = Response(result)
+        marked_if_replayed(request, response, result)
+        return response
+
+
+def _stored(
+    request: Request[Any, Any, Any], metrics: Metrics, operation: str, result: Enrolment
+) -> Response[Enrolment]:
+    response = timed(metrics, operation, result, status=201)
+    marked_if_replayed(request, response, result)
+    return response

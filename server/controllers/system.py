@@ -1,0 +1,66 @@
+"""For machines that watch machines: health, readiness, metrics, models."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, get
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from govid import models
+from govid.errors import NotReady
+from govid.pipeline import Engine
+from server.metrics import Metrics
+from server.schemas import Health, ModelInfo, ModelList
+from server.service import Service
+
+
+class SystemController(Controller):
+    """Answers that hold nothing about a person."""
+
+    path = "/"
+    tags = ("system",)
+
+    @get("/healthz")
+    async def healthz(self) -> Health:
+        """The process runs."""
+        return Health(status="alive", checks={})
+
+    @get("/readyz")
+    async def readyz(self, service: Service) -> Response[Health]:
+        """200 once the models are warm, the gallery is loaded and the record store answers."""
+        try:
+            await service.run("readyz", lambda engine: engine.store.counts())
+        except NotReady:
+            checks = {"models": "loading", "gallery": "loading", "store": "loading"}
+            return Response(
+                Health(status="loading", checks=checks), status_code=503, headers={"Retry-After": "1"}
+            )
+        return Response(Health(status="ready", checks={"models": "ok", "gallery": "ok", "store": "ok"}))
+
+    @get("/metrics", media_type=CONTENT_TYPE_LATEST)
+    async def prometheus(self, metrics: Metrics) -> bytes:
+        """Metrics in Prometheus' text format."""
+        return metrics.render()
+
+    @get("/v1/models")
+    async def models(self, service: Service) -> ModelList:
+        """The models in use with digest and licence."""
+        return await service.run("models", _models)
+
+
+def _models(engine: Engine) -> ModelList:
+    return ModelList(
+        models=tuple(
+            ModelInfo(
+                model_id=spec.model_id,
+                kind=spec.kind,
+                digest=spec.digest,
+                licence=spec.licence,
+                licence_note=spec.licence_note,
+                homepage=spec.homepage,
+                dimension=spec.dimension,
+            )
+            for spec in (models.YUNET, engine.embedder_spec)
+        ),
+        calibration_id=engine.calibration.calibration_id,
+        calibration_lowest_fmr=engine.calibration.lowest_fmr,
+    )

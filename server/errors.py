@@ -1,0 +1,146 @@
+"""One table from errors to HTTP. The client gets slug, remedy and request id; the log gets the rest."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from govid import errors
+from govid.errors import CallerError, Fault, GovidError, Refusal
+from server.schemas import Problem
+
+log = logging.getLogger("govid.server")
+
+
+class UnsupportedContentType(CallerError):
+    slug = "unsupported-content-type"
+    title = "The request body has a content type govid does not read"
+    remedy = "Send application/json or multipart/form-data."
+
+
+class BodyTooLarge(CallerError):
+    slug = "body-too-large"
+    title = "The request body is too large"
+    remedy = "Send smaller photos: at most 10 MiB each."
+
+
+class NotFound(CallerError):
+    slug = "not-found"
+    title = "No such address"
+    remedy = "See /schema for all addresses."
+
+
+class MethodNotAllowed(CallerError):
+    slug = "method-not-allowed"
+    title = "The address does not take this method"
+    remedy = "See /schema for the methods."
+
+
+class InvalidParameter(CallerError):
+    slug = "invalid-parameter"
+    title = "A parameter of the address is not valid"
+    remedy = "See /schema for the allowed values."
+
+
+class ClientGone(CallerError):
+    slug = "client-gone"
+    title = "The client closed the connection before its request was whole"
+
+
+# Looked up along the class hierarchy: a new refusal is a 422 without a line here.
+STATUS: dict[type[GovidError], int] = {
+    GovidError: 500,
+    errors.Refusal: 422,
+    errors.PhotoTooLarge: 413,
+    errors.InvalidBody: 400,
+    errors.InvalidSubjectId: 422,
+    errors.UnknownSubject: 404,
+    errors.SubjectExists: 409,
+    errors.TooManyReferences: 409,
+    errors.UnknownUseCase: 422,
+    errors.InvalidTemplate: 422,
+    errors.NoComparableReference: 409,
+    errors.InvalidIdempotencyKey: 400,
+    errors.IdempotencyKeyReused: 422,
+    errors.OperatorError: 503,
+    errors.StorageFull: 507,
+    UnsupportedContentType: 415,
+    BodyTooLarge: 413,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    InvalidParameter: 400,
+    ClientGone: 400,
+}
+_FROM_HTTP: dict[int, type[GovidError]] = {
+    400: InvalidParameter,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+}
+RETRY_AFTER_SECONDS = 1
+
+
+def status_of(error: type[GovidError]) -> int:
+    """The HTTP status of an error class."""
+    return next(STATUS[base] for base in error.__mro__ if base in STATUS)
+
+
+def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Turn any exception into problem+json. Nothing about the inside of the server leaves it."""
+    known = _known(error)
+    status = status_of(type(known))
+    request_id = request.scope["state"]["request_id"]
+    if known.fault is Fault.GOVID:
+        log.error("request %s: internal error", request_id, exc_info=error)
+    elif known.fault is Fault.OPERATOR:
+        log.warning("request %s: %s: %s (%s)", request_id, known.slug, known.detail, known.remedy)
+    # Details of an operator's error name files and settings: they stay in the log.
+    detail = known.detail if isinstance(known, CallerError) else ""
+    problem = Problem(
+        type=f"urn:govid:problem:{known.slug}",
+        title=known.title,
+        status=status,
+        slug=known.slug,
+        request_id=request_id,
+        detail=detail if detail != known.title else "",
+        remedy=known.remedy,
+        reason=known.reason if isinstance(known, Refusal) else "",
+    )
+    request.scope["state"]["problem"] = known
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    if status == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _known(error: Exception) -> GovidError:
+    if isinstance(error, GovidError):
+        return error
+    if isinstance(error, HTTPException):
+        if "disconnected" in error.detail:
+            return ClientGone()
+        if error.status_code in _FROM_HTTP:
+            detail = error.detail if error.status_code == 400 else ""
+            return _FROM_HTTP[error.status_code](detail)
+    return GovidError()
+
+
+def _allowed_methods(request: Request[Any, Any, Any]) -> set[str]:
+    path = request.scope["path"].rstrip("/") or "/"
+    for route in request.app.routes:
+        template = getattr(route, "path_components", [])
+        parts = path.strip("/").split("/")
+        if len(parts) == len(template) and all(
+            not isinstance(want, str) or want == got for want, got in zip(template, parts, strict=True)
+        ):
+            return {str(method) for method in getattr(route, "methods", ())}
+    return set()

@@ -1,0 +1,68 @@
+"""What an SRE sees at /metrics. Names and labels are an interface; no label holds a subject or a photo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from govid import __version__
+
+# Seconds. From a quarter of a millisecond, a template comparison, to a search that waited in the queue.
+BUCKETS = (
+    0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015,
+    0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5,
+)  # fmt: skip
+
+
+class Metrics:
+    """The metrics of one server process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "govid_http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self.duration = Histogram(
+            "govid_http_request_duration_seconds",
+            "Time from the first byte of a request to its last.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.stage = Histogram(
+            "govid_stage_duration_seconds",
+            "Time of one pipeline stage.",
+            ["operation", "stage"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.decisions = Counter(
+            "govid_decisions", "Decisions given.", ["operation", "use_case", "decision"], registry=registry
+        )
+        self.refusals = Counter(
+            "govid_refusals",
+            "Photos refused, by reason and slug.",
+            ["operation", "reason", "slug"],
+            registry=registry,
+        )
+        self.gallery = Gauge(
+            "govid_gallery_references", "References that a search covers.", registry=registry
+        )
+        self.waiting = Gauge(
+            "govid_requests_waiting", "Requests waiting for or held by a worker.", registry=registry
+        )
+        self.ready = Gauge(
+            "govid_ready", "1 once models are warm and the gallery is loaded.", registry=registry
+        )
+        self.build = Info("govid_build", "Version of this server.", registry=registry)
+        self.build.info({"version": __version__})
+        self.model = Info("govid_model", "The embedder in use.", registry=registry)
+
+    def follow_gallery(self, size: Callable[[], int]) -> None:
+        """Read the gallery's size when scraped."""
+        self.gallery.set_function(size)
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)

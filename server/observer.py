@@ -1,0 +1,54 @@
+"""Around every request: its id, its count and its time, whatever becomes of it."""
+
+from __future__ import annotations
+
+import time
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from govid.pipeline import new_request_id
+from server.metrics import Metrics
+
+_SAFE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+class RequestObserver:
+    """ASGI middleware outside of routing, so that unknown addresses are seen as well."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        request_id = new_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        start = time.perf_counter()
+        status = 500
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    *_SAFE_HEADERS,
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            # Only known routes and methods become labels: a scanner must not fill the memory.
+            route = scope.get("path_template") or "unmatched"
+            method = scope["method"] if route != "unmatched" else "-"
+            self._metrics.requests.labels(route, method, str(status)).inc()
+            self._metrics.duration.labels(route).observe(time.perf_counter() - start)

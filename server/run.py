@@ -1,0 +1,81 @@
+"""``govid serve``: one process, stopped cleanly by a signal, and with a reason when it cannot start."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from govid.config import Settings
+from govid.errors import InvalidSettings
+from server.app import create_app
+from server.metrics import Metrics
+from server.service import Service
+from server.settings import ServerSettings
+
+_DRAIN_SECONDS = 10
+
+
+def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        InvalidSettings: the address cannot be used.
+        OperatorError: the engine could not be loaded.
+    """
+    server.check()
+    logging.basicConfig(
+        level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    listening = _listen(server)
+    metrics = Metrics()
+    service = Service(settings, server, metrics)
+    host, port = listening.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    # One line, flushed, as soon as connections are accepted: with port 0 it is how a caller learns the port.
+    print(json.dumps({"address": address}) if as_json else f"govid listens on {address}", flush=True)
+    uvicorn_server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, server, service, metrics),
+            log_level=server.log_level if server.log_level != "info" else "warning",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            lifespan="on",
+        )
+    )
+
+    def give_up() -> None:
+        uvicorn_server.should_exit = True
+
+    service.on_failure = give_up
+    # uvicorn drains and then raises the signal again: a stop that was asked for is a success.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn_server.run(sockets=[listening])
+    if service.failure:
+        raise service.failure
+
+
+def _listen(server: ServerSettings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+        listening.set_inheritable(True)
+    except OSError as error:
+        raise InvalidSettings(
+            f"cannot listen on {server.host} port {server.port}: {error.strerror or error}; "
+            "stop what listens there or choose another port with --port"
+        ) from None
+    return listening

@@ -1,0 +1,114 @@
+"""What callers may send. Unknown fields are refused; ``bytes`` is base64 in JSON and a part in multipart."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from govid.pipeline import MAX_CANDIDATES
+
+Photo = Annotated[
+    bytes, Meta(description="A JPEG, PNG or WebP photo: base64 in JSON, a file part in multipart")
+]
+SubjectId = Annotated[
+    str, Meta(description="1 to 128 printable characters, no slash or backslash", examples=["alice"])
+]
+UseCaseName = Annotated[str, Meta(description="What the comparison is for; it fixes the error rates")]
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base: unknown fields are errors."""
+
+
+class TemplateIn(_Request, frozen=True, kw_only=True):
+    """A template as `POST /v1/embed` returned it."""
+
+    model_id: str
+    embedding: Annotated[bytes, Meta(description="base64 of little-endian float32")]
+
+
+class CompareRequest(_Request, frozen=True, kw_only=True):
+    """Two photos."""
+
+    reference_photo: Photo
+    probe_photo: Photo
+    use_case: UseCaseName = "general"
+
+
+class _PhotoOrTemplate(_Request, frozen=True, kw_only=True):
+    photo: Photo | None = None
+    template: TemplateIn | None = None
+
+
+class VerifyRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
+    """A claimed identity, and either a photo or a template."""
+
+    subject_id: SubjectId
+    use_case: UseCaseName = "general"
+
+
+class IdentifyRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
+    """Either a photo or a template."""
+
+    use_case: UseCaseName = "general"
+    max_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] = 5
+
+
+class EmbedRequest(_Request, frozen=True, kw_only=True):
+    """One photo."""
+
+    photo: Photo
+
+
+class EnrolRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
+    """A new subject, and either a portrait or a template."""
+
+    subject_id: SubjectId
+
+
+class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
+    """Either a portrait or a template."""
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A model in use, and what its licence says."""
+
+    model_id: str
+    kind: str
+    digest: Annotated[str, Meta(description="SHA-256 of the file")]
+    licence: str
+    licence_note: str
+    homepage: str
+    dimension: int
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    """The models in use and the calibration of the embedder."""
+
+    models: tuple[ModelInfo, ...]
+    calibration_id: str
+    calibration_lowest_fmr: float
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Each dependency by name: `ok`, or what is wrong."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as RFC 9457 problem+json."""
+
+    type: str
+    title: str
+    status: int
+    slug: str
+    request_id: str
+    detail: str = ""
+    remedy: str = ""
+    reason: Annotated[
+        str, Meta(description="Only of a refused photo: FACE_NOT_DETECTED, MULTIPLE_FACES ...")
+    ] = ""

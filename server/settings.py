@@ -1,0 +1,58 @@
+"""Settings of the server, beside the engine's in ``govid.config``."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from govid.errors import InvalidSettings
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the server listens and how much it takes on."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes a free one.")] = 8000
+    behind_proxy: Annotated[
+        bool,
+        Meta(
+            description="Needed for an address beyond loopback: a proxy in front does TLS and authentication."
+        ),
+    ] = False
+    workers: Annotated[
+        int, Meta(ge=0, le=256, description="Requests computed at once; 0 takes one per core.")
+    ] = 0
+    max_waiting: Annotated[
+        int,
+        Meta(
+            ge=0, description="Requests that may wait for a worker; one more gets 503. 64 is about a second."
+        ),
+    ] = 64
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+    @property
+    def worker_count(self) -> int:
+        """``workers``, or one per core that this process may use."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    def check(self) -> None:
+        """Refuse to put faces on the network in the clear.
+
+        Raises:
+            InvalidSettings: the address is not loopback and no proxy is declared.
+        """
+        if self.behind_proxy or self.host == "localhost":
+            return
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise InvalidSettings(
+                f"host {self.host}: govid itself does no TLS and no authentication yet; listen on 127.0.0.1, "
+                "or put a proxy that does both in front and pass --behind-proxy"
+            )

@@ -1,0 +1,40 @@
+"""Fixtures: the real pipeline, an engine on a fresh SQLite file, a real server process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from govid import Engine, Settings
+from govid.faces import FacePipeline
+from tests import support
+
+
+@pytest.fixture(scope="session")
+def faces() -> FacePipeline:
+    """The real models, loaded once."""
+    return FacePipeline(Settings(data_dir=str(support.MODELS.parent)))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an empty data folder that has the models."""
+    return Settings(data_dir=str(support.data_dir(tmp_path / "var")))
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """An engine without subjects."""
+    with Engine(settings) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """One server process for all tests that do not stop it; each test uses subjects of its own."""
+    folder = support.data_dir(tmp_path_factory.mktemp("api") / "var")
+    with support.server(folder) as (client, _):
+        yield client

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from govid.config import Settings
+from govid.decode import Decoder
+from govid.errors import (
+    PhotoAnimated,
+    PhotoNotAnImage,
+    PhotoTooLarge,
+    PhotoTooManyPixels,
+    PhotoTooSmall,
+    PhotoTruncated,
+    RefusedInput,
+)
+from tests.support import OBAMA, encoded
+
+DECODER = Decoder(Settings())
+RNG = np.random.default_rng(1)
+PICTURE = PIL.Image.fromarray(RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+
+
+def test_a_png_comes_back_pixel_for_pixel() -> None:
+    decoded = DECODER.decode(encoded(PICTURE))
+    assert decoded.dtype == np.uint8
+    assert decoded.flags.c_contiguous
+    np.testing.assert_array_equal(decoded, np.asarray(PICTURE))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    import PIL.ImageOps
+
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    photo = encoded(PICTURE, "PNG", exif=exif)
+    upright = PIL.ImageOps.exif_transpose(PIL.Image.open(__import__("io").BytesIO(photo)))
+    np.testing.assert_array_equal(DECODER.decode(photo), np.asarray(upright.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK"])
+def test_other_colour_modes_become_rgb(mode: str) -> None:
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    assert DECODER.decode(encoded(PICTURE.convert(mode), kind)).shape == (40, 60, 3)
+
+
+def test_sixteen_bit_grey_keeps_its_tones() -> None:
+    ramp = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    decoded = DECODER.decode(encoded(PIL.Image.fromarray(ramp)))
+    np.testing.assert_allclose(decoded[:, :, 0], ramp / 257, atol=1)
+
+
+def test_transparent_pixels_are_white() -> None:
+    layer = PICTURE.convert("RGBA")
+    layer.putalpha(0)
+    assert DECODER.decode(encoded(layer)).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("photo", "error"),
+    [
+        (b"", PhotoNotAnImage),
+        (b"not an image at all", PhotoNotAnImage),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", PhotoNotAnImage),
+        (encoded(PICTURE, "GIF"), PhotoNotAnImage),
+        (encoded(PICTURE, "TIFF"), PhotoNotAnImage),
+        (encoded(PICTURE.resize((31, 200))), PhotoTooSmall),
+        (OBAMA[: len(OBAMA) // 2], PhotoTruncated),
+        (encoded(PICTURE)[:-40], PhotoTruncated),
+        (encoded(PICTURE, "WEBP", save_all=True, append_images=[PICTURE.rotate(90)]), PhotoAnimated),
+    ],
+)
+def test_what_is_no_whole_photo_is_refused(photo: bytes, error: type[RefusedInput]) -> None:
+    with pytest.raises(error):
+        DECODER.decode(photo)
+
+
+def test_limits_come_from_the_settings() -> None:
+    strict = Decoder(Settings(photo_max_bytes=1024, photo_max_pixels=2000))
+    with pytest.raises(PhotoTooLarge):
+        strict.decode(OBAMA)
+    with pytest.raises(PhotoTooManyPixels, match="60 x 40"):
+        strict.decode(encoded(PICTURE.convert("1")))
+
+
+@given(st.integers(0, len(OBAMA) - 1), st.binary(min_size=1, max_size=64))
+def test_damage_anywhere_is_refused_or_decoded_but_never_a_crash(place: int, junk: bytes) -> None:
+    damaged = OBAMA[:place] + junk + OBAMA[place + len(junk) :]
+    try:
+        assert DECODER.decode(damaged).dtype == np.uint8
+    except RefusedInput:
+        pass
+
+
+@given(st.binary(max_size=2000), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBPVP8 "]))
+def test_junk_behind_a_known_signature_is_refused(junk: bytes, signature: bytes) -> None:
+    with pytest.raises(RefusedInput):
+        DECODER.decode(signature + junk)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from govid.config import Settings
+from govid.decode import Decoder
+from govid.detect import _without_overlaps
+from govid.errors import FaceNotDetected, MultipleFaces
+from govid.faces import FacePipeline
+from govid.types import Image
+from tests.support import BIDEN, OBAMA, opened
+
+PORTRAIT = Decoder(Settings()).decode(OBAMA)
+
+
+def paste(*portraits: tuple[bytes, int, tuple[int, int]]) -> Image:
+    """Portraits of a given width on a grey canvas."""
+    canvas = PIL.Image.new("RGB", (1200, 800), (128, 128, 128))
+    for photo, width, place in portraits:
+        picture = opened(photo)
+        canvas.paste(picture.resize((width, round(picture.height * width / picture.width))), place)
+    return np.asarray(canvas).copy()
+
+
+def test_the_landmarks_lie_where_a_person_sees_them(faces: FacePipeline) -> None:
+    # Read off the photo by eye, in pixels of the 910 x 1137 portrait; a tenth of the eyes' distance.
+    face = faces.detector.the_face(PORTRAIT)
+    right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
+    assert right_mouth[0] < left_mouth[0]
+    assert face.score > 0.8
+
+
+def test_scale_and_place_of_the_face_follow_the_picture(faces: FacePipeline) -> None:
+    whole = faces.detector.the_face(PORTRAIT)
+    half = faces.detector.the_face(np.ascontiguousarray(PORTRAIT[::2, ::2]))
+    np.testing.assert_allclose(half.landmarks * 2, whole.landmarks, atol=0.06 * whole.inter_eye_distance)
+
+
+@pytest.mark.parametrize("width", [60, 100, 300, 900])
+def test_small_and_large_faces_are_found(faces: FacePipeline, width: int) -> None:
+    face = faces.detector.the_face(paste((OBAMA, width, (150, 40))))
+    assert 150 < face.landmarks[2][0] < 150 + width
+
+
+def test_a_picture_without_a_face_is_refused(faces: FacePipeline) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    for picture in (noise, np.zeros((480, 640, 3), dtype=np.uint8)):
+        with pytest.raises(FaceNotDetected):
+            faces.detector.the_face(picture)
+
+
+def test_two_faces_of_comparable_size_are_refused(faces: FacePipeline) -> None:
+    with pytest.raises(MultipleFaces, match="2 faces"):
+        faces.detector.the_face(paste((OBAMA, 400, (50, 50)), (BIDEN, 260, (700, 50))))
+
+
+def test_a_passer_by_far_behind_is_not_the_subject(faces: FacePipeline) -> None:
+    picture = paste((OBAMA, 500, (50, 50)), (BIDEN, 100, (900, 100)))
+    assert len(faces.detector.faces(picture)) == 2
+    assert faces.detector.the_face(picture).landmarks[2][0] < 600
+
+
+def test_the_best_of_each_overlapping_group_is_kept() -> None:
+    def row(score: float, x: float) -> list[float]:
+        return [score, x, 0, 10, 10, *[0.0] * 10]
+
+    rows = np.array([row(0.7, 1), row(0.9, 0), row(0.8, 30), row(0.6, 31)], dtype=np.float32)
+    np.testing.assert_allclose(_without_overlaps(rows)[:, 0], [0.9, 0.8], rtol=1e-6)
+    assert _without_overlaps(rows[:0]).shape == (0, 15)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from govid import policy
+from govid.calibration import Calibration
+from govid.errors import UnknownUseCase
+from govid.types import Decision
+
+# FMR falls by a factor of ten with each tenth of score, from 0.1 at 0.0 to 1e-6 at 0.5.
+TABLE = Calibration(
+    model_id="m", pipeline="p", data_set="d", data_set_digest="0", created="2026-01-01", people=2, photos=2,
+    failures_to_acquire=0, non_mated_comparisons=10**8,
+    fmr=(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), score=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+)  # fmt: skip
+GENERAL = policy.GENERAL
+
+
+@pytest.mark.parametrize(
+    ("score", "decision"),
+    [
+        (0.31, Decision.MATCH),
+        (0.3, Decision.MATCH),
+        (0.29, Decision.INCONCLUSIVE),
+        (0.2, Decision.INCONCLUSIVE),
+        (0.19, Decision.NON_MATCH),
+        (-1.0, Decision.NON_MATCH),
+    ],
+)
+def test_a_score_at_the_threshold_matches(score: float, decision: Decision) -> None:
+    assert policy.decide(score, 1, GENERAL, TABLE).decision is decision
+
+
+def test_more_references_raise_the_threshold_and_the_reported_rate() -> None:
+    one, ten = (policy.decide(0.35, k, GENERAL, TABLE) for k in (1, 10))
+    assert one.decision is Decision.MATCH
+    assert ten.decision is Decision.INCONCLUSIVE
+    assert ten.threshold == pytest.approx(one.threshold + 0.1)
+    assert ten.fmr_at_score == pytest.approx(10 * one.fmr_at_score)
+
+
+def test_a_search_keeps_its_rate_as_the_gallery_grows() -> None:
+    small, large = (policy.decide_search(0.4, n, GENERAL, TABLE) for n in (100, 1000))
+    assert small.threshold == pytest.approx(0.3)
+    assert large.threshold == pytest.approx(0.4)
+    assert large.decision is Decision.MATCH
+
+
+def test_no_match_is_given_beyond_what_the_data_support() -> None:
+    judged = policy.decide_search(0.99, 10**6, GENERAL, TABLE)
+    assert judged.decision is Decision.INCONCLUSIVE
+    assert not judged.threshold_supported
+    assert judged.fmr_is_upper_bound
+    assert policy.decide_search(0.49, 10**6, GENERAL, TABLE).decision is Decision.NON_MATCH
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.integers(1, 50))
+def test_a_higher_score_never_gives_a_weaker_decision(a: float, b: float, references: int) -> None:
+    strength = [Decision.NON_MATCH, Decision.INCONCLUSIVE, Decision.MATCH]
+    low, high = (policy.decide(s, references, GENERAL, TABLE) for s in sorted((a, b)))
+    assert strength.index(low.decision) <= strength.index(high.decision)
+    assert low.fmr_at_score >= high.fmr_at_score
+
+
+def test_an_unknown_use_case_names_the_known_ones() -> None:
+    with pytest.raises(UnknownUseCase, match="general"):
+        policy.use_case("casino")

@@ -1,0 +1,89 @@
+"""Shared by the tests: where things lie, and a real server process on loopback."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import PIL.Image
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "samples"
+MODELS = ROOT / "var" / "models"
+LFW = Path(os.environ.get("GOVID_LFW_DIR") or ROOT.parent / "shared" / "lfw")
+GOVID = Path(sys.executable).parent / "govid"
+
+OBAMA = (SAMPLES / "obama-2012.jpg").read_bytes()
+OBAMA_LATER = (SAMPLES / "obama-2009.jpg").read_bytes()
+BIDEN = (SAMPLES / "biden-2010.jpg").read_bytes()
+
+
+def b64(data: bytes) -> str:
+    """Base64 as a JSON field."""
+    return base64.b64encode(data).decode()
+
+
+def encoded(picture: PIL.Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """A picture as a file."""
+    out = BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def opened(photo: bytes) -> PIL.Image.Image:
+    """A file as a picture."""
+    return PIL.Image.open(BytesIO(photo)).convert("RGB")
+
+
+def data_dir(folder: Path) -> Path:
+    """A data folder with the models, as `make run` would leave it."""
+    shutil.copytree(MODELS, folder / "models", copy_function=os.link)
+    return folder
+
+
+@contextmanager
+def server(folder: Path, *options: str, **environment: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A real server process on a free port, ready to answer; stopped at the end if it still runs."""
+    process = subprocess.Popen(
+        [GOVID, "--data-dir", str(folder), "serve", "--json", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=(log := (folder / "server.log").open("a+")),
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, (folder / "server.log").read_text()
+        with httpx.Client(base_url=json.loads(line)["address"], timeout=30) as client:
+            wait_ready(client, process)
+            yield client, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=20)
+        if process.stdout:
+            process.stdout.close()
+        log.close()
+
+
+def wait_ready(client: httpx.Client, process: subprocess.Popen[str], seconds: float = 60) -> None:
+    """Return once /readyz says so."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        if client.get("/readyz").status_code == 200:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the server did not become ready")

@@ -1,0 +1,48 @@
+"""The house rules that a compiler does not hold: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+GOVID = ROOT / "python" / "govid"
+STAGES = ("decode", "detect", "align", "quality", "embed", "score", "policy", "audit")
+# What a stage may know of govid: shared words, errors, settings, the core's numbers, its own tables.
+SHARED = {"types", "errors", "config", "_core", "models", "calibration"}
+
+
+def imports(file: Path) -> set[str]:
+    """Dotted names of all modules a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_never_imports_another_stage(stage: str) -> None:
+    known = {name.split(".")[1] for name in imports(GOVID / f"{stage}.py") if name.startswith("govid.")}
+    assert known <= SHARED
+
+
+def test_the_check_of_stages_can_fail() -> None:
+    known = {name.split(".")[1] for name in imports(GOVID / "pipeline.py") if name.startswith("govid.")}
+    assert not known <= SHARED
+
+
+def test_nothing_but_the_command_line_knows_the_server() -> None:
+    outside = [*GOVID.rglob("*.py"), *(ROOT / "lfw_eval").rglob("*.py")]
+    guilty = [f.name for f in outside if any(n.split(".")[0] in {"server", "litestar"} for n in imports(f))]
+    assert guilty == ["cli.py"]
+
+
+def test_only_one_rust_file_knows_python() -> None:
+    guilty = [f.name for f in (ROOT / "core" / "src").rglob("*.rs") if "pyo3::" in f.read_text()]
+    assert guilty == ["python.rs"]
