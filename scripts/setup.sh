@@ -39,9 +39,9 @@ python=${PYTHON:-python3}
 command -v "$python" >/dev/null || apt python3 python3-venv || die "no python3: apt-get install python3 python3-venv"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     die "$("$python" --version) is too old: install Python 3.11 or newer, or name one: PYTHON=/path/to/python3.12 make run"
-command -v cargo >/dev/null || die "no cargo: install Rust 1.88 or newer (https://rustup.rs)"
+command -v cargo >/dev/null || die "no cargo: install Rust 1.89 or newer (https://rustup.rs)"
 minor=$(cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
-[ "$minor" -ge 88 ] 2>/dev/null || die "$(cargo --version) is too old: install Rust 1.88 or newer (rustup update)"
+[ "$minor" -ge 89 ] 2>/dev/null || die "$(cargo --version) is too old: install Rust 1.89 or newer (rustup update)"
 command -v cc >/dev/null || apt gcc libc6-dev || die "no C compiler, which Rust links with: apt-get install gcc libc6-dev"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || apt python3-venv ||
     die "Python has no venv module: apt-get install python3-venv"

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import httpx
 import PIL.Image
@@ -34,10 +33,10 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def encoded(picture: PIL.Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encoded(picture: PIL.Image.Image, kind: str = "PNG", **options: object) -> bytes:
     """A picture as a file."""
     out = BytesIO()
-    picture.save(out, kind, **options)
+    picture.save(out, kind, **options)  # type: ignore[arg-type]
     return out.getvalue()
 
 
@@ -53,7 +52,9 @@ def data_dir(folder: Path) -> Path:
 
 
 @contextmanager
-def server(folder: Path, *options: str, **environment: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+def server(
+    folder: Path, *options: str, **environment: str
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
     """A real server process on a free port, ready to answer; stopped at the end if it still runs."""
     process = subprocess.Popen(
         [GOVID, "--data-dir", str(folder), "serve", "--json", "--port", "0", *options],

@@ -126,7 +126,7 @@ impl<'a> Array<'a> {
         unsafe { slice::from_raw_parts(self.data, self.len()) }
     }
 
-    /// The elements of a new array, which NumPy has not written yet.
+    /// The elements of a new array, which may not be written yet.
     fn as_memory(&mut self) -> &'a mut [MaybeUninit<f32>] {
         // SAFETY: as in `as_mut_slice`, but for the values, which `MaybeUninit` does not promise.
         unsafe { slice::from_raw_parts_mut(self.data.cast(), self.len()) }
@@ -222,10 +222,9 @@ fn l2_normalize<'py>(
     let (columns, len) = (source.columns(), source.len());
     let (rows, memory) = (source.as_slice(), target.as_memory());
     compute(py, len, |kernels| {
-        for (place, &x) in memory.iter_mut().zip(rows) {
-            place.write(x);
-        }
-        // SAFETY: the loop above wrote all of it: `result` has the shape of `source`.
+        // SAFETY: `result` is new and has the shape of `source`: as long, and apart from it.
+        unsafe { ptr::copy_nonoverlapping(rows.as_ptr(), memory.as_mut_ptr().cast(), rows.len()) };
+        // SAFETY: the copy wrote all of it.
         let unit_rows = unsafe { written(memory) };
         normalize::l2_normalize_rows(kernels, unit_rows, columns)
     })?;

@@ -81,6 +81,7 @@ class Decoder:
                 raise PhotoTooSmall(f"{width} x {height} pixels, at least {MIN_SIDE} x {MIN_SIDE}")
             if opened.format in {"PNG", "WEBP"} and getattr(opened, "is_animated", False):
                 raise PhotoAnimated
+            opened.load()  # here damage shows; Pillow reports it only once
             upright = _upright(opened)
             return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
 

@@ -12,6 +12,7 @@ import msgspec
 from govid import __version__, _core, calibration, config, models
 from govid.errors import GovidError
 from govid.faces import FacePipeline
+from govid.runtime import live_isa
 from govid.store.sqlite import SqliteStore
 
 _LOW_DISK = 1 << 30
@@ -100,7 +101,7 @@ def examine(settings: config.Settings) -> Report:
         python=platform.python_version(),
         cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)),
-        simd=_core.isa(),
+        simd=live_isa(),
         simd_available=_core.available_isas(),
         providers_available=onnxruntime.get_available_providers(),
         providers_configured=list(settings.providers),

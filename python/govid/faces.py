@@ -13,7 +13,7 @@ from govid.decode import Decoder
 from govid.detect import Detector
 from govid.embed import Embedder
 from govid.quality import QualityGate
-from govid.runtime import OnnxSession
+from govid.runtime import OnnxSession, live_isa
 from govid.timing import StageClock
 from govid.types import Face, Image, Sample, Template
 
@@ -28,8 +28,10 @@ class FacePipeline:
         """Load, check and warm the models.
 
         Raises:
-            OperatorError: a model is missing, altered or of another shape, or a provider is missing.
+            OperatorError: a model is missing, altered or of another shape, or a provider or instruction set
+                is not there.
         """
+        live_isa()
         self.embedder_spec = models.embedder(settings.embedder)
         self._decoder = Decoder(settings)
         self.detector = Detector(_session(models.YUNET, settings), settings)

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: made from verified bytes, with exactly the providers that were asked for."""
+"""What computes: ONNX Runtime with exactly the providers asked for, and the core with its SIMD path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from govid.errors import ModelUnusable, ProviderMissing
+from govid import _core
+from govid.errors import InvalidSettings, ModelUnusable, ProviderMissing
+
+
+def live_isa() -> str:
+    """The instruction set the core computes with.
+
+    Raises:
+        InvalidSettings: ``GOVID_ISA`` names one that is unknown or that this CPU lacks.
+    """
+    try:
+        return _core.isa()
+    except _core.CoreError as error:
+        raise InvalidSettings(f"GOVID_ISA: {error}") from None
 
 
 class OnnxSession:
@@ -31,8 +44,6 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Some weights make denormal activations, which a CPU computes up to six times slower.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         # Threads that spin while they wait would take the core from the next request.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Controller, Request, Response, post
+from litestar.di import NamedDependency
 
 from govid.pipeline import Engine
 from govid.results import EmbeddedTemplate, Identification, Verification
@@ -30,7 +31,10 @@ class ComparisonController(Controller):
         status_code=200,
     )
     async def compare(
-        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        metrics: NamedDependency[Metrics],
     ) -> Response[Verification]:
         """Do two photos show the same person?"""
         body = await bodies.read(request)
@@ -50,7 +54,10 @@ class ComparisonController(Controller):
 
     @post("/verify", operation_class=reads(VerifyRequest), status_code=200)
     async def verify(
-        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        metrics: NamedDependency[Metrics],
     ) -> Response[Verification]:
         """Is the photo or template the enrolled subject?"""
         body = await bodies.read(request)
@@ -70,7 +77,10 @@ class ComparisonController(Controller):
 
     @post("/identify", operation_class=reads(IdentifyRequest), status_code=200)
     async def identify(
-        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        metrics: NamedDependency[Metrics],
     ) -> Response[Identification]:
         """Who of all enrolled subjects is it? NON_MATCH says: nobody known."""
         body = await bodies.read(request)
@@ -90,7 +100,10 @@ class ComparisonController(Controller):
 
     @post("/embed", operation_class=reads(EmbedRequest), status_code=200)
     async def embed(
-        self, request: Request[Any, Any, Any], service: Service, metrics: Metrics
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        metrics: NamedDependency[Metrics],
     ) -> Response[EmbeddedTemplate]:
         """The template of one photo; nothing is stored."""
         body = await bodies.read(request)

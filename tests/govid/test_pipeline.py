@@ -1,0 +1,151 @@
+"""The engine in process: what a Python caller sees."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from govid import Decision, Engine, Settings
+from govid.errors import (
+    FaceNotDetected,
+    IdempotencyKeyReused,
+    NoComparableReference,
+    StoreUnavailable,
+    SubjectExists,
+    UnknownSubject,
+)
+from govid.faces import FacePipeline
+from govid.types import Template
+from tests.support import BIDEN, OBAMA, OBAMA_LATER, SAMPLES
+
+
+def audit(engine: Engine) -> list[dict[str, object]]:
+    import json
+
+    with sqlite3.connect(engine.settings.database) as records:
+        return [json.loads(row[0]) for row in records.execute("SELECT record FROM audit ORDER BY audit_id")]
+
+
+def test_enrol_verify_identify_delete(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA)
+    engine.enrol("biden", SAMPLES / "biden-2010.jpg")
+    assert engine.verify("obama", OBAMA_LATER).decision is Decision.MATCH
+    assert engine.verify("biden", OBAMA_LATER).decision is Decision.NON_MATCH
+    assert engine.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
+    engine.delete("obama")
+    assert engine.identify(OBAMA_LATER).decision is Decision.NON_MATCH
+    with pytest.raises(UnknownSubject):
+        engine.verify("obama", OBAMA_LATER)
+
+
+def test_every_attempt_leaves_a_record_with_its_grounds(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA)
+    verified = engine.verify("obama", OBAMA_LATER, request_id="r-1")
+    with pytest.raises(FaceNotDetected):
+        engine.verify("obama", _blank())
+    with pytest.raises(UnknownSubject):
+        engine.verify("nobody", OBAMA)
+    enrolled, decided, refused, unknown = audit(engine)
+    assert enrolled["outcome"] == "ENROLLED"
+    assert decided["request_id"] == "r-1"
+    assert decided["outcome"] == "MATCH"
+    assert decided["score"] == verified.score
+    assert decided["model_id"] == engine.model_id
+    assert refused["outcome"] == "FACE_NOT_DETECTED"
+    assert unknown["outcome"] == "unknown-subject"
+
+
+def _blank() -> bytes:
+    import PIL.Image
+
+    from tests.support import encoded
+
+    return encoded(PIL.Image.new("RGB", (200, 200), (80, 120, 160)))
+
+
+def test_no_decision_leaves_without_its_audit_record(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.enrol("obama", OBAMA)
+
+    def unavailable(_: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(engine.store, "append_audit", unavailable)
+    for call in (
+        lambda: engine.verify("obama", OBAMA_LATER),
+        lambda: engine.identify(OBAMA_LATER),
+        lambda: engine.compare(OBAMA, BIDEN),
+    ):
+        with pytest.raises(StoreUnavailable):
+            call()
+
+
+def test_an_enrolment_of_another_process_is_found_at_once(settings: Settings) -> None:
+    with Engine(settings) as one, Engine(settings) as two:
+        one.enrol("obama", OBAMA)
+        assert two.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
+        two.delete("obama")
+        assert one.identify(OBAMA_LATER).candidates == ()
+
+
+def test_the_gallery_is_rebuilt_from_the_records(settings: Settings) -> None:
+    with Engine(settings) as engine:
+        engine.enrol("obama", OBAMA)
+        engine.enrol("biden", BIDEN)
+        engine.delete("biden")
+    with Engine(settings) as engine:
+        assert len(engine.gallery) == 1
+        assert engine.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
+
+
+def test_the_highest_of_several_references_counts_and_costs(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA)
+    alone = engine.verify("obama", OBAMA_LATER)
+    engine.add_reference("obama", OBAMA_LATER)
+    both = engine.verify("obama", OBAMA_LATER)
+    assert both.score == pytest.approx(1, abs=1e-5)
+    assert both.comparisons == 2
+    assert both.threshold > alone.threshold
+
+
+def test_a_subject_is_no_duplicate_of_itself(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA)
+    assert engine.add_reference("obama", OBAMA_LATER).possible_duplicates == ()
+    assert [c.subject_id for c in engine.enrol("barack", OBAMA_LATER).possible_duplicates] == ["obama"]
+
+
+def test_references_of_an_older_model_are_not_compared(engine: Engine) -> None:
+    old = Template("sface-2020-000000000000", np.full(128, 128**-0.5, dtype=np.float32))
+    engine.enrol("veteran", old)
+    with pytest.raises(NoComparableReference):
+        engine.verify("veteran", OBAMA)
+    assert engine.identify(OBAMA).gallery_size == 0
+
+
+def test_one_key_one_write(engine: Engine) -> None:
+    first = engine.enrol("obama", OBAMA, idempotency_key="k")
+    assert engine.enrol("obama", OBAMA, idempotency_key="k").reference_id == first.reference_id
+    with pytest.raises(IdempotencyKeyReused):
+        engine.enrol("obama", BIDEN, idempotency_key="k")
+    with pytest.raises(SubjectExists):
+        engine.enrol("obama", OBAMA, idempotency_key="k2")
+
+
+def test_the_stages_add_up_to_the_time_of_the_call(engine: Engine) -> None:
+    import time
+
+    engine.enrol("obama", OBAMA)
+    start = time.perf_counter()
+    stages = engine.verify("obama", OBAMA_LATER).stages
+    total = (time.perf_counter() - start) * 1e3
+    assert 0 < sum(stages.values()) <= total
+
+
+def test_the_samples_give_the_golden_templates(faces: FacePipeline) -> None:
+    golden = np.load(Path(__file__).parent.parent / "golden" / "templates.npz")
+    for name in ("obama-2012", "obama-2009", "biden-2010"):
+        embedding = faces.sample(SAMPLES / f"{name}.jpg").template.embedding
+        # Kernels of other processors round differently; a change of the pipeline moves far more.
+        assert float(embedding @ golden[name]) > 0.9999, name

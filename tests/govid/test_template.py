@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from govid import template
+from govid.errors import InvalidTemplate
+from govid.types import Template
+
+
+def unpack(data: bytes, dimension: int = 16) -> Template:
+    return template.unpack("m", data, active_model_id="m", dimension=dimension)
+
+
+@given(arrays(np.float32, 16, elements=st.floats(-1, 1, width=32).filter(lambda v: abs(v) > 1e-3)))
+def test_what_was_packed_comes_back(vector: np.ndarray) -> None:
+    unit = (vector / np.linalg.norm(vector)).astype(np.float32)
+    back = unpack(template.pack(Template("m", unit)))
+    np.testing.assert_allclose(back.embedding, unit, atol=1e-6)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_unit_template_or_a_typed_refusal(data: bytes) -> None:
+    try:
+        made = unpack(data)
+    except InvalidTemplate:
+        return
+    assert abs(np.linalg.norm(made.embedding.astype(np.float64)) - 1) < 1e-5
+
+
+def test_a_template_is_little_endian_float32() -> None:
+    assert template.pack(Template("m", np.array([1, 0], dtype=np.float32))) == b"\0\0\x80\x3f\0\0\0\0"
