@@ -1,7 +1,7 @@
 # The commands people need. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-BIN := .venv/bin
+BIN := $(if $(GPU),.venv-gpu,.venv)/bin
 KIND := $(if $(GPU),gpu,runtime)
 
 help: ## list the commands
@@ -20,10 +20,10 @@ test: dev ## lint, types, cargo tests, Python tests
 	@scripts/test.sh
 
 lfw: setup ## accuracy on LFW (DATA=folder)
-	@$(BIN)/python -m lfw_eval $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m lfw_eval $(if $(DATA),--data "$(DATA)")
 
 load: dev ## 30 s of load by 8 users (HOST=http://... for a running server)
-	@$(BIN)/python benchmarks/load.py $(if $(HOST),--host $(HOST))
+	@$(BIN)/python benchmarks/load.py $(if $(HOST),--host "$(HOST)")
 
 bench: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
@@ -35,6 +35,6 @@ lock: dev ## pin all dependencies anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
 
 clean: ## remove what was built; keeps var/ with models and records
-	@rm -rf .venv target dist .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help setup run dev test lfw load bench openapi lock clean

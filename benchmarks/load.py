@@ -47,7 +47,7 @@ def main() -> int:
 def _wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if httpx.get(f"{address}/readyz").status_code == 200:
+        if httpx.get(f"{address}/readyz", trust_env=False).status_code == 200:
             return
         time.sleep(0.05)
     raise TimeoutError("the server did not become ready within 60 s")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import govid
+from govid.config import private_folder
 from govid.errors import FaceNotDetected, Refusal
 from govid.faces import FacePipeline
 from govid.timing import StageClock
@@ -22,7 +23,16 @@ from govid.types import Face, Image
 
 _SAVE_EVERY = 2000
 # A change of these files changes embeddings, and so must not find old ones.
-_PIPELINE_CODE = ("decode.py", "detect.py", "align.py", "quality.py", "embed.py", "faces.py")
+_PIPELINE_CODE = (
+    "decode.py",
+    "detect.py",
+    "align.py",
+    "quality.py",
+    "embed.py",
+    "faces.py",
+    "landmarks.py",
+    "geometry.py",
+)
 
 
 @dataclass
@@ -125,7 +135,7 @@ def _load(file: Path | None, dimension: int) -> dict[str, NDArray[np.float32] | 
 
 
 def _save(file: Path, known: dict[str, NDArray[np.float32] | str], dimension: int) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(file.parent)
     empty = np.zeros(dimension, dtype=np.float32)
     scratch = file.with_suffix(f".{os.getpid()}.tmp")
     with scratch.open("wb") as target:

@@ -32,24 +32,39 @@ def main() -> int:
         # Ctrl-C reaches both processes; the server answers it, this one waits for it to finish.
         start_new_session=False,
     )
-    signal.signal(signal.SIGINT, lambda *_: None)
+    stopping: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: stopping.append(number))
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     assert server.stdout is not None
     first_line = server.stdout.readline()
-    if not first_line or "address" not in first_line:
+    told = json.loads(first_line) if first_line else {}
+    if "address" not in told:
+        print(f"govid: {told.get('detail', 'the server did not start')}", file=sys.stderr)
+        if "port" in told.get("detail", ""):
+            print("       another port: PORT=8001 make run", file=sys.stderr)
+        else:
+            print(f"       {told.get('remedy', '')}", file=sys.stderr)
         return server.wait() or 1
     threading.Thread(target=lambda: sys.stdout.writelines(server.stdout or ()), daemon=True).start()
-    address = json.loads(first_line)["address"]
+    address = told["address"]
     try:
-        with httpx.Client(base_url=address, timeout=30) as client:
+        # A proxy of the environment has no business on loopback.
+        with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             if not _ready(client, server):
                 return server.wait() or 1
             _show(client)
-    except httpx.HTTPError as error:
-        print(f"govid: the demonstration could not finish: {error}", file=sys.stderr)
+    except (httpx.HTTPError, Refused) as error:
+        if server.poll() is None and not stopping:
+            print(f"govid: the demonstration could not finish: {error}", file=sys.stderr)
+    if stopping:
+        return server.wait()
     print(f"\n  API       {address}/v1      (schema: {address}/schema, metrics: {address}/metrics)")
     print("  Stop      Ctrl-C\n", flush=True)
     return server.wait()
+
+
+class Refused(Exception):
+    """The server answered with a problem."""
 
 
 def _ready(client: httpx.Client, server: subprocess.Popen[str]) -> bool:
@@ -85,8 +100,7 @@ def _show(client: httpx.Client) -> None:
 def _post(client: httpx.Client, path: str, body: dict[str, str]) -> dict[str, Any]:
     reply: dict[str, Any] = client.post(path, json=body).json()
     if "slug" in reply and reply["slug"] != "subject-exists":
-        print(f"  {path}: {reply['slug']}: {reply['title']}. {reply.get('remedy', '')}", file=sys.stderr)
-        sys.exit(1)
+        raise Refused(f"{path}: {reply['slug']}: {reply['title']}. {reply.get('remedy', '')}")
     return reply
 
 

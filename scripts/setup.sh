@@ -8,7 +8,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 kind=${1:-runtime}
-venv=.venv
+# The two builds of ONNX Runtime share their files: each lives in a folder of its own.
+[ "$kind" = gpu ] && venv=.venv-gpu || venv=.venv
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -42,14 +43,18 @@ command -v "$python" >/dev/null || apt python3 python3-venv || die "no python3: 
 command -v cargo >/dev/null || die "no cargo: install Rust 1.89 or newer (https://rustup.rs)"
 minor=$(cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
 [ "$minor" -ge 89 ] 2>/dev/null || die "$(cargo --version) is too old: install Rust 1.89 or newer (rustup update)"
+if [ "$kind" = dev ]; then
+    cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 ||
+        die "cargo lacks clippy or rustfmt, which the tests need: rustup component add clippy rustfmt"
+fi
 command -v cc >/dev/null || apt gcc libc6-dev || die "no C compiler, which Rust links with: apt-get install gcc libc6-dev"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || apt python3-venv ||
     die "Python has no venv module: apt-get install python3-venv"
 
 # --- dependencies --------------------------------------------------------------------------------------
-if [ ! -x "$venv/bin/python" ]; then
+if [ ! -x "$venv/bin/pip" ]; then
     say "making $venv with $("$python" --version)"
-    quietly "$python" -m venv "$venv" || die "could not make $venv: see above"
+    quietly "$python" -m venv --clear "$venv" || die "could not make $venv: see above"
 fi
 digest() { cat "$@" | sha256sum | cut -c1-16; }
 have() { [ -e "$venv/$1" ]; }
@@ -61,10 +66,19 @@ lock=requirements/$kind.lock
 stamp=.lock-$(digest requirements/*.lock)
 # dev holds all of runtime: after `make test`, `make run` has nothing to install.
 if ! have "$stamp-$kind" && ! { [ "$kind" = runtime ] && have "$stamp-dev"; }; then
-    say "installing $(grep -c '==' "$lock") pinned packages from $lock"
-    [ "$kind" = gpu ] && quietly "$venv/bin/pip" uninstall -y onnxruntime
-    "$venv/bin/pip" install --progress-bar on --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" ||
+    total=$(grep -c '==' "$lock")
+    say "installing $total pinned packages from $lock"
+    {
+        "$venv/bin/pip" install --progress-bar off --disable-pip-version-check --no-deps --require-hashes -r "$lock" 2>&1 ||
+            echo "FAILED"
+    } | awk -v total="$total" -v log_file="$log" '
+        { print > log_file }
+        /^(Collecting|Requirement already)/ { n++; if (n % 10 == 0 || n == total) printf "    %d of %d\n", n, total; fflush() }
+        /^FAILED$/ { failed = 1 }
+        END { exit failed }' || {
+        grep -i error "$log" | tail -n 5 >&2
         die "could not install the packages: is the package index reachable (network, proxy)?"
+    }
     rm -f "$venv"/.lock-*
     : >"$venv/$stamp-$kind"
 fi
@@ -84,4 +98,6 @@ if ! have "$stamp"; then
 fi
 
 # --- models --------------------------------------------------------------------------------------------
-"$venv/bin/govid" models pull --quiet
+# The tests run both profiles; a server gets what its settings ask for.
+[ "$kind" = dev ] && profile=all || profile=
+"$venv/bin/govid" models pull --quiet $profile

@@ -10,6 +10,13 @@ ruff format --check .
 ruff check .
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+cargo clippy --workspace --locked --quiet --features python -- -D warnings
+# The kernels of another processor at least compile, where its standard library is installed.
+if rustup target list --installed 2>/dev/null | grep -q aarch64-unknown-linux-gnu; then
+    cargo clippy --workspace --locked --quiet --target aarch64-unknown-linux-gnu -- -D warnings
+else
+    echo "skipped: NEON kernels, rustup target add aarch64-unknown-linux-gnu compiles them"
+fi
 
 say "types"
 mypy

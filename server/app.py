@@ -38,8 +38,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         service.start()
-        yield
-        service.stop()
+        try:
+            yield
+        finally:
+            await service.stop()
 
     app = Litestar(
         route_handlers=[ComparisonController, SubjectController, SystemController],

@@ -25,7 +25,13 @@ class UnsupportedContentType(CallerError):
 class BodyTooLarge(CallerError):
     slug = "body-too-large"
     title = "The request body is too large"
-    remedy = "Send smaller photos: at most 10 MiB each."
+    remedy = "Send smaller photos."
+
+
+class BodyTooSlow(CallerError):
+    slug = "body-too-slow"
+    title = "The request body did not arrive in time"
+    remedy = "Send it again over a better connection, or send a smaller photo."
 
 
 class NotFound(CallerError):
@@ -40,15 +46,10 @@ class MethodNotAllowed(CallerError):
     remedy = "See /schema for the methods."
 
 
-class InvalidParameter(CallerError):
-    slug = "invalid-parameter"
-    title = "A parameter of the address is not valid"
-    remedy = "See /schema for the allowed values."
-
-
 class ClientGone(CallerError):
     slug = "client-gone"
     title = "The client closed the connection before its request was whole"
+    remedy = "Send the request again."
 
 
 # Looked up along the class hierarchy: a new refusal is a 422 without a line here.
@@ -72,11 +73,12 @@ STATUS: dict[type[GovidError], int] = {
     BodyTooLarge: 413,
     NotFound: 404,
     MethodNotAllowed: 405,
-    InvalidParameter: 400,
+    errors.InvalidParameter: 400,
+    BodyTooSlow: 408,
     ClientGone: 400,
 }
 _FROM_HTTP: dict[int, type[GovidError]] = {
-    400: InvalidParameter,
+    400: errors.InvalidParameter,
     404: NotFound,
     405: MethodNotAllowed,
     413: BodyTooLarge,
@@ -126,7 +128,7 @@ def _known(error: Exception) -> GovidError:
     if isinstance(error, GovidError):
         return error
     if isinstance(error, HTTPException):
-        if "disconnected" in error.detail:
+        if "disconnected" in str(error.detail):  # Litestar has no type for it
             return ClientGone()
         if error.status_code in _FROM_HTTP:
             detail = error.detail if error.status_code == 400 else ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from server.bodies import JSON, MULTIPART
+from server.schemas import Problem
 
 
 @dataclass
@@ -55,3 +58,16 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 -
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     return schema
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The error replies of a route, each a problem+json whose slug tells more."""
+    return {
+        status: ResponseSpec(
+            data_container=Problem,
+            description=HTTPStatus(status).phrase,
+            media_type="application/problem+json",
+            generate_examples=False,
+        )
+        for status in statuses
+    }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
-import sys
+import warnings
 
 import uvicorn
 
@@ -14,10 +15,11 @@ from govid.config import Settings
 from govid.errors import InvalidSettings
 from server.app import create_app
 from server.metrics import Metrics
-from server.service import Service
+from server.protocol import BoundedHttpProtocol
+from server.service import DRAIN_SECONDS, Service
 from server.settings import ServerSettings
 
-_DRAIN_SECONDS = 10
+MAX_CONNECTIONS = 1024
 
 
 def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) -> None:
@@ -31,6 +33,13 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
     logging.basicConfig(
         level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    stopped: list[int] = []
+    # uvicorn takes over once it runs, drains, and raises the signal again: a stop that was asked for is
+    # a success. A signal before that must not be lost either.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: stopped.append(number))
+    # Pillow's remarks on odd files say nothing an operator could act on.
+    warnings.filterwarnings("ignore", module="PIL")
     listening = _listen(server)
     metrics = Metrics()
     service = Service(settings, server, metrics)
@@ -46,7 +55,9 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
             access_log=False,
             server_header=False,
             date_header=True,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            limit_concurrency=MAX_CONNECTIONS,
+            http=BoundedHttpProtocol,
             lifespan="on",
         )
     )
@@ -55,10 +66,11 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
         uvicorn_server.should_exit = True
 
     service.on_failure = give_up
-    # uvicorn drains and then raises the signal again: a stop that was asked for is a success.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn_server.run(sockets=[listening])
+    if not stopped:
+        uvicorn_server.run(sockets=[listening])
+    if service.stuck:
+        # A worker that never ends would keep the interpreter waiting for it.
+        os._exit(1)
     if service.failure:
         raise service.failure
 

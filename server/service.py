@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from litestar import Request
 
 from govid.config import Settings
-from govid.errors import GovidError, NotReady, Overloaded, Refusal
+from govid.errors import GovidError, InvalidParameter, NotReady, Overloaded, Refusal
 from govid.pipeline import Engine
+from server.bodies import Body
+from server.errors import BodyTooSlow
 from server.metrics import Metrics
 from server.settings import ServerSettings
 
 R = TypeVar("R")
+DRAIN_SECONDS = 10
 log = logging.getLogger("govid.server")
 
 
@@ -27,9 +34,14 @@ class Service:
         self._metrics = metrics
         self._capacity = server.worker_count + server.max_waiting
         self._pool = ThreadPoolExecutor(server.worker_count, thread_name_prefix="govid")
+        self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
+        self._body_bytes = 0
+        self._body_seconds = server.body_seconds
+        self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self.failure: GovidError | None = None
+        self.stuck = False
         self.on_failure: Callable[[], None] = lambda: None
 
     @property
@@ -45,7 +57,7 @@ class Service:
 
     def start(self) -> None:
         """Load the engine in the background, so that /healthz answers meanwhile."""
-        threading.Thread(target=self._load, name="govid-load", daemon=True).start()
+        self._loader.start()
 
     def _load(self) -> None:
         try:
@@ -67,35 +79,116 @@ class Service:
         self._engine = engine
         log.info("ready: %s, %d references in the gallery", engine.model_id, len(engine.gallery))
 
-    async def run(self, operation: str, call: Callable[[Engine], R]) -> R:
-        """Call the engine on a worker thread.
+    async def answer(
+        self, request: Request[Any, Any, Any], operation: str, call: Callable[[Engine, Body], R]
+    ) -> R:
+        """Read the body and call the engine on a worker thread.
+
+        A place is taken before the body is read: what cannot be answered is not received either.
 
         Raises:
             NotReady: the engine is still loading.
             Overloaded: all workers are busy and the queue is full.
+            BodyTooSlow: the body did not arrive in time.
         """
         engine = self.engine
-        if self._in_flight >= self._capacity:
-            raise Overloaded
-        self._in_flight += 1
-        self._metrics.waiting.inc()
+        with self._place(_announced(request)) as place:
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    body = Body(_only(request, "content-type"), await request.body())
+            except TimeoutError:
+                raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
+            return await self._run(place, operation, lambda: call(engine, body))
+
+    async def run(self, operation: str, call: Callable[[Engine], R]) -> R:
+        """Call the engine on a worker thread, for a request without a body.
+
+        Raises:
+            NotReady, Overloaded.
+        """
+        engine = self.engine
+        with self._place() as place:
+            return await self._run(place, operation, lambda: call(engine))
+
+    async def ping(self) -> None:
+        """Ask the record store, beside the queue: a busy server is ready all the same.
+
+        Raises:
+            NotReady: the engine is still loading.
+            StoreUnavailable: the store does not answer.
+        """
+        await asyncio.to_thread(self.engine.store.ping)
+
+    async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         loop = asyncio.get_running_loop()
-        future = self._pool.submit(call, engine)
-        # Counted down when the work ends, not when the client leaves: a worker stays busy until then.
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        future = self._pool.submit(call)
+        # Given back when the work ends, not when the client leaves: a worker stays busy until then.
+        place.held = True
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, place))
         try:
             return await asyncio.wrap_future(future)
         except Refusal as refusal:
             self._metrics.refusals.labels(operation, refusal.reason, refusal.slug).inc()
             raise
 
-    def _done(self) -> None:
+    @contextmanager
+    def _place(self, body_bytes: int = 0) -> Iterator[_Place]:
+        if self._in_flight >= self._capacity or self._body_bytes + body_bytes > self._max_body_bytes:
+            raise Overloaded
+        place = _Place(body_bytes)
+        self._in_flight += 1
+        self._body_bytes += body_bytes
+        self._metrics.waiting.inc()
+        try:
+            yield place
+        finally:
+            if not place.held:
+                self._leave(place)
+
+    def _leave(self, place: _Place) -> None:
         self._in_flight -= 1
+        self._body_bytes -= place.body_bytes
         self._metrics.waiting.dec()
 
-    def stop(self) -> None:
-        """Finish what runs, then close the records."""
+    async def stop(self) -> None:
+        """Finish what runs, then close the records. The event loop goes on meanwhile.
+
+        Work that does not end within the time to drain is given up, and ``stuck`` says so.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.to_thread(self._stop)
+        except TimeoutError:
+            self.stuck = True
+            log.error("work did not end within %d s and is given up", DRAIN_SECONDS)
+
+    def _stop(self) -> None:
+        # Killed inside a model load, the process would abort.
+        if self._loader.ident is not None:
+            self._loader.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+@dataclass(slots=True)
+class _Place:
+    """One of the requests the server takes on; ``held`` once a worker has to give it back."""
+
+    body_bytes: int
+    held: bool = False
+
+
+def _announced(request: Request[Any, Any, Any]) -> int:
+    """Bytes the body may take: what the client announces, else as much as the route allows."""
+    most = request.route_handler.resolve_request_max_body_size() or 0
+    return min(request.content_length or most, most)
+
+
+def _only(request: Request[Any, Any, Any], name: str) -> str:
+    """The header's value; given twice, two readers of one request could disagree."""
+    values = request.headers.getall(name, [])
+    if len(values) > 1:
+        raise InvalidParameter(f"the header {name} comes twice")
+    return values[0] if values else ""

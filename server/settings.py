@@ -32,6 +32,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ge=0, description="Requests that may wait for a worker; one more gets 503. 64 is about a second."
         ),
     ] = 64
+    body_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Seconds a client has to send its body: slow ones must not hold a place."),
+    ] = 10.0
+    max_body_bytes: Annotated[
+        int,
+        Meta(ge=1 << 20, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
+    ] = 256 * 1024 * 1024
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     @property

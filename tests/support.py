@@ -67,7 +67,7 @@ def server(
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, (folder / "server.log").read_text()
-        with httpx.Client(base_url=json.loads(line)["address"], timeout=30) as client:
+        with httpx.Client(base_url=json.loads(line)["address"], timeout=30, trust_env=False) as client:
             wait_ready(client, process)
             yield client, process
     finally:

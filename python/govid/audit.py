@@ -20,6 +20,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     use_case: str | None = None
     model_id: str | None = None
     calibration_id: str | None = None
+    candidates: tuple[str, ...] = ()
+    """All subjects an identification showed, best first."""
     score: float | None = None
     threshold: float | None = None
     fmr_target: float | None = None

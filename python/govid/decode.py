@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 
 import numpy as np
 import PIL.Image
 from PIL.Image import Transpose
 
 from govid.config import Settings
+from govid.containers import check_structure
 from govid.errors import (
     DecompressionBomb,
     PhotoAnimated,
@@ -19,6 +18,7 @@ from govid.errors import (
     PhotoTooManyPixels,
     PhotoTooSmall,
     PhotoTruncated,
+    RefusedInput,
 )
 from govid.types import Image
 
@@ -50,26 +50,27 @@ class Decoder:
         """Decode a JPEG, PNG or WebP file and turn it upright by its EXIF orientation.
 
         Returns:
-            (height, width, 3) uint8 RGB.
+            (height, width, 3) uint8 RGB, read-only.
 
         Raises:
             RefusedInput: a subclass that names what is wrong.
         """
         if len(photo) > self._max_bytes:
             raise PhotoTooLarge(f"{len(photo)} bytes, at most {self._max_bytes}")
+        check_structure(photo)
         try:
             return self._decode(photo)
         except PIL.Image.DecompressionBombError:
             raise PhotoTooManyPixels(f"at most {self._max_pixels} pixels") from None
         except PIL.UnidentifiedImageError:
             raise PhotoNotAnImage(f"known formats are {', '.join(FORMATS)}") from None
-        except ValueError as error:
+        except (RefusedInput, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001
             # Pillow's own guard against compressed text and colour profiles that explode.
             if "decompressed data too large" in str(error).lower():
                 raise DecompressionBomb from None
-            raise PhotoTruncated from None
-        except (OSError, EOFError, SyntaxError, IndexError, struct.error, zlib.error, OverflowError):
-            # Pillow reports damaged data by any of these; the header was fine.
+            # Pillow reports damaged data by any exception at all, assertions among them.
             raise PhotoTruncated from None
 
     def _decode(self, photo: bytes) -> Image:
@@ -83,26 +84,25 @@ class Decoder:
                 raise PhotoAnimated
             opened.load()  # here damage shows; Pillow reports it only once
             upright = _upright(opened)
-            return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
+            return np.asarray(_to_rgb(upright), dtype=np.uint8)
 
 
 def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     try:
         orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, EOFError, SyntaxError, IndexError, KeyError, TypeError, ValueError, struct.error):
+    except Exception:  # noqa: BLE001 - Pillow's EXIF reader raises anything
         return picture  # a damaged EXIF block says nothing; the pixels may still be good
     operation = _UPRIGHT.get(orientation)
     return picture if operation is None else picture.transpose(operation)
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
-    if picture.mode.startswith(("I", "F")):
+    if picture.mode.startswith("I"):
         # 16-bit grey scans: keep the upper eight bits; Pillow's own conversion would clip to white.
-        wide = np.asarray(picture, dtype=np.float64)
-        picture = PIL.Image.fromarray(np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8))
+        picture = PIL.Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
     if picture.has_transparency_data:
         # What is transparent has colours nobody sees; on white the face is what a person would see.
         layer = picture.convert("RGBA")
-        picture = PIL.Image.new("RGBA", layer.size, "white")
-        picture.alpha_composite(layer)
-    return picture.convert("RGB")
+        picture = PIL.Image.new("RGB", layer.size, "white")
+        picture.paste(layer, mask=layer)
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from govid import __version__, _core, calibration, config, models
+from govid import __version__, _core, calibration, config, models, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.runtime import live_isa
@@ -69,9 +69,9 @@ def examine(settings: config.Settings) -> Report:
         return error.slug
 
     found = []
-    specs = [models.YUNET]
+    specs = [models.YUNET, models.FR_LANDMARK]
     try:
-        specs.append(models.embedder(settings.embedder))
+        specs.extend(part.model for part in profiles.active(settings)[0].parts)
     except GovidError as error:
         note(error)
     for spec in specs:

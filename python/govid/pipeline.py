@@ -21,11 +21,21 @@ from typing import Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, models, policy, score, subject_id, template
-from govid.errors import CallerError, NoComparableReference, Refusal
-from govid.faces import FacePipeline, Photo
+from govid import audit, calibration, config, policy, score, subject_id, template
+from govid.errors import (
+    CallerError,
+    InvalidParameter,
+    NoComparableReference,
+    NotCalibrated,
+    ProfileUnavailable,
+    Refusal,
+    TemplateWrongModel,
+)
+from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
+from govid.models import ModelSpec
+from govid.profiles import Profile, reduced
 from govid.results import (
     Candidate,
     Deletion,
@@ -40,13 +50,14 @@ from govid.results import (
 from govid.store import Idempotency, NewReference, Replayed, Store
 from govid.store.sqlite import SqliteStore
 from govid.timing import StageClock
-from govid.types import Decision, QualityMeasure, Reference, Template
+from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 
-Probe: TypeAlias = Photo | Template
-"""What is compared: a photo, or the template made from one."""
+Probe: TypeAlias = Photo | Template | PackedTemplate
+"""What is compared: a photo, or the template made from one, which is checked like any input."""
 
 MAX_CANDIDATES = 100
 MAX_DUPLICATES = 10
+MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class _Inquiry:
 
     operation: str
     request_id: str
+    profile: Profile
     subject: str | None = None
     purpose: policy.UseCase | None = None
     clock: StageClock = field(default_factory=StageClock)
@@ -82,22 +94,30 @@ class Engine:
         """
         self.settings = settings or config.load(config.Settings)[0]
         self._faces = FacePipeline(self.settings)
-        self.calibration = calibration.load(
-            self._faces.model_id, Path(self.settings.data_dir) / "calibrations", pipeline=self._faces.name
-        )
+        tables = Path(self.settings.data_dir) / "calibrations"
+        self._calibrations = {
+            profile.name: calibration.load(profile.model_id, tables, pipeline=self._faces.name)
+            for profile in self._faces.profiles.values()
+        }
+        self._check_calibrations()
         self.store = store or SqliteStore(self.settings.database)
         self.gallery = FlatGallery(self._faces.dimension)
         self._follower = GalleryFollower(self.gallery, self.store, self._faces.model_id)
 
     @property
     def model_id(self) -> str:
-        """The id of the active embedder."""
+        """The id that new templates carry: that of the profile the settings name."""
         return self._faces.model_id
 
     @property
-    def embedder_spec(self) -> models.ModelSpec:
-        """Manifest entry of the active embedder."""
-        return self._faces.embedder_spec
+    def calibration(self) -> calibration.Calibration:
+        """The table of that profile."""
+        return self._calibrations[self._faces.profile.name]
+
+    @property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Manifest entries of the models in use."""
+        return self._faces.models
 
     def close(self) -> None:
         """Close the record store."""
@@ -121,15 +141,14 @@ class Engine:
         Raises:
             UnknownSubject, Refusal, InvalidTemplate, OperatorError.
         """
-        subject_id.checked(subject)
-        inquiry = _Inquiry("verify", request_id or new_request_id(), subject, policy.use_case(use_case))
+        inquiry = self._inquiry("verify", request_id, subject_id.checked(subject), use_case)
         with self._refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
                 templates = [reference.template for reference in self.store.references(subject)]
-            known = [template for template in templates if template.model_id == self.model_id]
+            known = [fitting for held in templates if (fitting := self._as(inquiry.profile, held))]
             if not known:
-                raise NoComparableReference(f"the active model is {self.model_id}")
-            target, quality = self._probe(probe, inquiry.clock)
+                raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
+            target, quality = self._probe(probe, inquiry)
         return self._verification(inquiry, target, quality, known)
 
     def compare(
@@ -140,11 +159,11 @@ class Engine:
         Raises:
             Refusal, OperatorError.
         """
-        inquiry = _Inquiry("compare", request_id or new_request_id(), purpose=policy.use_case(use_case))
+        inquiry = self._inquiry("compare", request_id, None, use_case)
         with self._refusals_audited(inquiry):
-            known = self._faces.sample(reference, inquiry.clock)
-            sample = self._faces.sample(probe, inquiry.clock)
-        return self._verification(inquiry, sample.template, sample.quality, [known.template])
+            known, _ = self._probe(reference, inquiry)
+            target, quality = self._probe(probe, inquiry)
+        return self._verification(inquiry, target, quality, [known])
 
     # --- 1:N ----------------------------------------------------------------------------------------
 
@@ -164,10 +183,14 @@ class Engine:
         Raises:
             Refusal, InvalidTemplate, OperatorError.
         """
+        if not 1 <= max_candidates <= MAX_CANDIDATES:
+            raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
         purpose = policy.use_case(use_case)
-        inquiry = _Inquiry("identify", request_id or new_request_id(), purpose=purpose)
+        self._profile(purpose)
+        # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
+        inquiry = replace(self._inquiry("identify", request_id), purpose=purpose)
         with self._refusals_audited(inquiry):
-            target, quality = self._probe(probe, inquiry.clock)
+            target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             candidates, best = self._search(target, purpose, max_candidates)
         identification = Identification(
@@ -175,18 +198,18 @@ class Engine:
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
-            threshold_supported=best.threshold_supported,
             fpir_target=best.fmr_target,
             gallery_size=len(self.gallery),
             use_case=use_case,
+            profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
             quality=quality,
             stages=inquiry.clock.stages,
         )
         with inquiry.clock.stage("audit"):
-            found = candidates[0].subject_id if candidates else None
-            self._audit_judgement(replace(inquiry, subject=found), best, identification.gallery_size)
+            shown = tuple(candidate.subject_id for candidate in candidates)
+            self._audit_judgement(inquiry, best, identification.gallery_size, candidates=shown)
         return identification
 
     # --- records ------------------------------------------------------------------------------------
@@ -233,15 +256,13 @@ class Engine:
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
-        request_id = request_id or new_request_id()
-        idempotency = _idempotency(idempotency_key, "delete", subject_id.checked(subject), b"")
-        deletion = Deletion(request_id=request_id, subject_id=subject)
-        outcome = self.store.delete_subject(
-            subject,
-            self._record(_Inquiry("delete", request_id, subject), "DELETED"),
-            idempotency,
-            msgspec.json.encode(deletion),
-        )
+        inquiry = self._inquiry("delete", request_id, subject_id.checked(subject))
+        idempotency = _idempotency(idempotency_key, "delete", subject, b"")
+        deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
+        with self._refusals_audited(inquiry):
+            outcome = self.store.delete_subject(
+                subject, self._record(inquiry, "DELETED"), idempotency, msgspec.json.encode(deletion)
+            )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
         self._follower.catch_up()
@@ -269,7 +290,13 @@ class Engine:
         )
 
     def subjects(self, *, after: str = "", limit: int = 100) -> SubjectPage:
-        """Ids of subjects in order, ``limit`` at a time, behind ``after``."""
+        """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
+
+        Raises:
+            InvalidParameter, OperatorError.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
         page = [record.subject_id for record in self.store.subjects(after=after, limit=limit + 1)]
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
@@ -282,35 +309,67 @@ class Engine:
         Raises:
             Refusal, OperatorError.
         """
-        clock = StageClock()
-        sample = self._faces.sample(photo, clock)
+        inquiry = self._inquiry("embed", request_id)
+        with self._refusals_audited(inquiry):
+            sample = self._faces.sample(photo, inquiry.clock)
+        with inquiry.clock.stage("audit"):
+            self.store.append_audit(self._record(inquiry, "EMBEDDED"))
         x, y, width, height = sample.face.box.tolist()
         return EmbeddedTemplate(
-            request_id=request_id or new_request_id(),
+            request_id=inquiry.request_id,
             model_id=self.model_id,
             dimension=self._faces.dimension,
             embedding=template.pack(sample.template),
             box=(x, y, width, height),
             landmarks=tuple((px, py) for px, py in sample.face.landmarks.tolist()),
+            turned=sample.turned,
             detection_score=sample.face.score,
             quality=sample.quality,
-            stages=clock.stages,
+            stages=inquiry.clock.stages,
         )
-
-    def template(self, model_id: str, data: bytes) -> Template:
-        """A template from bytes of the caller, ready for ``verify`` or ``enrol``.
-
-        Raises:
-            InvalidTemplate: of another model, of wrong length, not finite, or zero.
-        """
-        return self._faces.unpack(model_id, data)
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _probe(self, probe: Probe, clock: StageClock) -> tuple[Template, tuple[QualityMeasure, ...]]:
+    def _check_calibrations(self) -> None:
+        """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
+        for purpose in policy.USE_CASES.values():
+            table = self._calibrations.get(purpose.profile or self._faces.profile.name)
+            if table and not policy.supported(purpose, self.settings.max_references, table):
+                raise NotCalibrated(
+                    f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
+                    f"{purpose.name} with {self.settings.max_references} references needs "
+                    f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
+                )
+
+    def _inquiry(
+        self,
+        operation: str,
+        request_id: str | None,
+        subject: str | None = None,
+        use_case: str | None = None,
+    ) -> _Inquiry:
+        purpose = policy.use_case(use_case) if use_case else None
+        return _Inquiry(operation, request_id or new_request_id(), self._profile(purpose), subject, purpose)
+
+    def _profile(self, purpose: policy.UseCase | None) -> Profile:
+        name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
+        if name not in self._faces.profiles:
+            raise ProfileUnavailable(f"{purpose.name if purpose else ''} needs {name}")
+        return self._faces.profiles[name]
+
+    def _as(self, profile: Profile, held: Template) -> Template | None:
+        """The template in that profile, if it can be had."""
+        return reduced(held, self._faces.profile, profile)
+
+    def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
-            return probe, ()
-        sample = self._faces.sample(probe, clock)
+            probe = PackedTemplate(probe.model_id, template.pack(probe))
+        if isinstance(probe, PackedTemplate):
+            made = self._faces.unpack(probe.model_id, probe.data)
+            if (fitting := self._as(inquiry.profile, made)) is None:
+                raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
+            return fitting, ()
+        sample = self._faces.sample(probe, inquiry.clock, profile=inquiry.profile)
         return sample.template, sample.quality
 
     def _verification(
@@ -325,7 +384,8 @@ class Engine:
         with clock.stage("score"):
             highest = float(score.compare_many(probe, references).max())
         with clock.stage("decide"):
-            judgement = policy.decide(highest, len(references), purpose, self.calibration)
+            table = self._calibrations[inquiry.profile.name]
+            judgement = policy.decide(highest, len(references), purpose, table)
         with clock.stage("audit"):
             self._audit_judgement(inquiry, judgement, len(references))
         return Verification(
@@ -337,8 +397,9 @@ class Engine:
             fmr_at_score=judgement.fmr_at_score,
             fmr_is_upper_bound=judgement.fmr_is_upper_bound,
             use_case=purpose.name,
-            model_id=self.model_id,
-            calibration_id=self.calibration.calibration_id,
+            profile=inquiry.profile.name,
+            model_id=inquiry.profile.model_id,
+            calibration_id=table.calibration_id,
             comparisons=len(references),
             subject_id=inquiry.subject,
             quality=quality,
@@ -373,20 +434,21 @@ class Engine:
     def _enrol(
         self, operation: str, subject: str, portrait: Probe, key: str | None, request_id: str | None
     ) -> Enrolment:
-        inquiry = _Inquiry(operation, request_id or new_request_id(), subject_id.checked(subject))
+        inquiry = self._inquiry(operation, request_id, subject_id.checked(subject))
+        with self._refusals_audited(inquiry):
+            return self._enrolment(inquiry, subject, portrait, key)
+
+    def _enrolment(self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None) -> Enrolment:
         clock = inquiry.clock
-        if isinstance(portrait, Path):
-            portrait = portrait.read_bytes()
-        content = template.pack(portrait) if isinstance(portrait, Template) else portrait
-        idempotency = _idempotency(key, operation, subject, content)
+        content = _content(portrait)
+        idempotency = _idempotency(key, inquiry.operation, subject, content)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
-        with self._refusals_audited(inquiry):
-            made, quality = self._probe(portrait, clock)
+        made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
         with clock.stage("duplicates"):
             duplicates, _ = self._search(made, policy.GENERAL, MAX_DUPLICATES, without=subject)
 
-        def reply(reference: Reference) -> Enrolment:
+        def enrolment(reference: Reference) -> Enrolment:
             return Enrolment(
                 request_id=inquiry.request_id,
                 subject_id=subject,
@@ -398,26 +460,23 @@ class Engine:
                 stages=clock.stages,
             )
 
+        def kept(reference: Reference) -> bytes:
+            # A replay runs no stage.
+            return msgspec.json.encode(msgspec.structs.replace(enrolment(reference), stages={}))
+
         new = NewReference(subject, made, quality, time.time())
         record = self._record(inquiry, "ENROLLED")
         with clock.stage("store"):
-            if operation == "enrol":
-                outcome = self.store.add_subject(
-                    new, record, idempotency, lambda r: msgspec.json.encode(reply(r))
-                )
+            if inquiry.operation == "enrol":
+                outcome = self.store.add_subject(new, record, idempotency, kept)
             else:
-                outcome = self.store.add_reference(
-                    new,
-                    record,
-                    idempotency,
-                    lambda r: msgspec.json.encode(reply(r)),
-                    max_references=self.settings.max_references,
-                )
+                limit = self.settings.max_references
+                outcome = self.store.add_reference(new, record, idempotency, kept, max_references=limit)
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
             self._follower.catch_up()
-        return reply(outcome)
+        return enrolment(outcome)
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
@@ -429,11 +488,18 @@ class Engine:
             self.store.append_audit(self._record(inquiry, outcome))
             raise
 
-    def _audit_judgement(self, inquiry: _Inquiry, judgement: policy.Judgement, comparisons: int) -> None:
+    def _audit_judgement(
+        self,
+        inquiry: _Inquiry,
+        judgement: policy.Judgement,
+        comparisons: int,
+        candidates: tuple[str, ...] = (),
+    ) -> None:
         self.store.append_audit(
             msgspec.structs.replace(
                 self._record(inquiry, judgement.decision),
-                score=judgement.score,
+                candidates=candidates,
+                score=judgement.score if comparisons else None,
                 threshold=judgement.threshold,
                 fmr_target=judgement.fmr_target,
                 comparisons=comparisons,
@@ -448,14 +514,23 @@ class Engine:
             outcome=outcome,
             subject_id=inquiry.subject,
             use_case=inquiry.purpose.name if inquiry.purpose else None,
-            model_id=self.model_id,
-            calibration_id=self.calibration.calibration_id,
+            model_id=inquiry.profile.model_id,
+            calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
         )
 
 
 def new_request_id() -> str:
     """A fresh id under which a reply, its audit record and its log lines are found."""
     return str(uuid.uuid4())
+
+
+def _content(portrait: Probe) -> bytes:
+    """What a portrait is made of, for the digest under which its request is remembered."""
+    if isinstance(portrait, Path):
+        return read_photo(portrait)
+    if isinstance(portrait, Template):
+        return template.pack(portrait)
+    return portrait.data if isinstance(portrait, PackedTemplate) else portrait
 
 
 def _idempotency(key: str | None, operation: str, subject: str, content: bytes) -> Idempotency | None:

@@ -21,6 +21,10 @@ class UseCase(msgspec.Struct, frozen=True, kw_only=True):
     fmr: Annotated[Rate, Meta(description="False match rate of a MATCH in verification")]
     inconclusive_fmr: Annotated[Rate, Meta(description="Between this rate and fmr a person has to look")]
     fpir: Annotated[Rate, Meta(description="Chance that a search for a stranger names anyone as MATCH")]
+    strangers_shown: Annotated[
+        float, Meta(gt=0, description="Strangers a search shows as INCONCLUSIVE, at most and on average")
+    ] = 1.0
+    profile: Annotated[str | None, Meta(description="Profile of its comparisons; None: the settings'")] = None
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +32,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     decision: Decision
     score: float
-    threshold: float
-    threshold_supported: bool
+    threshold: float | None
+    """Least score of a MATCH; None where the calibration supports no rate so low: then there is no MATCH."""
     fmr_target: float
     fmr_at_score: float
     fmr_is_upper_bound: bool
@@ -37,7 +41,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 # FMR 1e-4 is the order in which border control and banks ask; the band down to 1e-3 goes to a person.
 GENERAL = UseCase(name="general", fmr=1e-4, inconclusive_fmr=1e-3, fpir=1e-2)
-USE_CASES = {use_case.name: use_case for use_case in (GENERAL,)}
+# A guest stands before the desk, and the clerk sees both faces: quick, and the same rates.
+HOTEL_CHECKIN = UseCase(name="hotel_checkin", fmr=1e-4, inconclusive_fmr=1e-3, fpir=1e-2, profile="fast")
+# Nobody looks on, and money follows: a tenth of the rate, by two embedders.
+REMOTE_CERTIFICATION = UseCase(
+    name="remote_certification", fmr=1e-5, inconclusive_fmr=1e-4, fpir=1e-3, profile="high_assurance"
+)
+USE_CASES = {use_case.name: use_case for use_case in (GENERAL, HOTEL_CHECKIN, REMOTE_CERTIFICATION)}
 
 
 def use_case(name: str) -> UseCase:
@@ -65,23 +75,33 @@ def decide_search(score: float, gallery_size: int, purpose: UseCase, calibration
     """Judge a candidate of a search through ``gallery_size`` references (identification, 1:N).
 
     The false positive identification rate of the whole search is bounded, so each comparison gets an
-    N-th of it. Where the calibration cannot support so low a rate there is no MATCH: a candidate above
-    the strictest supported threshold is INCONCLUSIVE and a person looks.
+    N-th of it. Where the calibration cannot support so low a rate there is no MATCH: a person looks at
+    what is INCONCLUSIVE, which on average shows them no more strangers than the use case allows.
     """
     size = max(1, gallery_size)
-    target = min(purpose.fpir, purpose.fmr * size)
-    return _judge(score, size, target, max(target, purpose.inconclusive_fmr), calibration)
+    strict = min(purpose.fpir, purpose.fmr * size)
+    loose = min(purpose.strangers_shown, purpose.inconclusive_fmr * size)
+    return _judge(score, size, strict, max(strict, loose), calibration)
+
+
+def supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> bool:
+    """Whether a MATCH is possible in verification against that many references."""
+    return calibration.threshold(purpose.fmr / comparisons) is not None
+
+
+def largest_gallery(purpose: UseCase, calibration: Calibration) -> int:
+    """The most references among which a search can still give a MATCH."""
+    return int(purpose.fpir / calibration.lowest_fmr)
 
 
 def _judge(
     score: float, comparisons: int, target: float, loose: float, calibration: Calibration
 ) -> Judgement:
-    strict = calibration.threshold(target / comparisons)
+    threshold = calibration.threshold(target / comparisons)
+    band = calibration.threshold(loose / comparisons)
     # Where the band is not supported either, it begins at the strictest score the data knows.
-    lower = calibration.threshold(loose / comparisons)
-    threshold = calibration.score[-1] if strict is None else strict
-    band = calibration.score[-1] if lower is None else lower
-    if strict is not None and score >= strict:
+    band = calibration.score[-1] if band is None else band
+    if threshold is not None and score >= threshold:
         decision = Decision.MATCH
     elif score >= band:
         decision = Decision.INCONCLUSIVE
@@ -92,7 +112,6 @@ def _judge(
         decision=decision,
         score=score,
         threshold=threshold,
-        threshold_supported=strict is not None,
         fmr_target=target,
         fmr_at_score=min(1.0, at_score.fmr * comparisons),
         fmr_is_upper_bound=at_score.is_upper_bound,

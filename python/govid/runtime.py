@@ -46,10 +46,14 @@ class OnnxSession:
         options.log_severity_level = 3
         # Threads that spin while they wait would take the core from the next request.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if "CPUExecutionProvider" not in providers:
+            # Not even a part of the graph may move to the CPU in silence.
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
             self._session: Any = onnxruntime.InferenceSession(content, options, providers=list(providers))
         except Exception as error:
             raise ModelUnusable(f"{name}: ONNX Runtime refuses it: {error}") from error
+        self._session.disable_fallback()
         live = self._session.get_providers()
         if not set(providers) <= set(live):
             raise ProviderMissing(f"{name}: asked for {', '.join(providers)}, started only {', '.join(live)}")

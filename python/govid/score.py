@@ -12,15 +12,6 @@ from govid.errors import TemplateWrongModel
 from govid.types import Template
 
 
-def compare(probe: Template, reference: Template) -> float:
-    """Comparison score of two templates.
-
-    Raises:
-        TemplateWrongModel: they come from different models, whose embeddings have nothing in common.
-    """
-    return float(compare_many(probe, [reference])[0])
-
-
 def compare_many(probe: Template, references: Sequence[Template]) -> NDArray[np.float32]:
     """Comparison scores of one probe against each reference, in order: (n,) float32.
 

@@ -7,6 +7,15 @@ import unicodedata
 from govid.errors import InvalidSubjectId
 
 MAX_LENGTH = 128
+# Printable by their Unicode category and yet unseen: fillers, joiners, blanks and variation selectors.
+_INVISIBLE = frozenset(
+    (
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *range(0x180B, 0x1810),
+        *range(0xFE00, 0xFE10),
+        *range(0xE0100, 0xE01F0),
+    )
+)
 
 
 def checked(subject_id: str) -> str:
@@ -22,6 +31,8 @@ def checked(subject_id: str) -> str:
         raise InvalidSubjectId(f"{len(subject_id)} characters, allowed are 1 to {MAX_LENGTH}")
     if not subject_id.isprintable() or subject_id != subject_id.strip():
         raise InvalidSubjectId("holds a character that is not printable, or a space at an end")
+    if any(ord(character) in _INVISIBLE for character in subject_id):
+        raise InvalidSubjectId("holds a character that cannot be seen")
     if set("/\\") & set(subject_id) or subject_id in {".", ".."}:
         raise InvalidSubjectId("looks like a path")
     if not unicodedata.is_normalized("NFC", subject_id):

@@ -12,7 +12,6 @@ class StageClock:
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
-        self._start = time.perf_counter()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -22,7 +21,3 @@ class StageClock:
             yield
         finally:
             self.stages[name] = self.stages.get(name, 0.0) + (time.perf_counter() - start) * 1e3
-
-    def total(self) -> float:
-        """Milliseconds since the clock was made."""
-        return (time.perf_counter() - self._start) * 1e3

@@ -52,11 +52,14 @@ class Face:
     landmarks: (5, 2) float32 x, y in pixels: the subject's right eye, left eye, nose tip, right and
         left mouth corner (that is, from left to right as the picture is seen).
     score: detection confidence in [0, 1].
+    dense: (68, 2) float32 x, y in pixels, in the order of iBUG 300-W (0-16 jaw, 17-26 brows, 27-35 nose,
+        36-47 eyes, 48-67 mouth); None before they are found.
     """
 
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     score: float
+    dense: NDArray[np.float32] | None = None
 
     @property
     def inter_eye_distance(self) -> float:
@@ -75,6 +78,9 @@ class QualityMeasure(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     raw: float
     value: Annotated[int, msgspec.Meta(ge=0, le=100, description="0 to 100, higher is better")]
+    threshold: Annotated[
+        int | None, msgspec.Meta(description="Least value this profile accepts; null: informative only")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +92,22 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedTemplate:
+    """A template as a caller sends it: not yet checked. ``data`` is little-endian float32."""
+
+    model_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What one photo gave: its template, the face it came from and that face's quality."""
 
     template: Template
     face: Face
     quality: tuple[QualityMeasure, ...]
+    turned: int = 0
+    """Degrees counter-clockwise the photo was turned to stand upright: 0, 90, 180 or 270."""
 
 
 @dataclass(frozen=True, slots=True)

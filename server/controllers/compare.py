@@ -12,9 +12,11 @@ from govid.results import EmbeddedTemplate, Identification, Verification
 from server import bodies
 from server.controllers.reply import decided, portrait, request_id, timed
 from server.metrics import Metrics
-from server.openapi import reads
+from server.openapi import problems, reads
 from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
 from server.service import Service
+
+PROBLEMS = problems(400, 404, 408, 409, 413, 415, 422, 503)
 
 
 class ComparisonController(Controller):
@@ -27,6 +29,7 @@ class ComparisonController(Controller):
     @post(
         "/compare",
         operation_class=reads(CompareRequest),
+        responses=PROBLEMS,
         request_max_body_size=bodies.TWO_PHOTO_BODY,
         status_code=200,
     )
@@ -37,9 +40,8 @@ class ComparisonController(Controller):
         metrics: NamedDependency[Metrics],
     ) -> Response[Verification]:
         """Do two photos show the same person?"""
-        body = await bodies.read(request)
 
-        def call(engine: Engine) -> Verification:
+        def call(engine: Engine, body: bodies.Body) -> Verification:
             asked = body.parse(CompareRequest)
             return engine.compare(
                 asked.reference_photo,
@@ -48,11 +50,11 @@ class ComparisonController(Controller):
                 request_id=request_id(request),
             )
 
-        result = await service.run("compare", call)
+        result = await service.answer(request, "compare", call)
         decided(metrics, "compare", result)
         return timed(metrics, "compare", result)
 
-    @post("/verify", operation_class=reads(VerifyRequest), status_code=200)
+    @post("/verify", operation_class=reads(VerifyRequest), responses=PROBLEMS, status_code=200)
     async def verify(
         self,
         request: Request[Any, Any, Any],
@@ -60,22 +62,21 @@ class ComparisonController(Controller):
         metrics: NamedDependency[Metrics],
     ) -> Response[Verification]:
         """Is the photo or template the enrolled subject?"""
-        body = await bodies.read(request)
 
-        def call(engine: Engine) -> Verification:
+        def call(engine: Engine, body: bodies.Body) -> Verification:
             asked = body.parse(VerifyRequest)
             return engine.verify(
                 asked.subject_id,
-                portrait(engine, asked.photo, asked.template),
+                portrait(asked.photo, asked.template),
                 use_case=asked.use_case,
                 request_id=request_id(request),
             )
 
-        result = await service.run("verify", call)
+        result = await service.answer(request, "verify", call)
         decided(metrics, "verify", result)
         return timed(metrics, "verify", result)
 
-    @post("/identify", operation_class=reads(IdentifyRequest), status_code=200)
+    @post("/identify", operation_class=reads(IdentifyRequest), responses=PROBLEMS, status_code=200)
     async def identify(
         self,
         request: Request[Any, Any, Any],
@@ -83,22 +84,21 @@ class ComparisonController(Controller):
         metrics: NamedDependency[Metrics],
     ) -> Response[Identification]:
         """Who of all enrolled subjects is it? NON_MATCH says: nobody known."""
-        body = await bodies.read(request)
 
-        def call(engine: Engine) -> Identification:
+        def call(engine: Engine, body: bodies.Body) -> Identification:
             asked = body.parse(IdentifyRequest)
             return engine.identify(
-                portrait(engine, asked.photo, asked.template),
+                portrait(asked.photo, asked.template),
                 use_case=asked.use_case,
                 max_candidates=asked.max_candidates,
                 request_id=request_id(request),
             )
 
-        result = await service.run("identify", call)
+        result = await service.answer(request, "identify", call)
         decided(metrics, "identify", result)
         return timed(metrics, "identify", result)
 
-    @post("/embed", operation_class=reads(EmbedRequest), status_code=200)
+    @post("/embed", operation_class=reads(EmbedRequest), responses=PROBLEMS, status_code=200)
     async def embed(
         self,
         request: Request[Any, Any, Any],
@@ -106,9 +106,8 @@ class ComparisonController(Controller):
         metrics: NamedDependency[Metrics],
     ) -> Response[EmbeddedTemplate]:
         """The template of one photo; nothing is stored."""
-        body = await bodies.read(request)
 
-        def call(engine: Engine) -> EmbeddedTemplate:
+        def call(engine: Engine, body: bodies.Body) -> EmbeddedTemplate:
             return engine.embed(body.parse(EmbedRequest).photo, request_id=request_id(request))
 
-        return timed(metrics, "embed", await service.run("embed", call))
+        return timed(metrics, "embed", await service.answer(request, "embed", call))

@@ -8,9 +8,8 @@ from litestar import Request, Response
 from litestar.params import HeaderParameter
 
 from govid.errors import InvalidBody, InvalidIdempotencyKey
-from govid.pipeline import Engine
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
-from govid.types import Template
+from govid.types import PackedTemplate
 from server.metrics import Metrics
 from server.schemas import TemplateIn
 
@@ -32,38 +31,42 @@ def request_id(request: Request[Any, Any, Any]) -> str:
     return str(request.scope["state"]["request_id"])
 
 
-def checked_key(key: str | None) -> str | None:
-    """The Idempotency-Key, if it is allowed.
+def checked_key(request: Request[Any, Any, Any], key: str | None) -> str | None:
+    """The Idempotency-Key, if there is one and it is allowed.
 
     Raises:
-        InvalidIdempotencyKey: it is empty, too long or not visible ASCII.
+        InvalidIdempotencyKey: it is given twice, empty, too long or not visible ASCII.
     """
+    if len(request.headers.getall("idempotency-key", [])) > 1:
+        raise InvalidIdempotencyKey("given twice")
     if key is not None and not (1 <= len(key) <= MAX_KEY and all("!" <= c <= "~" for c in key)):
         raise InvalidIdempotencyKey
     return key
 
 
-def portrait(engine: Engine, photo: bytes | None, template: TemplateIn | None) -> bytes | Template:
+def portrait(photo: bytes | None, template: TemplateIn | None) -> bytes | PackedTemplate:
     """Exactly one of photo and template.
 
     Raises:
         InvalidBody: both or neither are given.
-        InvalidTemplate: the template cannot be used.
     """
     if (photo is None) == (template is None):
         raise InvalidBody("give exactly one of photo and template")
     if photo is not None:
         return photo
     assert template is not None
-    return engine.template(template.model_id, template.embedding)
+    return PackedTemplate(template.model_id, template.embedding)
 
 
 def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200) -> Response[Result]:
-    """The result with its timeline as ``Server-Timing`` (milliseconds) and in the stage histograms."""
+    """The result with its timeline as ``Server-Timing`` (milliseconds) and in the stage histograms.
+
+    A replayed reply ran no stage and has none.
+    """
     for stage, spent in result.stages.items():
         metrics.stage.labels(operation, stage).observe(spent / 1e3)
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in result.stages.items())
-    return Response(result, status_code=status, headers={"Server-Timing": timing})
+    return Response(result, status_code=status, headers={"Server-Timing": timing} if timing else {})
 
 
 def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:

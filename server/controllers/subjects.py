@@ -20,9 +20,11 @@ from server.controllers.reply import (
     timed,
 )
 from server.metrics import Metrics
-from server.openapi import reads
+from server.openapi import problems, reads
 from server.schemas import EnrolRequest, ReferenceRequest
 from server.service import Service
+
+PROBLEMS = problems(400, 404, 408, 409, 413, 415, 422, 503, 507)
 
 
 class SubjectController(Controller):
@@ -32,7 +34,7 @@ class SubjectController(Controller):
     tags = ("subjects",)
     request_max_body_size = bodies.ONE_PHOTO_BODY
 
-    @post(operation_class=reads(EnrolRequest))
+    @post(operation_class=reads(EnrolRequest), responses=PROBLEMS)
     async def enrol(
         self,
         request: Request[Any, Any, Any],
@@ -41,21 +43,20 @@ class SubjectController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Enrolment]:
         """Create a subject from its first portrait or template."""
-        key = checked_key(idempotency_key)
-        body = await bodies.read(request)
+        key = checked_key(request, idempotency_key)
 
-        def call(engine: Engine) -> Enrolment:
+        def call(engine: Engine, body: bodies.Body) -> Enrolment:
             asked = body.parse(EnrolRequest)
             return engine.enrol(
                 asked.subject_id,
-                portrait(engine, asked.photo, asked.template),
+                portrait(asked.photo, asked.template),
                 idempotency_key=key,
                 request_id=request_id(request),
             )
 
-        return _stored(request, metrics, "enrol", await service.run("enrol", call))
+        return _stored(request, metrics, "enrol", await service.answer(request, "enrol", call))
 
-    @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest))
+    @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest), responses=PROBLEMS)
     async def add_reference(
         self,
         request: Request[Any, Any, Any],
@@ -65,21 +66,22 @@ class SubjectController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Enrolment]:
         """Add one more portrait or template to a subject."""
-        key = checked_key(idempotency_key)
-        body = await bodies.read(request)
+        key = checked_key(request, idempotency_key)
 
-        def call(engine: Engine) -> Enrolment:
+        def call(engine: Engine, body: bodies.Body) -> Enrolment:
             asked = body.parse(ReferenceRequest)
             return engine.add_reference(
                 subject_id,
-                portrait(engine, asked.photo, asked.template),
+                portrait(asked.photo, asked.template),
                 idempotency_key=key,
                 request_id=request_id(request),
             )
 
-        return _stored(request, metrics, "add_reference", await service.run("add_reference", call))
+        return _stored(
+            request, metrics, "add_reference", await service.answer(request, "add_reference", call)
+        )
 
-    @get()
+    @get(responses=problems(400, 503))
     async def subjects(
         self,
         service: NamedDependency[Service],
@@ -89,12 +91,12 @@ class SubjectController(Controller):
         """Ids of the subjects in order, page by page."""
         return await service.run("subjects", lambda engine: engine.subjects(after=after, limit=limit))
 
-    @get("/{subject_id:str}")
+    @get("/{subject_id:str}", responses=problems(404, 422, 503))
     async def subject(self, service: NamedDependency[Service], subject_id: FromPath[str]) -> Subject:
         """What is held on a subject, without its templates."""
         return await service.run("subject", lambda engine: engine.subject(subject_id))
 
-    @delete("/{subject_id:str}", status_code=200)
+    @delete("/{subject_id:str}", status_code=200, responses=problems(400, 404, 422, 503, 507))
     async def delete(
         self,
         request: Request[Any, Any, Any],
@@ -103,7 +105,7 @@ class SubjectController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Deletion]:
         """Delete a subject with all its references."""
-        key = checked_key(idempotency_key)
+        key = checked_key(request, idempotency_key)
         result = await service.run(
             "delete",
             lambda engine: engine.delete(subject_id, idempotency_key=key, request_id=request_id(request)),

@@ -6,7 +6,6 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid import models
 from govid.errors import NotReady
 from govid.pipeline import Engine
 from server.metrics import Metrics
@@ -29,7 +28,7 @@ class SystemController(Controller):
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
         """200 once the models are warm, the gallery is loaded and the record store answers."""
         try:
-            await service.run("readyz", lambda engine: engine.store.counts())
+            await service.ping()
         except NotReady:
             checks = {"models": "loading", "gallery": "loading", "store": "loading"}
             return Response(
@@ -60,7 +59,7 @@ def _models(engine: Engine) -> ModelList:
                 homepage=spec.homepage,
                 dimension=spec.dimension,
             )
-            for spec in (models.YUNET, engine.embedder_spec)
+            for spec in engine.models
         ),
         calibration_id=engine.calibration.calibration_id,
         calibration_lowest_fmr=engine.calibration.lowest_fmr,

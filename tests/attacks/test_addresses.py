@@ -17,6 +17,8 @@ SUBJECTS = {
     "escape": "a\x1b[2Jb",
     "right-to-left override": "a\u202eb",
     "zero width": "a\u200bb",
+    "blank letter": "a\u3164",
+    "variation selector": "a\ufe0f",
     "space at the end": "alice ",
     "decomposed": "e\u0301",
 }
@@ -91,3 +93,15 @@ def test_a_nonsense_key_is_refused(api: httpx.Client, key: str) -> None:
     reply = api.post("/v1/subjects", json=body, headers={"Idempotency-Key": key})
     assert (reply.status_code, reply.json()["slug"]) == (400, "invalid-idempotency-key")
     assert api.get("/v1/subjects/nonsense-key").status_code == 404
+
+
+def test_a_header_given_twice_is_refused(api: httpx.Client) -> None:
+    body = httpx.Request("POST", "http://x", json={"subject_id": "twice", "photo": b64(OBAMA)}).content
+    json_type = ("Content-Type", "application/json")
+    for headers, slug in (
+        ([json_type, ("Idempotency-Key", "a"), ("Idempotency-Key", "b")], "invalid-idempotency-key"),
+        ([json_type, ("Content-Type", "multipart/form-data")], "invalid-parameter"),
+    ):
+        reply = api.post("/v1/subjects", content=body, headers=headers)
+        assert (reply.status_code, reply.json()["slug"]) == (400, slug)
+    assert api.get("/v1/subjects/twice").status_code == 404

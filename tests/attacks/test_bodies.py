@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import support
 from tests.support import OBAMA, b64
 
+POST = b"POST /v1/embed HTTP/1.1\r\nHost: x\r\n"
 JSON = {"Content-Type": "application/json"}
 PARTS = {"Content-Type": "multipart/form-data; boundary=x"}
 PART = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\nabc\r\n'
@@ -17,6 +23,8 @@ HOSTILE: dict[str, tuple[dict[str, str], bytes, int, str]] = {
     "deep JSON": (JSON, b"[" * 50_000, 400, "invalid-body"),
     "deep field": (JSON, b'{"photo": ' + b"[" * 20_000, 400, "invalid-body"),
     "unknown field": (JSON, b'{"photo": "aGk=", "threshold": 0.1}', 400, "unknown-field"),
+    "field twice": (JSON, b'{"photo": "aGk=", "photo": "aGk="}', 400, "invalid-body"),
+    "field twice in disguise": (JSON, b'{"photo": "aGk=", "ph\\u006fto": "aGk="}', 400, "invalid-body"),
     "wrong type": (JSON, b'{"photo": 12}', 400, "invalid-body"),
     "no field": (JSON, b"{}", 400, "invalid-body"),
     "array": (JSON, b"[1]", 400, "invalid-body"),
@@ -53,29 +61,72 @@ def test_text_is_never_taken_for_a_number_or_a_boolean(api: httpx.Client) -> Non
     assert api.post("/v1/identify", json=body).json()["slug"] == "invalid-body"
 
 
+def raw(api: httpx.Client, request: bytes) -> bytes:
+    """What the server answers to exactly these bytes, until it closes or a second passes."""
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=5) as connection:
+        connection.sendall(request)
+        connection.settimeout(1)
+        answer = b""
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            while block := connection.recv(65536):
+                answer += block
+        return answer
+
+
 def test_an_announced_giant_is_refused_before_it_is_sent(api: httpx.Client) -> None:
-    reply = api.post("/v1/embed", content=b"x" * (20 << 20), headers=JSON)
-    assert (reply.status_code, reply.json()["slug"]) == (413, "body-too-large")
+    head = POST + b"Content-Type: application/json\r\nContent-Length: 20971520\r\n\r\n"
+    answer = raw(api, head)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"body-too-large" in answer
 
 
 def test_a_giant_in_chunks_is_cut_off(api: httpx.Client) -> None:
-    sent = 0
-
     def chunks() -> Iterator[bytes]:
-        nonlocal sent
-        for _ in range(200):
-            sent += 1
+        for _ in range(30):
             yield b"x" * (1 << 20)
 
-    try:
+    with contextlib.suppress(httpx.TransportError):  # the server may close while the client still writes
         reply = api.post("/v1/embed", content=chunks(), headers=JSON)
         assert (reply.status_code, reply.json()["slug"]) == (413, "body-too-large")
-    except httpx.TransportError:
-        pass  # the server may close the connection while the client still writes
     assert api.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/subjects/x", "/v1/models"])
-def test_other_routes_take_no_large_body(api: httpx.Client, path: str) -> None:
-    reply = api.request("GET", path, content=b"x" * (1 << 20), headers=JSON)
-    assert reply.status_code in {200, 404, 413}
+@pytest.mark.parametrize("line", [b"a:b\r\n", b"x" * 1000])
+def test_a_head_without_an_end_is_refused(api: httpx.Client, line: bytes) -> None:
+    answer = raw(api, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + line * (200_000 // len(line)))
+    assert answer.startswith(b"HTTP/1.1 431"), answer[:80]
+
+
+def test_an_echo_is_short(api: httpx.Client) -> None:
+    reply = api.post("/v1/embed", json={"z" * 100_000: 1})
+    assert reply.json()["slug"] == "unknown-field"
+    assert len(reply.content) < 1000
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        b"\x16\x03\x01\x00\xa5\x01",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+    ids=["two lengths", "length and chunks", "negative length", "TLS", "HTTP 9.9"],
+)
+def test_what_is_no_clear_request_is_a_4xx_and_nothing_more(api: httpx.Client, head: bytes) -> None:
+    answer = raw(api, head)
+    assert not answer or answer.startswith(b"HTTP/1.1 4"), answer[:80]
+    assert b"Traceback" not in answer
+    assert api.get("/healthz").status_code == 200
+
+
+def test_a_client_that_sends_slowly_loses_its_place(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    limits = {"GOVID_BODY_SECONDS": "0.3", "GOVID_MAX_WAITING": "3"}
+    head = POST + b"Content-Type: application/json\r\nContent-Length: 999\r\n\r\n{"
+    with support.server(folder, "--workers", "1", **limits) as (client, _):
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: raw(client, head), range(4)))
+        assert all(answer.startswith(b"HTTP/1.1 408") for answer in answers)
+        assert client.post("/v1/embed", files={"photo": OBAMA}).status_code == 200

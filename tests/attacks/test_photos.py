@@ -30,6 +30,15 @@ def png(width: int, height: int, data: bytes, *extra: tuple[bytes, bytes]) -> by
     )
 
 
+def unpaletted() -> bytes:
+    header = struct.pack(">IIBBBBB", 64, 64, 8, 3, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * 64 * 65)
+    chunks = ((b"IHDR", header), (b"tRNS", b"\0" * 4), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks
+    )
+
+
 def two_faces() -> bytes:
     left, right = opened(OBAMA).resize((400, 500)), opened(BIDEN).crop((0, 0, 970, 1200)).resize((400, 500))
     both = PIL.Image.new("RGB", (800, 500))
@@ -44,6 +53,13 @@ def tiny_face() -> bytes:
     return encoded(canvas)
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated: each repetition costs a pass over all pixels."""
+    photo = encoded(PIL.Image.new("L", (800, 800), 128), "JPEG", progressive=True)
+    last = photo.rindex(b"\xff\xda")
+    return photo[:last] + photo[last:-2] * count + photo[-2:]
+
+
 BOMB_TEXT = (b"zTXt", b"c\0\0" + zlib.compress(b"0" * 80_000_000))
 NOISE = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
 
@@ -56,6 +72,16 @@ HOSTILE = {
     "pixel bomb": (png(60_000, 60_000, zlib.compress(b"\0" * 1000)), 422, "photo-too-many-pixels"),
     "negative sizes": (png(0xFFFFFFFF, 0xFFFFFFFF, b""), 422, "photo-too-many-pixels"),
     "text bomb": (png(64, 64, zlib.compress(b"\0" * 64 * 193), BOMB_TEXT), 422, "photo-decompression-bomb"),
+    "palette without colours": (unpaletted(), 422, "face-not-detected"),
+    "as large as allowed": (encoded(PIL.Image.new("I;16", (5000, 5000))), 422, "face-not-detected"),
+    "thousands of scans": (scans(2000), 422, "photo-decompression-bomb"),
+    "a million segments": (
+        OBAMA[:2] + b"\xff\xe5\0\2" * 1_000_000 + OBAMA[2:],
+        422,
+        "photo-decompression-bomb",
+    ),
+    "a million fill bytes": (OBAMA[:2] + b"\xff" * 1_000_000 + OBAMA[2:], 422, "photo-decompression-bomb"),
+    "many chunks": (png(64, 64, b"", *[(b"tEXt", b"a\0b")] * 20_000), 422, "photo-decompression-bomb"),
     "over 10 MiB": (OBAMA + b"\0" * (10 << 20), 413, "photo-too-large"),
     "animated": (
         encoded(NOISE, "PNG", save_all=True, append_images=[NOISE.rotate(90)]),
@@ -76,6 +102,26 @@ def test_hostile_photo_is_refused_by_name(api: httpx.Client, name: str) -> None:
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json()["reason"] in {"REFUSED_INPUT", "FACE_NOT_DETECTED", "MULTIPLE_FACES", "LOW_QUALITY"}
     assert api.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("canvas", [(800, 600), (2400, 1800), (4000, 3000)])
+@pytest.mark.parametrize("width", [160, 300])
+@pytest.mark.parametrize("ratio", [1.0, 0.8, 0.6])
+def test_a_second_face_is_seen_at_any_scale(
+    api: httpx.Client, canvas: tuple[int, int], width: int, ratio: float
+) -> None:
+    both = PIL.Image.new("RGB", canvas, (100, 110, 120))
+    for photo, size, place in ((OBAMA, width, 0.1), (BIDEN, round(width * ratio * 1.3), 0.6)):
+        portrait = opened(photo)
+        both.paste(
+            portrait.resize((size, round(portrait.height * size / portrait.width))),
+            (round(canvas[0] * place), 40),
+        )
+    reply = api.post("/v1/embed", files={"photo": encoded(both, "JPEG")})
+    # Where both are too small to be found the photo is refused as well: never is one of them taken.
+    assert reply.json()["slug"] in {"multiple-faces", "face-not-detected"}
+    if canvas[0] / width < 15:
+        assert reply.json()["slug"] == "multiple-faces"
 
 
 def test_a_polyglot_is_only_ever_a_photo(api: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from pathlib import Path
 
@@ -51,3 +52,29 @@ def test_records_and_folder_are_for_their_owner_only(tmp_path: Path) -> None:
     store.close()
     assert folder.stat().st_mode & 0o077 == 0
     assert (folder / "govid.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_an_erased_template_is_in_no_file(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _):
+        made = client.post("/v1/embed", json={"photo": b64(OBAMA)}).json()
+        client.post("/v1/subjects", json={"subject_id": "gone", "photo": b64(OBAMA)}).raise_for_status()
+        template = base64.b64decode(made["embedding"])[:64]
+
+        def holding() -> list[str]:
+            return [file.name for file in folder.glob("govid.sqlite3*") if template in file.read_bytes()]
+
+        assert holding()
+        client.delete("/v1/subjects/gone").raise_for_status()
+        assert holding() == []
+
+
+def test_a_damaged_record_is_named_and_never_compared(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _):
+        client.post("/v1/subjects", json={"subject_id": "damaged", "photo": b64(OBAMA)}).raise_for_status()
+        with sqlite3.connect(folder / "govid.sqlite3") as records:
+            records.execute("UPDATE reference SET embedding = zeroblob(512)")
+        reply = client.post("/v1/verify", json={"subject_id": "damaged", "photo": b64(OBAMA)})
+        assert (reply.status_code, reply.json()["slug"]) == (503, "store-unavailable")
+    assert "the template of reference 1 is damaged" in (folder / "server.log").read_text()

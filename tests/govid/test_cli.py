@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,8 @@ def test_models(folder: Path, tmp_path: Path) -> None:
     assert {row["state"] for row in listed} == {"verified"}
     assert all(row["licence"] for row in listed)
     assert govid(folder, "models", "verify").returncode == 0
+    pulled = govid(folder, "models", "pull", "all", "--json")
+    assert all("present" in step for step in json.loads(pulled.stdout)["steps"])
     missing = govid(tmp_path, "models", "verify", "--json")
     assert missing.returncode == 1
     assert set(json.loads(missing.stdout).values()) == {"model-missing"}
@@ -96,10 +99,31 @@ def test_serve_refuses_what_it_cannot_do(folder: Path, tmp_path: Path) -> None:
     assert "choose another port" in taken.stderr
 
 
-def test_a_stop_that_was_asked_for_is_a_success(tmp_path: Path) -> None:
-    with support.server(support.data_dir(tmp_path / "var")) as (_, process):
-        process.terminate()
-        assert process.wait(timeout=20) == 0
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.3])
+def test_a_stop_that_was_asked_for_is_a_success_even_while_loading(folder: Path, delay: float) -> None:
+    process = subprocess.Popen(
+        [GOVID, "--data-dir", str(folder), "serve", "--json", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "address" in process.stdout.readline()
+    time.sleep(delay)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    process.stdout.close()
+
+
+def test_the_command_line_works_beside_a_running_server(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _):
+        enrolled = govid(folder, "enrol", "obama", str(SAMPLES / "obama-2012.jpg"), "--json")
+        assert json.loads(enrolled.stdout)["subject_id"] == "obama"
+        found = client.post("/v1/identify", files={"photo": support.OBAMA_LATER}).json()
+        assert found["candidates"][0]["subject_id"] == "obama"
+        client.delete("/v1/subjects/obama").raise_for_status()
+        identified = govid(folder, "identify", str(SAMPLES / "obama-2009.jpg"), "--json")
+        assert json.loads(identified.stdout)["decision"] == "NON_MATCH"
 
 
 def test_a_wrong_instruction_set_is_said(folder: Path) -> None:

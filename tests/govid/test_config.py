@@ -73,3 +73,8 @@ def test_every_setting_says_what_it_is() -> None:
 
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     assert all(value.get("description") for value in schema.values())
+
+
+def test_the_engine_knows_which_settings_are_the_servers() -> None:
+    assert set(ServerSettings.__struct_fields__) == config.SERVER_SETTINGS
+    assert load({"GOVID_PORT": "9", "GOVID_LOG_LEVEL": "debug"}) == Settings()

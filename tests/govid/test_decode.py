@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -103,3 +105,28 @@ def test_damage_anywhere_is_refused_or_decoded_but_never_a_crash(place: int, jun
 def test_junk_behind_a_known_signature_is_refused(junk: bytes, signature: bytes) -> None:
     with pytest.raises(RefusedInput):
         DECODER.decode(signature + junk)
+
+
+@given(
+    st.integers(0, 6),
+    st.sampled_from([1, 2, 4, 8, 16]),
+    st.binary(max_size=40),
+    st.sampled_from(["tRNS", "PLTE", "eXIf", "iCCP"]),
+)
+def test_a_png_of_any_kind_with_right_checksums_is_decoded_or_refused(
+    colour: int, depth: int, extra: bytes, kind: str
+) -> None:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    photo = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 40, depth, colour, 0, 0, 0))
+        + chunk(kind.encode(), extra)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 40 * 400))
+        + chunk(b"IEND", b"")
+    )
+    with contextlib.suppress(RefusedInput):
+        assert DECODER.decode(photo).shape == (40, 40, 3)

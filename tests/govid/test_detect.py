@@ -9,10 +9,14 @@ from govid.decode import Decoder
 from govid.detect import _without_overlaps
 from govid.errors import FaceNotDetected, MultipleFaces
 from govid.faces import FacePipeline
-from govid.types import Image
+from govid.types import Face, Image
 from tests.support import BIDEN, OBAMA, opened
 
 PORTRAIT = Decoder(Settings()).decode(OBAMA)
+
+
+def the_face(faces: FacePipeline, picture: Image) -> Face:
+    return faces.detector.the_face(picture, faces.detector.faces(picture))
 
 
 def paste(*portraits: tuple[bytes, int, tuple[int, int]]) -> Image:
@@ -25,7 +29,7 @@ def paste(*portraits: tuple[bytes, int, tuple[int, int]]) -> Image:
 
 
 def test_the_landmarks_lie_where_a_person_sees_them(faces: FacePipeline) -> None:
-    face = faces.detector.the_face(PORTRAIT)
+    face = the_face(faces, PORTRAIT)
     right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
     assert right_eye[0] < nose[0] < left_eye[0]
     assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
@@ -34,14 +38,14 @@ def test_the_landmarks_lie_where_a_person_sees_them(faces: FacePipeline) -> None
 
 
 def test_scale_and_place_of_the_face_follow_the_picture(faces: FacePipeline) -> None:
-    whole = faces.detector.the_face(PORTRAIT)
-    half = faces.detector.the_face(np.ascontiguousarray(PORTRAIT[::2, ::2]))
+    whole = the_face(faces, PORTRAIT)
+    half = the_face(faces, np.ascontiguousarray(PORTRAIT[::2, ::2]))
     np.testing.assert_allclose(half.landmarks * 2, whole.landmarks, atol=0.06 * whole.inter_eye_distance)
 
 
 @pytest.mark.parametrize("width", [60, 100, 300, 900])
 def test_small_and_large_faces_are_found(faces: FacePipeline, width: int) -> None:
-    face = faces.detector.the_face(paste((OBAMA, width, (150, 40))))
+    face = the_face(faces, paste((OBAMA, width, (150, 40))))
     assert 150 < face.landmarks[2][0] < 150 + width
 
 
@@ -49,18 +53,35 @@ def test_a_picture_without_a_face_is_refused(faces: FacePipeline) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     for picture in (noise, np.zeros((480, 640, 3), dtype=np.uint8)):
         with pytest.raises(FaceNotDetected):
-            faces.detector.the_face(picture)
+            the_face(faces, picture)
 
 
 def test_two_faces_of_comparable_size_are_refused(faces: FacePipeline) -> None:
     with pytest.raises(MultipleFaces, match="2 faces"):
-        faces.detector.the_face(paste((OBAMA, 400, (50, 50)), (BIDEN, 260, (700, 50))))
+        the_face(faces, paste((OBAMA, 400, (50, 50)), (BIDEN, 260, (700, 50))))
 
 
 def test_a_passer_by_far_behind_is_not_the_subject(faces: FacePipeline) -> None:
     picture = paste((OBAMA, 500, (50, 50)), (BIDEN, 150, (900, 100)))
     assert len(faces.detector.faces(picture)) == 2
-    assert faces.detector.the_face(picture).landmarks[2][0] < 600
+    assert the_face(faces, picture).landmarks[2][0] < 600
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_photo_on_its_side_is_turned_upright(faces: FacePipeline, turns: int) -> None:
+    found_turns, found = faces.detector.search(np.ascontiguousarray(np.rot90(PORTRAIT, -turns)))
+    assert found_turns == turns
+    np.testing.assert_allclose(found[0].landmarks, the_face(faces, PORTRAIT).landmarks, atol=2)
+
+
+def test_a_search_of_nothing_finds_nothing(faces: FacePipeline) -> None:
+    assert faces.detector.search(np.zeros((480, 640, 3), dtype=np.uint8)) == (0, [])
+
+
+def test_two_small_people_in_a_large_photo_are_not_taken_for_one(faces: FacePipeline) -> None:
+    picture = paste((OBAMA, 120, (200, 300)), (BIDEN, 130, (800, 250)))
+    with pytest.raises(MultipleFaces):
+        the_face(faces, picture)
 
 
 def test_the_best_of_each_overlapping_group_is_kept() -> None:

@@ -20,8 +20,8 @@ from govid.errors import (
     ProviderMissing,
 )
 from govid.faces import FacePipeline
-from govid.fold import fold_block_quantised
 from govid.pipeline import Engine
+from govid.prepare import prepare
 from govid.runtime import OnnxSession
 from tests.support import MODELS, OBAMA, data_dir
 
@@ -156,6 +156,10 @@ def test_a_model_is_pulled_from_a_folder_and_from_nowhere_else(tmp_path: Path) -
         pull.pull((models.YUNET,), tmp_path / "models", folder=tmp_path)
     with pytest.raises(ModelMissing):
         models.verified(models.YUNET, tmp_path / "models")
+    # The prepared files of another machine will do.
+    pull.pull(models.MANIFEST, tmp_path / "models", folder=MODELS)
+    for spec in models.MANIFEST:
+        models.verified(spec, tmp_path / "models")
 
 
 def test_folding_gives_the_values_that_dequantising_gives() -> None:
@@ -177,7 +181,7 @@ def test_folding_gives_the_values_that_dequantising_gives() -> None:
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    folded = fold_block_quantised(model.SerializeToString(), free_axes=(0,))
+    folded = prepare(model.SerializeToString(), free_axes=(0,))
     assert {node.op_type for node in onnx.load_model_from_string(folded).graph.node} == {"MatMul"}
     block = np.arange(6) // 4
     weight = ((quantised.astype(np.float32) - zero[block]) * scale[block]).reshape(15, 2)

@@ -5,19 +5,28 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from govid import Decision, Engine, Settings
+from govid.audit import AuditRecord
 from govid.errors import (
     FaceNotDetected,
     IdempotencyKeyReused,
+    InvalidParameter,
     NoComparableReference,
+    NotCalibrated,
+    PhotoUnreadable,
     StoreUnavailable,
     SubjectExists,
+    TemplateNotFinite,
+    TemplateWrongLength,
+    TemplateWrongModel,
     UnknownSubject,
 )
 from govid.faces import FacePipeline
+from govid.store import NewReference
 from govid.types import Template
 from tests.support import BIDEN, OBAMA, OBAMA_LATER, SAMPLES
 
@@ -48,7 +57,16 @@ def test_every_attempt_leaves_a_record_with_its_grounds(engine: Engine) -> None:
         engine.verify("obama", _blank())
     with pytest.raises(UnknownSubject):
         engine.verify("nobody", OBAMA)
-    enrolled, decided, refused, unknown = audit(engine)
+    with pytest.raises(SubjectExists):
+        engine.enrol("obama", OBAMA)
+    with pytest.raises(UnknownSubject):
+        engine.delete("nobody")
+    engine.identify(OBAMA_LATER)
+    engine.embed(OBAMA)
+    enrolled, decided, refused, unknown, exists, gone, identified, embedded = audit(engine)
+    assert (exists["outcome"], gone["outcome"]) == ("subject-exists", "unknown-subject")
+    assert (identified["outcome"], identified["candidates"]) == ("MATCH", ["obama"])
+    assert embedded["outcome"] == "EMBEDDED"
     assert enrolled["outcome"] == "ENROLLED"
     assert decided["request_id"] == "r-1"
     assert decided["outcome"] == "MATCH"
@@ -118,10 +136,45 @@ def test_a_subject_is_no_duplicate_of_itself(engine: Engine) -> None:
 
 def test_references_of_an_older_model_are_not_compared(engine: Engine) -> None:
     old = Template("sface-2020-000000000000", np.full(128, 128**-0.5, dtype=np.float32))
-    engine.enrol("veteran", old)
+    record = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED")
+    engine.store.add_subject(NewReference("veteran", old, (), 0.0), record, None, lambda _: b"")
     with pytest.raises(NoComparableReference):
         engine.verify("veteran", OBAMA)
     assert engine.identify(OBAMA).gallery_size == 0
+
+
+def test_a_template_made_in_python_is_input_like_any_other(engine: Engine) -> None:
+    made = engine.embed(BIDEN)
+    vector = np.frombuffer(made.embedding, dtype="<f4")
+    loud = Template(made.model_id, vector * np.float32(100))
+    engine.enrol("loud", loud)
+    assert engine.verify("loud", loud).score == pytest.approx(1, abs=1e-5)
+    assert engine.identify(OBAMA).decision is Decision.NON_MATCH
+    for wrong, error in (
+        (Template("other", vector), TemplateWrongModel),
+        (Template(made.model_id, np.full_like(vector, np.nan)), TemplateNotFinite),
+        (Template(made.model_id, vector[:-1]), TemplateWrongLength),
+    ):
+        for call in (engine.identify, lambda t: engine.enrol("x", t), lambda t: engine.verify("loud", t)):
+            with pytest.raises(error):
+                call(wrong)
+
+
+def test_what_is_out_of_range_is_refused_and_not_answered(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA)
+    for candidates in (0, -1, 101):
+        with pytest.raises(InvalidParameter):
+            engine.identify(OBAMA, max_candidates=candidates)
+    for limit in (0, 1001):
+        with pytest.raises(InvalidParameter):
+            engine.subjects(limit=limit)
+    with pytest.raises(PhotoUnreadable):
+        engine.verify("obama", Path("/nowhere/at/all.jpg"))
+
+
+def test_a_calibration_too_coarse_for_the_use_cases_is_refused_at_start(settings: Settings) -> None:
+    with pytest.raises(NotCalibrated, match="1000 references"):
+        Engine(msgspec.structs.replace(settings, max_references=1000))
 
 
 def test_one_key_one_write(engine: Engine) -> None:

@@ -48,12 +48,27 @@ def test_a_search_keeps_its_rate_as_the_gallery_grows() -> None:
     assert large.decision is Decision.MATCH
 
 
+@pytest.mark.parametrize("size", [1, 10, 100, 1000, 10_000, 100_000, 1_000_000])
+def test_a_search_of_any_size_leaves_a_band_for_a_person_to_look(size: int) -> None:
+    decisions = [policy.decide_search(s / 100, size, GENERAL, TABLE).decision for s in range(60)]
+    assert Decision.INCONCLUSIVE in decisions
+    assert decisions == sorted(decisions, key=["NON_MATCH", "INCONCLUSIVE", "MATCH"].index)
+    # On average no more strangers are shown than the use case allows.
+    shown = decisions.index(Decision.INCONCLUSIVE) / 100
+    assert TABLE.fmr_at(shown).fmr * size <= max(GENERAL.strangers_shown, GENERAL.fmr * size) * 1.01
+
+
 def test_no_match_is_given_beyond_what_the_data_support() -> None:
+    assert policy.largest_gallery(GENERAL, TABLE) == 10_000
     judged = policy.decide_search(0.99, 10**6, GENERAL, TABLE)
     assert judged.decision is Decision.INCONCLUSIVE
-    assert not judged.threshold_supported
+    assert judged.threshold is None
     assert judged.fmr_is_upper_bound
     assert policy.decide_search(0.49, 10**6, GENERAL, TABLE).decision is Decision.NON_MATCH
+    many = policy.decide(0.99, 1000, GENERAL, TABLE)
+    assert (many.decision, many.threshold) == (Decision.INCONCLUSIVE, None)
+    assert policy.supported(GENERAL, 100, TABLE)
+    assert not policy.supported(GENERAL, 101, TABLE)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.integers(1, 50))

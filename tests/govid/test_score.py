@@ -20,13 +20,13 @@ def test_scores_are_cosines_in_the_order_of_the_references() -> None:
     scores = score.compare_many(probe, references)
     np.testing.assert_allclose(scores, [probe.embedding @ r.embedding for r in references], atol=1e-6)
     for reference, expected in zip(references, scores, strict=True):
-        assert score.compare(probe, reference) == pytest.approx(float(expected), abs=1e-6)
+        assert float(score.compare_many(probe, [reference])[0]) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_a_template_is_one_with_itself_and_never_more() -> None:
     for _ in range(50):
         probe = template()
-        assert 1 - 1e-6 < score.compare(probe, probe) <= 1
+        assert 1 - 1e-6 < float(score.compare_many(probe, [probe])[0]) <= 1
 
 
 def test_templates_of_two_models_are_never_compared() -> None:

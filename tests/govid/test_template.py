@@ -11,7 +11,7 @@ from govid.types import Template
 
 
 def unpack(data: bytes, dimension: int = 16) -> Template:
-    return template.unpack("m", data, active_model_id="m", dimension=dimension)
+    return template.unpack("m", data, {"m": dimension})
 
 
 @given(arrays(np.float32, 16, elements=st.floats(-1, 1, width=32).filter(lambda v: abs(v) > 1e-3)))

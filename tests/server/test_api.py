@@ -162,8 +162,9 @@ def test_parallel_answers_equal_serial_ones(api: httpx.Client) -> None:
     ] * 4
 
     def ask(body: dict[str, Any]) -> tuple[str, float]:
-        reply = api.post("/v1/verify", json=body).json()
-        return reply["decision"], reply["score"]
+        reply = api.post("/v1/verify", json=body)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["decision"], reply.json()["score"]
 
     serial = [ask(body) for body in bodies]
     with ThreadPoolExecutor(12) as pool:
@@ -172,7 +173,7 @@ def test_parallel_answers_equal_serial_ones(api: httpx.Client) -> None:
 
 def test_models_tell_their_licence(api: httpx.Client) -> None:
     listed = api.get("/v1/models").json()
-    assert {model["kind"] for model in listed["models"]} == {"detector", "embedder"}
+    assert {model["kind"] for model in listed["models"]} == {"detector", "landmarks", "embedder"}
     assert all(model["licence"] and len(model["digest"]) == 64 for model in listed["models"])
 
 

@@ -119,6 +119,9 @@ class Store(Protocol):
     def changes(self, *, after: int) -> list[Change]:
         """What changed behind that sequence number, in order."""
 
+    def ping(self) -> None:
+        """Return if the store answers."""
+
     def counts(self) -> Counts:
         """How much is stored."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,10 @@ import msgspec
 
 from govid import template as codec
 from govid.audit import AuditRecord
+from govid.config import private_folder
 from govid.errors import (
     IdempotencyKeyReused,
+    InvalidSettings,
     StorageFull,
     StoreUnavailable,
     SubjectExists,
@@ -66,6 +69,13 @@ BUSY_SECONDS = 10
 _REFERENCE = "reference_id, subject_id, model_id, embedding, quality, created_at"
 
 
+class _Connection(sqlite3.Connection):
+    """Closed when its thread ends: a caller with a thread per request must not run out of files."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class SqliteStore:
     """``govid.store.Store`` in one SQLite file."""
 
@@ -77,23 +87,25 @@ class SqliteStore:
         """
         self._path = path
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
         self._closed = False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(path.parent)
             path.touch(mode=0o600, exist_ok=True)
+        except InvalidSettings as error:
+            raise StoreUnavailable(error.detail) from None
         except OSError as error:
             raise StoreUnavailable(f"{path}: {error.strerror}") from None
-        with _translated():
-            self._migrate()
+        self._migrate()
 
     # --- writes -------------------------------------------------------------------------------------
 
     def recall(self, idempotency: Idempotency) -> Replayed | None:
         with _translated():
             row = self._connection().execute(
-                "SELECT request_digest, reply FROM idempotency WHERE key = ?", (idempotency.key,)
+                "SELECT request_digest, reply FROM idempotency WHERE key = ? AND created_at >= ?",
+                (idempotency.key, time.time() - IDEMPOTENCY_SECONDS),
             ).fetchone()  # fmt: skip
         if row is None:
             return None
@@ -156,6 +168,10 @@ class SqliteStore:
                 raise UnknownSubject
             _append_audit(connection, audit)
             _remember(connection, idempotency, reply)
+        # What was erased must not live on in the log. Where a reader holds the log, the next deletion
+        # or the closing of the store does it.
+        with _translated():
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return None
 
     def append_audit(self, record: AuditRecord) -> None:
@@ -210,7 +226,13 @@ class SqliteStore:
             rows = connection.execute(
                 "SELECT reference_id, embedding FROM reference WHERE model_id = ?", (model_id,)
             )
-        return sequence, ((reference_id, codec.trusted(model_id, data)) for reference_id, data in rows)
+
+        def templates() -> Iterator[tuple[int, Template]]:
+            with _translated():
+                for reference_id, data in rows:
+                    yield reference_id, codec.stored(model_id, data, reference_id)
+
+        return sequence, templates()
 
     def changes(self, *, after: int) -> list[Change]:
         with _translated():
@@ -220,9 +242,17 @@ class SqliteStore:
                 (after,),
             )
             return [
-                Change(sequence, reference_id, None if model_id is None else codec.trusted(model_id, data))
+                Change(
+                    sequence,
+                    reference_id,
+                    None if model_id is None else codec.stored(model_id, data, reference_id),
+                )
                 for sequence, reference_id, model_id, data in rows
             ]
+
+    def ping(self) -> None:
+        with _translated():
+            self._connection().execute("SELECT 1 FROM subject LIMIT 1").fetchone()
 
     def counts(self) -> Counts:
         with _translated():
@@ -236,9 +266,8 @@ class SqliteStore:
     def close(self) -> None:
         self._closed = True
         with self._write_lock:
-            for connection in self._open:
+            for connection in list(self._open):
                 connection.close()
-            self._open.clear()
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -272,10 +301,14 @@ class SqliteStore:
         """This thread's connection: SQLite's are cheap, and readers then never wait for the writer."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(
-                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                self._path,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=_Connection,
             )
             for pragma in (
                 "journal_mode = WAL",
@@ -286,7 +319,7 @@ class SqliteStore:
             ):
                 connection.execute(f"PRAGMA {pragma}")
             self._local.connection = connection
-            self._open.append(connection)
+            self._open.add(connection)
         return connection
 
     @contextmanager
@@ -303,17 +336,14 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
 
     def _migrate(self) -> None:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            connection.execute("ROLLBACK")
-            raise StoreUnavailable(f"{self._path}: written by a newer govid (schema {version})")
-        for migration in MIGRATIONS[version:]:
-            for statement in migration.split(";"):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
+        with self._transaction() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise StoreUnavailable(f"{self._path}: written by a newer govid (schema {version})")
+            for migration in MIGRATIONS[version:]:
+                for statement in migration.split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
 def _append_audit(connection: sqlite3.Connection, record: AuditRecord) -> None:
@@ -341,7 +371,7 @@ def _reference(row: tuple[int, str, str, bytes, str, float]) -> Reference:
     return Reference(
         reference_id,
         subject_id,
-        codec.trusted(model_id, data),
+        codec.stored(model_id, data, reference_id),
         msgspec.json.decode(quality, type=tuple[QualityMeasure, ...]),
         created_at,
     )

@@ -1,0 +1,89 @@
+"""Plane geometry of faces: similarities, and warps that average instead of skipping pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from govid.errors import LowQuality
+from govid.types import Image
+
+Points = NDArray[np.floating]
+
+# The five-point template of ArcFace (Deng et al. 2019), in pixels of a 112 x 112 crop: right eye, left
+# eye, nose tip, right and left mouth corner of the subject. SFace was trained on the same one.
+FIVE_POINTS = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+
+
+def similarity(source: Points, target: Points) -> NDArray[np.float64]:
+    """The rotation, scale and shift that bring ``source`` nearest to ``target`` (least squares).
+
+    Read as complex numbers, a similarity is ``z -> a z + b``, and ``a`` is a ratio of two sums. A
+    reflection cannot come out, so a mirrored set of landmarks is never silently flipped.
+
+    Args:
+        source: (n, 2) points, not all the same.
+        target: (n, 2) points.
+
+    Returns:
+        (2, 3) float64 matrix for ``warp``.
+
+    Raises:
+        LowQuality: the points of ``source`` fall together, which is no face.
+    """
+    z = source.astype(np.float64) @ [1, 1j]
+    w = target.astype(np.float64) @ [1, 1j]
+    z_mean, w_mean = z.mean(), w.mean()
+    z = z - z_mean
+    if not np.vdot(z, z).real > 1e-6:
+        raise LowQuality("the landmarks fall together")
+    a = np.vdot(z, w - w_mean) / np.vdot(z, z)
+    b = w_mean - a * z_mean
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def moved(points: Points, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 2) points under a (2, 3) matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The (2, 3) matrix that undoes a similarity."""
+    turn = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([turn, -turn @ matrix[:, 2]])
+
+
+def warp(picture: Image, matrix: NDArray[np.float64], side: int, *, sharp: bool = False) -> Image:
+    """The picture seen through a similarity.
+
+    Args:
+        picture: (height, width, 3) uint8.
+        matrix: (2, 3), from pixels of the picture to pixels of the result.
+        side: width and height of the result.
+        sharp: interpolate by cubics instead of lines.
+
+    Returns:
+        (side, side, 3) uint8; black where the result leaves the picture.
+    """
+    zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if zoom < 0.5:
+        # Bilinear sampling skips pixels when it shrinks by more than two: average them first, in the
+        # part of the picture that is seen, so that a large photo costs no more than a small one.
+        corners = moved(np.array([[0, 0], [side, 0], [0, side], [side, side]]), inverse(matrix))
+        height, width = picture.shape[:2]
+        left, top = np.clip(np.floor(corners.min(axis=0)) - 2 / zoom, 0, [width - 1, height - 1]).astype(int)
+        right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 2 / zoom, 1, [width, height]).astype(int)
+        picture = picture[top : max(bottom, top + 1), left : max(right, left + 1)]
+        height, width = picture.shape[:2]
+        small = (max(1, round(width * 2 * zoom)), max(1, round(height * 2 * zoom)))
+        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        stretch = np.array([width / small[0], height / small[1]])
+        # Centres of pixels, not their corners, lie on whole numbers.
+        back = np.column_stack([np.diag(stretch), (stretch - 1) / 2 + [left, top]])
+        matrix = matrix @ np.vstack([back, [0, 0, 1]])
+    flags = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
+    seen = cv2.warpAffine(picture, matrix, (side, side), flags=flags)
+    return np.ascontiguousarray(seen, dtype=np.uint8)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from govid import Decision, Engine, Settings, profiles
+from govid.errors import InvalidSettings, NoComparableReference, ProfileUnavailable, TemplateWrongModel
+from govid.faces import FacePipeline
+from govid.profiles import HIGH_ASSURANCE
+from govid.types import PackedTemplate
+from tests import support
+from tests.support import BIDEN, MODELS, OBAMA, OBAMA_LATER
+
+FAST, HIGH = Settings(profile="fast"), Settings(profile="high_assurance")
+
+
+@pytest.fixture(scope="module")
+def high() -> FacePipeline:
+    return FacePipeline(Settings(data_dir=str(MODELS.parent), profile="high_assurance"))
+
+
+@pytest.fixture
+def high_engine(tmp_path: Path) -> Iterator[Engine]:
+    folder = support.data_dir(tmp_path / "var")
+    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as engine:
+        yield engine
+
+
+def test_the_weights_of_a_fusion_add_up_to_one() -> None:
+    assert sum(part.weight for part in HIGH_ASSURANCE.parts) == pytest.approx(1)
+
+
+def test_one_cosine_is_the_weighted_sum_of_the_parts(high: FacePipeline) -> None:
+    first, second = (high.sample(photo).template.embedding for photo in (OBAMA, OBAMA_LATER))
+    start, expected = 0, 0.0
+    for part in HIGH_ASSURANCE.parts:
+        a, b = (e[start : start + part.model.dimension].astype(np.float64) for e in (first, second))
+        assert np.linalg.norm(a) ** 2 == pytest.approx(part.weight, abs=1e-5)
+        expected += part.weight * float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        start += part.model.dimension
+    assert float(first @ second) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_fast_template_is_contained_in_the_fused_one(high: FacePipeline, faces: FacePipeline) -> None:
+    wide = high.sample(OBAMA).template
+    narrow = profiles.reduced(wide, high.profile, faces.profile)
+    assert narrow is not None
+    np.testing.assert_allclose(narrow.embedding, faces.sample(OBAMA).template.embedding, atol=1e-5)
+    assert profiles.reduced(narrow, high.profile, high.profile) is None
+
+
+def test_any_change_of_a_fusion_changes_its_model_id() -> None:
+    first, second = HIGH_ASSURANCE.parts
+    changed = [
+        (msgspec.structs.replace(first, weight=0.75), second),
+        (first, msgspec.structs.replace(second, mirrored=False)),
+        (second, first),
+    ]
+    ids = {
+        HIGH_ASSURANCE.model_id,
+        *(msgspec.structs.replace(HIGH_ASSURANCE, parts=p).model_id for p in changed),
+    }
+    assert len(ids) == 4
+
+
+def test_another_embedder_cannot_be_fused() -> None:
+    with pytest.raises(InvalidSettings, match="high_assurance"):
+        profiles.active(msgspec.structs.replace(HIGH, embedder="fr_feature"))
+
+
+def test_a_use_case_chooses_the_profile(high_engine: Engine) -> None:
+    high_engine.enrol("obama", OBAMA)
+    quick = high_engine.verify("obama", OBAMA_LATER, use_case="hotel_checkin")
+    strict = high_engine.verify("obama", OBAMA_LATER, use_case="remote_certification")
+    assert (quick.profile, strict.profile) == ("fast", "high_assurance")
+    assert quick.model_id != strict.model_id
+    assert quick.decision is strict.decision is Decision.MATCH
+    assert high_engine.verify("obama", BIDEN, use_case="remote_certification").decision is Decision.NON_MATCH
+    assert high_engine.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
+    # A template is as good as its photo, in either profile.
+    made = high_engine.embed(OBAMA_LATER)
+    template = PackedTemplate(made.model_id, made.embedding)
+    for use_case, expected in (("hotel_checkin", quick), ("remote_certification", strict)):
+        by_template = high_engine.verify("obama", template, use_case=use_case)
+        assert by_template.score == pytest.approx(expected.score, abs=1e-5)
+
+
+def test_a_use_case_is_refused_where_its_profile_does_not_run(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA)
+    assert engine.verify("obama", OBAMA_LATER, use_case="hotel_checkin").profile == "fast"
+    for call in (
+        lambda: engine.verify("obama", OBAMA_LATER, use_case="remote_certification"),
+        lambda: engine.identify(OBAMA_LATER, use_case="remote_certification"),
+        lambda: engine.compare(OBAMA, OBAMA_LATER, use_case="remote_certification"),
+    ):
+        with pytest.raises(ProfileUnavailable, match="high_assurance"):
+            call()
+
+
+def test_a_fast_template_never_stands_in_for_a_fused_one(high_engine: Engine) -> None:
+    fast_id = high_engine._faces.profiles["fast"].model_id
+    vector = np.full(128, 128**-0.5, dtype=np.float32)
+    template = PackedTemplate(fast_id, vector.tobytes())
+    high_engine.enrol("obama", OBAMA)
+    assert high_engine.verify("obama", template, use_case="hotel_checkin").decision is Decision.NON_MATCH
+    with pytest.raises(TemplateWrongModel):
+        high_engine.verify("obama", template, use_case="remote_certification")
+
+
+def test_references_from_before_the_switch_serve_only_the_fast_profile(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with Engine(Settings(data_dir=str(folder))) as before:
+        before.enrol("obama", OBAMA)
+    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as after:
+        assert after.verify("obama", OBAMA_LATER, use_case="hotel_checkin").decision is Decision.MATCH
+        with pytest.raises(NoComparableReference):
+            after.verify("obama", OBAMA_LATER, use_case="remote_certification")
+        after.add_reference("obama", OBAMA)
+        assert after.verify("obama", OBAMA_LATER, use_case="remote_certification").comparisons == 1
