@@ -28,6 +28,10 @@ load: dev ## 30 s of load by 8 users (HOST=http://... for a running server)
 bench: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
+calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
+	@for profile in fast high_assurance; do GOVID_PROFILE=$$profile $(BIN)/govid calibrate --cache --data "$(DATA)" \
+		--name lfw-deepfunneled --out python/govid/calibrations || exit 1; done
+
 openapi: setup ## write openapi.json from the live routes
 	@$(BIN)/python scripts/openapi.py > openapi.json
 
@@ -37,4 +41,4 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load bench openapi lock clean
+.PHONY: help setup run dev test lfw load bench calibrations openapi lock clean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -68,6 +69,15 @@ class DataSet:
             if folder.is_dir()
             and (photos := sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES))
         }
+
+    def digest(self, photos: list[Path]) -> str:
+        """SHA-256 over the names and digests of the photos, in their order; a missing one has none."""
+        digest = hashlib.sha256()
+        for photo in photos:
+            digest.update(photo.relative_to(self.photos).as_posix().encode() + b"\0")
+            with contextlib.suppress(OSError):
+                digest.update(hashlib.sha256(photo.read_bytes()).digest())
+        return digest.hexdigest()
 
 
 def locate(data: Path | None) -> DataSet:

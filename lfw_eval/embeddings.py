@@ -1,11 +1,11 @@
-"""Embeddings of many photos, computed once: a cache that knows photo, model and pipeline code."""
+"""Embeddings of many photos, computed once. What cannot be embedded is named, never left out."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,38 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-import govid
-from govid.config import private_folder
-from govid.errors import FaceNotDetected, Refusal
+from govid.errors import FaceNotDetected, Refusal, RefusedInput
 from govid.faces import FacePipeline
 from govid.timing import StageClock
 from govid.types import Face, Image
+from lfw_eval.cache import Outcome, Quality, cache_file, load, save
+from lfw_eval.data import DataError
 
 _SAVE_EVERY = 2000
-# A change of these files changes embeddings, and so must not find old ones.
-_PIPELINE_CODE = (
-    "decode.py",
-    "detect.py",
-    "align.py",
-    "quality.py",
-    "embed.py",
-    "faces.py",
-    "landmarks.py",
-    "geometry.py",
-)
+_TIMED = 64
+# A file that is no photo is a fault of the data set; a photo without a usable face is a result.
+_NO_PHOTO = frozenset(kind.slug for kind in RefusedInput.__subclasses__())
 
 
 @dataclass
 class Embeddings:
     """What the pipeline made of each photo."""
 
-    by_photo: dict[Path, NDArray[np.float32]]
-    failures: dict[Path, str]
+    by_photo: dict[Path, NDArray[np.float32]] = field(default_factory=dict)
+    quality: dict[Path, Quality] = field(default_factory=dict)
+    failures: dict[Path, str] = field(default_factory=dict)
     """Photos without a template, with the slug of the refusal."""
-    fresh: int
+    fresh: int = 0
     """How many were computed now and not read from the cache."""
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    """Mean time of one photo by stage, over the fresh ones."""
 
 
 def central_face(picture: Image, faces: list[Face]) -> Face:
@@ -57,94 +48,90 @@ def central_face(picture: Image, faces: list[Face]) -> Face:
 
 
 def embed_all(
-    faces: FacePipeline, photos: Iterable[Path], cache: Path | None, *, progress: bool = True
+    faces: FacePipeline,
+    photos: Iterable[Path],
+    cache: Path | None,
+    *,
+    progress: bool = True,
+    strict: bool = False,
 ) -> Embeddings:
-    """Embed each photo, or read it from ``cache``. An unreadable file is a failure, not a crash."""
-    wanted = list(dict.fromkeys(photos))
-    file = cache / f"{_key(faces)}.npz" if cache else None
-    known = _load(file, faces.dimension)
-    result = Embeddings({}, {}, fresh=0)
-    keys: dict[Path, str] = {}
-    missing = []
-    for photo in wanted:
-        try:
-            keys[photo] = hashlib.sha256(photo.read_bytes()).hexdigest()
-        except OSError as error:
-            result.failures[photo] = f"unreadable: {error.strerror}"
-            continue
-        if keys[photo] not in known:
-            missing.append(photo)
+    """Embed each photo, or read it from ``cache``. A file that cannot be read is a failure, not a crash.
 
-    totals: dict[str, float] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    Raises:
+        DataError: with ``strict``, the first photo that is missing or no photo.
+    """
+    file = cache_file(cache, faces) if cache else None
+    known = load(file, faces.dimension) if file else {}
+    keys, unreadable = _digests(photos)
+    if strict and unreadable:
+        photo, reason = next(iter(unreadable.items()))
+        raise DataError(f"{photo}: {reason}")
+    result = Embeddings(failures=unreadable)
+    missing = [photo for photo, key in keys.items() if key not in known]
+    result.fresh = len(missing)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
         pending = {pool.submit(_one, faces, photo): photo for photo in missing}
         bar = tqdm(
             as_completed(pending), total=len(pending), unit="photo", disable=not progress or not pending
         )
         for done, future in enumerate(bar, start=1):
-            outcome, stages = future.result()
-            known[keys[pending[future]]] = outcome
-            for stage, spent in stages.items():
-                totals[stage] = totals.get(stage, 0.0) + spent
+            known[keys[pending[future]]] = outcome = future.result()
+            if strict and outcome.refusal in _NO_PHOTO:
+                break
             if file and done % _SAVE_EVERY == 0:
-                _save(file, known, faces.dimension)
+                save(file, known)
+    finally:
+        pool.shutdown(cancel_futures=True)
     if file and missing:
-        _save(file, known, faces.dimension)
+        save(file, known)
 
     for photo, key in keys.items():
+        if key not in known:
+            continue  # only after a break, which ends in the error of another photo
         outcome = known[key]
-        if isinstance(outcome, str):
-            result.failures[photo] = outcome
+        if strict and outcome.refusal in _NO_PHOTO:
+            raise DataError(f"{photo}: {outcome.refusal}")
+        if outcome.refusal:
+            result.failures[photo] = outcome.refusal
         else:
-            result.by_photo[photo] = outcome
-    result.fresh = len(missing)
-    result.milliseconds = {stage: spent / len(missing) for stage, spent in totals.items()}
+            result.by_photo[photo] = outcome.embedding
+            result.quality[photo] = outcome.quality
     return result
 
 
-def _one(faces: FacePipeline, photo: Path) -> tuple[NDArray[np.float32] | str, dict[str, float]]:
-    clock = StageClock()
-    start = time.perf_counter()
+def _digests(photos: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
+    """SHA-256 of each photo, and why the others cannot be read."""
+    keys, unreadable = {}, {}
+    for photo in dict.fromkeys(photos):
+        try:
+            keys[photo] = hashlib.sha256(photo.read_bytes()).hexdigest()
+        except OSError as error:
+            unreadable[photo] = f"unreadable: {error.strerror}"
+    return keys, unreadable
+
+
+def _one(faces: FacePipeline, photo: Path) -> Outcome:
     try:
-        outcome: NDArray[np.float32] | str = faces.sample(
-            photo, clock, choose=central_face
-        ).template.embedding
+        sample = faces.sample(photo, choose=central_face)
     except Refusal as refusal:
-        outcome = refusal.slug
-    return outcome, {**clock.stages, "total": (time.perf_counter() - start) * 1e3}
+        return Outcome(np.zeros(faces.dimension, dtype=np.float32), (), refusal.slug)
+    return Outcome(sample.template.embedding, sample.quality)
 
 
-def _key(faces: FacePipeline) -> str:
-    digest = hashlib.sha256(faces.name.encode())
-    for name in _PIPELINE_CODE:
-        digest.update((Path(govid.__file__).parent / name).read_bytes())
-    return f"{faces.model_id}-{digest.hexdigest()[:12]}"
+def stage_times(faces: FacePipeline, photos: Sequence[Path]) -> tuple[dict[str, float], int]:
+    """Mean milliseconds by stage of some photos, one after the other: a cached run has times as well.
 
-
-def _load(file: Path | None, dimension: int) -> dict[str, NDArray[np.float32] | str]:
-    if file is None or not file.exists():
-        return {}
-    with np.load(file, allow_pickle=False) as archive:
-        keys, failures, matrix = archive["keys"], archive["failures"], archive["embeddings"]
-    if matrix.shape != (len(keys), dimension):
-        return {}
-    return {
-        str(key): str(failure) if failure else row
-        for key, failure, row in zip(keys, failures, matrix, strict=True)
-    }
-
-
-def _save(file: Path, known: dict[str, NDArray[np.float32] | str], dimension: int) -> None:
-    private_folder(file.parent)
-    empty = np.zeros(dimension, dtype=np.float32)
-    scratch = file.with_suffix(f".{os.getpid()}.tmp")
-    with scratch.open("wb") as target:
-        np.savez(
-            target,
-            keys=np.array(list(known)),
-            failures=np.array([outcome if isinstance(outcome, str) else "" for outcome in known.values()]),
-            embeddings=np.array(
-                [empty if isinstance(outcome, str) else outcome for outcome in known.values()]
-            ),
-        )
-    scratch.replace(file)
+    Returns:
+        The times, with ``total`` last, and the number of photos.
+    """
+    some = list(photos)[:: max(1, len(photos) // _TIMED)][:_TIMED]
+    sums: dict[str, float] = {}
+    for photo in some:
+        clock, start = StageClock(), time.perf_counter()
+        faces.sample(photo, clock, choose=central_face)
+        spent_in_all = (time.perf_counter() - start) * 1e3
+        for stage, spent in {**clock.stages, "total": spent_in_all}.items():
+            sums[stage] = sums.get(stage, 0.0) + spent
+    total = {"total": sums.pop("total")} if sums else {}
+    return {stage: round(spent / len(some), 3) for stage, spent in {**sums, **total}.items()}, len(some)

@@ -16,11 +16,12 @@ Flags = NDArray[np.bool_]
 
 
 class Accuracy(NamedTuple):
-    """Mean over the folds, as fractions."""
+    """Mean over the folds, as fractions; ``thresholds`` are those the folds were judged by."""
 
     mean: float
     standard_error: float
     by_fold: tuple[float, ...]
+    thresholds: tuple[float, ...]
 
 
 def with_failures_as_errors(scores: Scores, mated: Flags) -> NDArray[np.float64]:
@@ -41,25 +42,31 @@ def best_threshold(scores: Scores, mated: Flags) -> float:
     possible = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
     best = np.flatnonzero(possible & (errors == errors[possible].min()))
     cut = int(best[len(best) // 2])
-    finite = ordered[np.isfinite(ordered)]
     below = ordered[cut - 1] if cut > 0 else -np.inf
     above = ordered[cut] if cut < len(ordered) else np.inf
+    finite = ordered[np.isfinite(ordered)]
+    if not len(finite):
+        return 0.0  # nothing could be compared, and no threshold is better than another
     below = below if np.isfinite(below) else (above if np.isfinite(above) else finite.max()) - 1.0
     above = above if np.isfinite(above) else below + 1.0
     return float((below + above) / 2)
 
 
 def accuracy(scores: Scores, mated: Flags, fold: NDArray[np.integer]) -> Accuracy:
-    """View 2: each fold judged by the threshold of the nine others; standard error over the folds."""
+    """View 2: each fold judged by the threshold of the nine others; standard error over the folds.
+
+    A list of one fold has no others: its threshold is its own, and there is no standard error (NaN).
+    """
     decided = with_failures_as_errors(scores, mated)
-    by_fold = []
-    for number in np.unique(fold):
+    numbers = np.unique(fold)
+    by_fold, thresholds = [], []
+    for number in numbers:
         inside = fold == number
-        threshold = best_threshold(scores[~inside], mated[~inside])
-        by_fold.append(float(np.mean((decided[inside] >= threshold) == mated[inside])))
-    return Accuracy(
-        float(np.mean(by_fold)), float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold))), tuple(by_fold)
-    )
+        others = ~inside if len(numbers) > 1 else inside
+        thresholds.append(best_threshold(scores[others], mated[others]))
+        by_fold.append(float(np.mean((decided[inside] >= thresholds[-1]) == mated[inside])))
+    error = np.std(by_fold, ddof=1) / np.sqrt(len(by_fold)) if len(by_fold) > 1 else np.nan
+    return Accuracy(float(np.mean(by_fold)), float(error), tuple(by_fold), tuple(thresholds))
 
 
 class ErrorRates(NamedTuple):
@@ -80,3 +87,25 @@ def fnmr_at_fmr(scores: Scores, mated: Flags, target: float) -> ErrorRates:
     return ErrorRates(
         threshold, float(np.mean(strangers >= threshold)), float(np.mean(decided[mated] < threshold))
     )
+
+
+def det_curve(scores: Scores, mated: Flags) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """FMR and FNMR at every threshold that changes one of them, from the loosest to the strictest.
+
+    Returns:
+        Two arrays of equal length: FMR falls from 1, FNMR rises to 1 (failures keep them off 0 and 1).
+    """
+    decided = with_failures_as_errors(scores, mated)
+    finite = np.unique(decided[np.isfinite(decided)])
+    # Just above the last score nobody passes but the failures.
+    thresholds = np.append(finite, np.nextafter(finite[-1], np.inf)) if len(finite) else np.zeros(1)
+    strangers, mates = np.sort(decided[~mated]), np.sort(decided[mated])
+    fmr = 1 - np.searchsorted(strangers, thresholds) / len(strangers)
+    return fmr, np.searchsorted(mates, thresholds) / len(mates)
+
+
+def equal_error_rate(scores: Scores, mated: Flags) -> float:
+    """The rate where FMR and FNMR meet: their mean at the threshold where they are nearest."""
+    fmr, fnmr = det_curve(scores, mated)
+    nearest = int(np.argmin(np.abs(fmr - fnmr)))
+    return float(fmr[nearest] + fnmr[nearest]) / 2

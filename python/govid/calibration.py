@@ -26,6 +26,8 @@ class FmrAtScore(NamedTuple):
     fmr: float
     is_upper_bound: bool
     """True where the score lies beyond the table: the rate is then at most ``fmr``."""
+    upper: float
+    """95 % upper bound of the true rate: what may be said of photos and people not in the data set."""
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +42,15 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     photos: int
     failures_to_acquire: int
     non_mated_comparisons: int
+    supports: Annotated[str, Meta(description="How far down the data reaches, in words")] = ""
     fmr: Annotated[tuple[float, ...], Meta(description="Descending rates", min_length=2)]
+    fmr_upper: Annotated[
+        tuple[float, ...],
+        Meta(
+            description="95 % upper bound of the true rate at each threshold, never rising. It respects that "
+            "one person makes many comparisons (lfw_eval/clusters.py has the formula)."
+        ),
+    ]
     score: Annotated[
         tuple[float, ...], Meta(description="Ascending thresholds: P(score >= threshold) <= fmr")
     ]
@@ -63,10 +73,31 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return float(np.interp(-np.log10(min(fmr, 1.0)), -np.log10(self.fmr), self.score))
 
     def fmr_at(self, score: float) -> FmrAtScore:
-        """The false match rate of a threshold at ``score``."""
+        """The false match rate of a threshold at ``score``, and its 95 % upper bound."""
         if score > self.score[-1]:
-            return FmrAtScore(self.lowest_fmr, is_upper_bound=True)
-        return FmrAtScore(float(10 ** np.interp(score, self.score, np.log10(self.fmr))), is_upper_bound=False)
+            return FmrAtScore(self.lowest_fmr, is_upper_bound=True, upper=self.fmr_upper[-1])
+        if score < self.score[0]:
+            # Looser than the table begins: nothing better than certainty is known to bound it.
+            return FmrAtScore(self.fmr[0], is_upper_bound=False, upper=1.0)
+        rate, upper = (
+            float(10 ** np.interp(score, self.score, np.log10(r))) for r in (self.fmr, self.fmr_upper)
+        )
+        return FmrAtScore(rate, is_upper_bound=False, upper=upper)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the columns have one length, fall or rise as they must, and bounds bound their rates."""
+        if not len(self.fmr) == len(self.fmr_upper) == len(self.score):
+            return False
+        fmr, upper, score = np.array(self.fmr), np.array(self.fmr_upper), np.array(self.score)
+        return bool(
+            np.all(np.diff(fmr) < 0)
+            and np.all(np.diff(upper) <= 0)
+            and np.all(np.diff(score) >= 0)
+            and np.all(upper >= fmr)
+            and fmr[-1] > 0
+            and upper[0] <= 1
+        )
 
 
 def load(model_id: str, folder: Path, *, pipeline: str) -> Calibration:
@@ -87,9 +118,7 @@ def load(model_id: str, folder: Path, *, pipeline: str) -> Calibration:
         table = msgspec.json.decode(file.read_bytes(), type=Calibration)
     except msgspec.MsgspecError as error:
         raise InvalidSettings(f"calibration {name}: {error}") from None
-    rates, scores = np.array(table.fmr), np.array(table.score)
-    ordered = len(rates) == len(scores) and bool(np.all(np.diff(rates) < 0) and np.all(np.diff(scores) >= 0))
-    if table.model_id != model_id or not ordered or not 0 < rates[-1] < rates[0] <= 1:
+    if table.model_id != model_id or not table.ordered:
         raise InvalidSettings(f"calibration {name}: not an ordered table of {model_id}")
     if table.pipeline != pipeline:
         raise NotCalibrated(f"{name} was made by the pipeline {table.pipeline}, this one is {pipeline}")

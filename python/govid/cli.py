@@ -275,8 +275,7 @@ def calibrate(
         )
     except DataError as error:
         raise click.ClickException(str(error)) from None
-    out = out or Path(settings.data_dir) / "calibrations" / f"{table.model_id}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = (out or config.private_folder(Path(settings.data_dir) / "calibrations")) / f"{table.model_id}.json"
     out.write_bytes(msgspec.json.format(msgspec.json.encode(table)) + b"\n")
     text = (
         f"{out}: {table.non_mated_comparisons:,} non-mated comparisons of {table.people:,} people, "

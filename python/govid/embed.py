@@ -81,8 +81,5 @@ class Embedder:
         fused = []
         for part in profile.parts:
             network = self._networks[part.model.model_id]
-            embedding = network.run(crop)
-            if part.mirrored:
-                embedding = embedding + network.run(np.ascontiguousarray(crop[:, ::-1]))
-            fused.append(np.float32(part.weight**0.5) * network.unit(embedding))
+            fused.append(np.float32(part.weight**0.5) * network.unit(network.run(crop)))
         return Template(profile.model_id, _core.l2_normalize(np.concatenate(fused)))

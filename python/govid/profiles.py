@@ -26,9 +26,6 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     model: ModelSpec
     weight: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    mirrored: Annotated[
-        bool, Meta(description="Add the embedding of the mirrored crop, at twice the time")
-    ] = False
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +42,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def model_id(self) -> str:
         """What a template is marked with: any change of a model or weight changes it."""
-        if len(self.parts) == 1 and not self.parts[0].mirrored:
+        if len(self.parts) == 1:
             return self.parts[0].model.model_id
-        digest = hashlib.sha256(
-            ";".join(f"{p.model.digest}*{p.weight}*{p.mirrored}" for p in self.parts).encode()
-        )
+        digest = hashlib.sha256(";".join(f"{p.model.digest}*{p.weight}" for p in self.parts).encode())
         return f"{self.name}-{digest.hexdigest()[:12]}"
 
 
@@ -57,7 +52,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 # people outside View 2 (docs/accuracy.md); the second embedder alone confuses strangers more often.
 HIGH_ASSURANCE = Profile(
     name="high_assurance",
-    parts=(Part(model=SFACE, weight=0.76), Part(model=FR_FEATURE, weight=0.24, mirrored=True)),
+    parts=(Part(model=SFACE, weight=0.76), Part(model=FR_FEATURE, weight=0.24)),
 )
 
 

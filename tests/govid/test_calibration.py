@@ -24,8 +24,18 @@ def test_thresholds_and_rates_are_inverse_inside_the_table() -> None:
 
 def test_nothing_is_extrapolated() -> None:
     assert TABLE.threshold(9e-7) is None
-    assert TABLE.fmr_at(0.51) == (1e-6, True)
-    assert TABLE.fmr_at(0.5) == (pytest.approx(1e-6), False)
+    assert TABLE.fmr_at(0.51)[:2] == (1e-6, True)
+    assert TABLE.fmr_at(0.5)[:2] == (pytest.approx(1e-6), False)
+
+
+def test_the_upper_bound_goes_with_the_rate_and_ends_where_the_table_ends() -> None:
+    table = msgspec.structs.replace(TABLE, fmr_upper=tuple(2 * rate for rate in TABLE.fmr))
+    for score in (0.0, 0.13, 0.25, 0.5):
+        rate, _, upper = table.fmr_at(score)
+        assert upper == pytest.approx(2 * rate)
+    assert table.fmr_at(0.9).upper == pytest.approx(2e-6)
+    # Looser than the table begins, nothing is known.
+    assert table.fmr_at(-0.01).upper == 1.0
 
 
 def test_an_operators_table_comes_before_the_shipped_one(tmp_path: Path) -> None:
@@ -51,6 +61,11 @@ def test_a_table_of_another_pipeline_or_model_is_refused(tmp_path: Path) -> None
         {"score": TABLE.score[::-1]},
         {"score": TABLE.score[:-1]},
         {"fmr": (2.0, *TABLE.fmr[1:])},
+        {"fmr": (*TABLE.fmr[:-1], 0.0)},
+        {"fmr_upper": TABLE.fmr_upper[:-1]},
+        {"fmr_upper": TABLE.fmr_upper[::-1]},
+        {"fmr_upper": tuple(rate / 2 for rate in TABLE.fmr)},
+        {"fmr_upper": (1.5, *TABLE.fmr_upper[1:])},
     ],
 )
 def test_a_disordered_table_is_refused(tmp_path: Path, change: dict[str, tuple[float, ...]]) -> None:
@@ -63,3 +78,5 @@ def test_the_shipped_table_belongs_to_the_shipped_pipeline(faces: FacePipeline, 
     table = calibration.load(faces.model_id, tmp_path, pipeline=faces.name)
     assert table.non_mated_comparisons * table.lowest_fmr >= calibration.MIN_COMPARISONS_ABOVE
     assert table.lowest_fmr <= 1e-6
+    assert f"{table.non_mated_comparisons:,}" in table.supports
+    assert all(upper > rate for upper, rate in zip(table.fmr_upper, table.fmr, strict=True))

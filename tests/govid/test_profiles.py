@@ -57,7 +57,7 @@ def test_any_change_of_a_fusion_changes_its_model_id() -> None:
     first, second = HIGH_ASSURANCE.parts
     changed = [
         (msgspec.structs.replace(first, weight=0.75), second),
-        (first, msgspec.structs.replace(second, mirrored=False)),
+        (first, msgspec.structs.replace(second, model=first.model)),
         (second, first),
     ]
     ids = {

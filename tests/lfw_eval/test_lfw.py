@@ -26,4 +26,6 @@ def test_view_2_is_reached_on_the_real_pipeline() -> None:
     report = json.loads(done.stdout)
     assert report["pairs"] == 6000
     assert report["photos"] == 7701
-    assert report["pairs_with_a_failure"] == 0
+    [result] = report["pipelines"]
+    assert result["pair_list"]["pairs_with_a_failure"] == 0
+    assert result["failures_to_acquire"] == {}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfw_eval.metrics import accuracy, best_threshold, fnmr_at_fmr
+from lfw_eval.metrics import accuracy, best_threshold, det_curve, equal_error_rate, fnmr_at_fmr
 
 MATED = np.array([True, True, True, False, False, False])
 
@@ -63,3 +63,28 @@ def test_the_standard_error_is_that_of_the_mean_over_the_folds() -> None:
     scores = np.where(mated, 0.5, 0.2) + rng.normal(0, 0.2, 600)
     result = accuracy(scores, mated, fold)
     assert result.standard_error == pytest.approx(np.std(result.by_fold, ddof=1) / 10**0.5)
+
+
+def test_the_det_curve_and_its_equal_error_rate() -> None:
+    scores = np.array([0.9, 0.6, 0.4, 0.5, 0.2, np.nan])
+    fmr, fnmr = det_curve(scores, MATED)
+    assert fmr[0] == 1
+    assert fnmr[0] == 0
+    # The failed stranger passes every threshold and is never gone from the denominator.
+    assert fmr[-1] == pytest.approx(1 / 3)
+    assert fnmr[-1] == 1
+    np.testing.assert_allclose(fmr, [1, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 1 / 3])
+    np.testing.assert_allclose(fnmr, [0, 0, 1 / 3, 1 / 3, 2 / 3, 1])
+    assert equal_error_rate(scores, MATED) == pytest.approx(1 / 3)
+
+
+def test_nothing_but_failures_is_an_error_rate_of_one() -> None:
+    scores = np.full(6, np.nan)
+    assert accuracy(scores, MATED, np.array([0, 0, 1, 0, 1, 1])).mean == 0
+    assert equal_error_rate(scores, MATED) == 1
+
+
+def test_a_list_of_one_fold_has_no_standard_error() -> None:
+    result = accuracy(np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1]), MATED, np.zeros(6, dtype=int))
+    assert result.mean == 1
+    assert np.isnan(result.standard_error)
