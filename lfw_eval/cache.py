@@ -38,8 +38,9 @@ class Outcome:
 
 
 def cache_file(folder: Path, faces: FacePipeline) -> Path:
-    """Where the embeddings of this pipeline lie: other code, models or names have another file."""
+    """Where the embeddings of this pipeline lie: other code, models, settings or names have another file."""
     digest = hashlib.sha256(faces.name.encode())
+    digest.update(msgspec.json.encode(msgspec.structs.replace(faces.settings, data_dir="")))
     for file in pipeline_code():
         digest.update(file.read_bytes())
     return folder / f"{faces.model_id}-{digest.hexdigest()[:12]}.npz"

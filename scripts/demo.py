@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +40,18 @@ def main() -> int:
     first_line = server.stdout.readline()
     told = json.loads(first_line) if first_line else {}
     if "address" not in told:
-        print(f"govid: {told.get('detail', 'the server did not start')}", file=sys.stderr)
-        if "port" in told.get("detail", ""):
-            print("       another port: PORT=8001 make run", file=sys.stderr)
-        else:
-            print(f"       {told.get('remedy', '')}", file=sys.stderr)
+        _explain(told)
         return server.wait() or 1
-    threading.Thread(target=lambda: sys.stdout.writelines(server.stdout or ()), daemon=True).start()
+    teller = threading.Thread(target=_tell, args=(server.stdout,), daemon=True)
+    teller.start()
     address = told["address"]
     try:
         # A proxy of the environment has no business on loopback.
         with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             if not _ready(client, server):
-                return server.wait() or 1
+                server.wait()
+                teller.join(timeout=1)
+                return server.returncode or 1
             _show(client)
     except (httpx.HTTPError, Refused) as error:
         if server.poll() is None and not stopping:
@@ -61,6 +61,23 @@ def main() -> int:
     print(f"\n  API       {address}/v1      (schema: {address}/schema, metrics: {address}/metrics)")
     print("  Stop      Ctrl-C\n", flush=True)
     return server.wait()
+
+
+def _tell(lines: Iterable[str]) -> None:
+    """Pass on what the server says; a reason to stop is said in words."""
+    for line in lines:
+        try:
+            _explain(json.loads(line))
+        except ValueError:
+            print(line, end="", flush=True)
+
+
+def _explain(told: dict[str, str]) -> None:
+    print(f"govid: {told.get('detail', 'the server did not start')}", file=sys.stderr)
+    if "port" in told.get("detail", ""):
+        print("       another port: PORT=8001 make run", file=sys.stderr)
+    elif remedy := told.get("remedy"):
+        print(f"       {remedy}", file=sys.stderr)
 
 
 class Refused(Exception):

@@ -77,8 +77,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if score > self.score[-1]:
             return FmrAtScore(self.lowest_fmr, is_upper_bound=True, upper=self.fmr_upper[-1])
         if score < self.score[0]:
-            # Looser than the table begins: nothing better than certainty is known to bound it.
-            return FmrAtScore(self.fmr[0], is_upper_bound=False, upper=1.0)
+            # Looser than the table begins: no rate is known, and only certainty bounds it.
+            return FmrAtScore(1.0, is_upper_bound=True, upper=1.0)
         rate, upper = (
             float(10 ** np.interp(score, self.score, np.log10(r))) for r in (self.fmr, self.fmr_upper)
         )

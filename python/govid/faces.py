@@ -39,6 +39,7 @@ class FacePipeline:
                 is not there.
         """
         live_isa()
+        self.settings = settings
         available = profiles.active(settings)
         self.profile = available[0]
         self.profiles = {profile.name: profile for profile in available}

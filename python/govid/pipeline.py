@@ -395,6 +395,7 @@ class Engine:
             threshold=judgement.threshold,
             fmr_target=judgement.fmr_target,
             fmr_at_score=judgement.fmr_at_score,
+            fmr_at_score_upper=judgement.fmr_at_score_upper,
             fmr_is_upper_bound=judgement.fmr_is_upper_bound,
             use_case=purpose.name,
             profile=inquiry.profile.name,

@@ -36,6 +36,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """Least score of a MATCH; None where the calibration supports no rate so low: then there is no MATCH."""
     fmr_target: float
     fmr_at_score: float
+    fmr_at_score_upper: float
+    """95 % upper bound of the true rate."""
     fmr_is_upper_bound: bool
 
 
@@ -114,5 +116,6 @@ def _judge(
         threshold=threshold,
         fmr_target=target,
         fmr_at_score=min(1.0, at_score.fmr * comparisons),
+        fmr_at_score_upper=min(1.0, at_score.upper * comparisons),
         fmr_is_upper_bound=at_score.is_upper_bound,
     )

@@ -27,6 +27,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ]
     fmr_target: Annotated[float, Meta(description="False match rate the use case allows")]
     fmr_at_score: Annotated[float, Meta(description="False match rate if the threshold were at this score")]
+    fmr_at_score_upper: Annotated[
+        float,
+        Meta(description="95 % upper bound of that rate for other people photographed like the data set"),
+    ]
     fmr_is_upper_bound: Annotated[bool, Meta(description="The true rate is lower than the data can show")]
     use_case: str
     profile: str

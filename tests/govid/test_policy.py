@@ -14,6 +14,7 @@ TABLE = Calibration(
     model_id="m", pipeline="p", data_set="d", data_set_digest="0", created="2026-01-01", people=2, photos=2,
     failures_to_acquire=0, non_mated_comparisons=10**8,
     fmr=(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), score=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    fmr_upper=(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
 )  # fmt: skip
 GENERAL = policy.GENERAL
 
