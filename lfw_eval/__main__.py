@@ -39,6 +39,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--metadata", type=_FILE, help="CSV with a column person and others such as sex, age_band, region: "
     "all photos are compared with each other, and error rates given by group.",
 )  # fmt: skip
+@click.option(
+    "--development",
+    is_flag=True,
+    help="Compare all photos of the people whom the pair list does not name: the data to choose and tune on.",
+)
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Keep embeddings between runs.")
 @click.option("--strict", is_flag=True, help="Stop at the first photo or pair that cannot be read.")
 @click.option(

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lfw_eval.metrics import Flags, Scores, with_failures_as_errors
+from lfw_eval.metrics import Flags, Scores, with_failures_as_errors, with_failures_refused
 
 Times: TypeAlias = NDArray[np.float32]
 """How often each comparison counts in each replicate: (replicates, comparisons)."""
@@ -87,7 +87,7 @@ def accuracies(
 
 def fnmrs_at_fmr(scores: Scores, mated: Flags, target: float, times: Times) -> NDArray[np.float64]:
     """FNMR of each replicate at the lowest threshold that keeps its FMR at the target: (replicates,)."""
-    decided = with_failures_as_errors(scores, mated)
+    decided = with_failures_refused(scores)
     strangers = np.flatnonzero(~mated)[np.argsort(-decided[~mated], kind="stable")]
     mates = np.flatnonzero(mated)[np.argsort(decided[mated], kind="stable")]
     passed = np.cumsum(times[:, strangers], axis=1, dtype=np.float64)
@@ -104,7 +104,7 @@ def fnmrs_at_fmr(scores: Scores, mated: Flags, target: float, times: Times) -> N
 
 def equal_error_rates(scores: Scores, mated: Flags, times: Times) -> NDArray[np.float64]:
     """Equal error rate of each replicate: (replicates,)."""
-    order = np.argsort(with_failures_as_errors(scores, mated), kind="stable")
+    order = np.argsort(with_failures_refused(scores), kind="stable")
     is_mated, times = mated[order], times[:, order]
     missed = np.cumsum(times * is_mated, axis=1, dtype=np.float64)
     refused = np.cumsum(times * ~is_mated, axis=1, dtype=np.float64)

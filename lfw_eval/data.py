@@ -56,6 +56,8 @@ class DataSet:
 
     root: Path
     photos: Path
+    without: frozenset[str] = frozenset()
+    """People who are left out."""
 
     def photo(self, person: str, number: int) -> Path:
         """LFW's naming: the n-th photo of a person, counted from one."""
@@ -67,6 +69,7 @@ class DataSet:
             folder.name: photos
             for folder in sorted(self.photos.iterdir())
             if folder.is_dir()
+            and folder.name not in self.without
             and (photos := sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES))
         }
 

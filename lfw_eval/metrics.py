@@ -1,7 +1,9 @@
 """Accuracy by LFW's protocol, and the error rates of ISO/IEC 19795-1, from scores with failures kept.
 
-A pair of which a photo gave no template has the score NaN. It counts as an error everywhere: a mated
-one as a false non-match, a non-mated one as a false match. No denominator ever shrinks.
+A pair of which a photo gave no template has the score NaN, and no denominator ever shrinks for it. In
+the accuracy it is an error whichever kind it is. In the rates it is what a service makes of it, a
+refusal: a false
+non-match of a mated pair, and no match of strangers (the generalised rates of ISO/IEC 19795-1).
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ class Accuracy(NamedTuple):
 def with_failures_as_errors(scores: Scores, mated: Flags) -> NDArray[np.float64]:
     """NaN becomes the worst score there is: -inf for a mated pair, +inf for a non-mated one."""
     return np.where(np.isnan(scores), np.where(mated, -np.inf, np.inf), scores)
+
+
+def with_failures_refused(scores: Scores) -> NDArray[np.float64]:
+    """NaN becomes -inf: who was refused passes at no threshold."""
+    return np.where(np.isnan(scores), -np.inf, scores)
 
 
 def best_threshold(scores: Scores, mated: Flags) -> float:
@@ -79,7 +86,7 @@ class ErrorRates(NamedTuple):
 
 def fnmr_at_fmr(scores: Scores, mated: Flags, target: float) -> ErrorRates:
     """The lowest threshold whose false match rate is at most ``target``, and its FNMR."""
-    decided = with_failures_as_errors(scores, mated)
+    decided = with_failures_refused(scores)
     strangers = np.sort(decided[~mated])[::-1]
     allowed = int(np.floor(target * len(strangers) + 1e-9))
     # Just above the first stranger who may not pass any more.
@@ -93,9 +100,9 @@ def det_curve(scores: Scores, mated: Flags) -> tuple[NDArray[np.float64], NDArra
     """FMR and FNMR at every threshold that changes one of them, from the loosest to the strictest.
 
     Returns:
-        Two arrays of equal length: FMR falls from 1, FNMR rises to 1 (failures keep them off 0 and 1).
+        Two arrays of equal length: FMR falls from 1, FNMR rises to 1 (failures keep them off 1 and 0).
     """
-    decided = with_failures_as_errors(scores, mated)
+    decided = with_failures_refused(scores)
     finite = np.unique(decided[np.isfinite(decided)])
     # Just above the last score nobody passes but the failures.
     thresholds = np.append(finite, np.nextafter(finite[-1], np.inf)) if len(finite) else np.zeros(1)

@@ -6,6 +6,7 @@ import datetime as dt
 import platform
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from lfw_eval.data import VIEW_2, DataError, DataSet, locate
 from lfw_eval.embeddings import Embeddings, embed_all, stage_times
 from lfw_eval.evaluate import Replicates, evaluate_pairs
 from lfw_eval.metadata import Metadata, read_metadata
-from lfw_eval.protocol import read_pairs
+from lfw_eval.protocol import Pair, read_pairs
 from lfw_eval.results import AllPairs, Evaluation, PairList, PipelineResult
 
 
@@ -36,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     mean: float
     scale: float
     metadata: Path | None
+    development: bool
     cache: bool
     strict: bool
     fail_under: float | None
@@ -52,15 +54,10 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
         DataError, OperatorError.
     """
     settings = config.load(config.Settings)[0]
-    data = locate(options.data)
-    # A folder without the usual list is no LFW: all its photos are compared with each other.
-    listed = options.pairs != VIEW_2 or (data.root / options.pairs).exists()
-    pairs = read_pairs(data.root / options.pairs, data, strict=options.strict) if listed else []
-    if options.fail_under is not None and not listed:
-        raise DataError(f"{data.root / options.pairs}: --fail-under is an accuracy, which needs a pair list")
+    data, pairs = _read(options)
     metadata = Metadata({}, ())
     photos = [photo for pair in pairs for photo in pair.photos]
-    everything = bool(options.metadata or not listed)
+    everything = bool(options.metadata or not pairs)
     if everything:
         people = data.people()
         photos += [photo for mine in people.values() for photo in mine]
@@ -104,12 +101,27 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
         machine=f"{cpu_name()}, SIMD {_core.isa()}, {platform.system()}",
         data_set=data.photos.name,
         data_set_digest=data.digest(sorted(photos)),
-        pair_list=options.pairs if listed else "",
+        pair_list=options.pairs if pairs else "",
         pairs=len(pairs),
         photos=len(photos),
         malformed=tuple(pair.problem for pair in pairs if pair.problem),
         pipelines=tuple(results),
     ), crops
+
+
+def _read(options: Options) -> tuple[DataSet, list[Pair]]:
+    """The data set and its pair list; no pairs where all photos are to be compared with each other."""
+    data = locate(options.data)
+    file = data.root / options.pairs
+    # A folder without the usual list is no LFW.
+    listed = options.pairs != VIEW_2 or file.exists()
+    if not listed and (options.development or options.fail_under is not None):
+        raise DataError(f"{file}: --development and --fail-under need a pair list")
+    pairs = read_pairs(file, data, strict=options.strict) if listed else []
+    if options.development:
+        named = frozenset(photo.parent.name for pair in pairs for photo in pair.photos)
+        return replace(data, without=named), []
+    return data, pairs
 
 
 def _result(

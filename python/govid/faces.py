@@ -21,6 +21,10 @@ from govid.runtime import OnnxSession, live_isa
 from govid.timing import StageClock
 from govid.types import Face, Image, Sample, Template
 
+# Changed by hand with every change of detection, landmarks or alignment that moves scores (the golden
+# templates notice one): a calibration made before is then refused.
+ALIGNMENT = "2-looks-mirrored-cubic"
+
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
 
@@ -67,7 +71,7 @@ class FacePipeline:
     @property
     def name(self) -> str:
         """Everything that changes scores besides the embedder: a calibration holds for one such name."""
-        return f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/similarity-5-points"
+        return f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/{ALIGNMENT}"
 
     def sample(
         self,

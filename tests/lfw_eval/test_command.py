@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lfw_eval.support import PAIRS, evaluate, write_tree
-from tests.support import MODELS, ROOT
+from tests.support import BIDEN, MODELS, OBAMA, OBAMA_LATER, ROOT
 
 
 @pytest.fixture
@@ -118,3 +118,17 @@ def test_a_wrong_folder_is_one_line(tmp_path: Path) -> None:
         assert done.exit_code == 1
         assert done.stderr.startswith("Error: ")
         assert done.stderr.count("\n") == 1
+
+
+def test_development_leaves_out_everybody_the_pair_list_names(tree: Path) -> None:
+    for name, photos in {"Somebody_Else": (OBAMA, OBAMA_LATER), "A_Third": (BIDEN,)}.items():
+        (tree / "lfw" / name).mkdir()
+        for number, photo in enumerate(photos, start=1):
+            (tree / "lfw" / name / f"{name}_{number:04d}.jpg").write_bytes(photo)
+    done = evaluate("--data", tree, "--development", "--json")
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    assert (printed["photos"], printed["pairs"], printed["pair_list"]) == (3, 0, "")
+    assert printed["pipelines"][0]["all_pairs"] is not None
+    (tree / "pairs.txt").unlink()
+    assert "need a pair list" in evaluate("--data", tree, "--development").stderr

@@ -11,14 +11,16 @@ import pytest
 
 from tests.support import LFW, MODELS, ROOT
 
-LEAST_ACCURACY = 99.35
+# What was reached (docs/accuracy.md) less a few pairs, which another processor may round to the other side.
+LEAST_ACCURACY = 99.4
+PROFILES = ("--compare", "fast,high_assurance")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (LFW / "pairs.txt").exists(), reason=f"LFW is not at {LFW.name}; set GOVID_LFW_DIR")
 def test_view_2_is_reached_on_the_real_pipeline() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lfw_eval", "--data", str(LFW), "--fail-under", str(LEAST_ACCURACY), "--json"],
+        [sys.executable, "-m", "lfw_eval", "--data", str(LFW), *PROFILES, "--fail-under", str(LEAST_ACCURACY), "--json"],
         capture_output=True, text=True, cwd=ROOT, check=False,
         env={**os.environ, "GOVID_DATA_DIR": str(MODELS.parent)},
     )  # fmt: skip
@@ -26,6 +28,7 @@ def test_view_2_is_reached_on_the_real_pipeline() -> None:
     report = json.loads(done.stdout)
     assert report["pairs"] == 6000
     assert report["photos"] == 7701
-    [result] = report["pipelines"]
-    assert result["pair_list"]["pairs_with_a_failure"] == 0
-    assert result["failures_to_acquire"] == {}
+    fast, high = report["pipelines"]
+    assert fast["failures_to_acquire"] == high["failures_to_acquire"]
+    assert len(fast["failures_to_acquire"]) <= 2
+    assert high["pair_list"]["accuracy"]["value"] >= fast["pair_list"]["accuracy"]["value"]

@@ -38,9 +38,12 @@ def test_failures_stay_in_the_denominator_as_errors() -> None:
     scores = np.array([0.9, np.nan, 0.8, 0.1, np.nan, 0.2])
     result = accuracy(np.tile(scores, 2), np.tile(MATED, 2), np.repeat([0, 1], 6))
     assert result.mean == pytest.approx(4 / 6)
+    # To a service a failure is a refusal: the right person is turned away, and no stranger gets in.
     rates = fnmr_at_fmr(scores, MATED, 0.4)
     assert rates.fnmr == pytest.approx(1 / 3)
     assert rates.fmr == pytest.approx(1 / 3)
+    assert rates.threshold == pytest.approx(0.1)
+    assert fnmr_at_fmr(scores, MATED, 0.0).fmr == 0
 
 
 def test_the_false_match_rate_is_never_above_its_target() -> None:
@@ -68,20 +71,17 @@ def test_the_standard_error_is_that_of_the_mean_over_the_folds() -> None:
 def test_the_det_curve_and_its_equal_error_rate() -> None:
     scores = np.array([0.9, 0.6, 0.4, 0.5, 0.2, np.nan])
     fmr, fnmr = det_curve(scores, MATED)
-    assert fmr[0] == 1
-    assert fnmr[0] == 0
-    # The failed stranger passes every threshold and is never gone from the denominator.
-    assert fmr[-1] == pytest.approx(1 / 3)
-    assert fnmr[-1] == 1
-    np.testing.assert_allclose(fmr, [1, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 1 / 3])
+    # The refused stranger passes no threshold and is never gone from the denominator.
+    np.testing.assert_allclose(fmr, [2 / 3, 1 / 3, 1 / 3, 0, 0, 0])
     np.testing.assert_allclose(fnmr, [0, 0, 1 / 3, 1 / 3, 2 / 3, 1])
     assert equal_error_rate(scores, MATED) == pytest.approx(1 / 3)
 
 
-def test_nothing_but_failures_is_an_error_rate_of_one() -> None:
+def test_nothing_but_failures_is_never_right_and_turns_everybody_away() -> None:
     scores = np.full(6, np.nan)
     assert accuracy(scores, MATED, np.array([0, 0, 1, 0, 1, 1])).mean == 0
-    assert equal_error_rate(scores, MATED) == 1
+    rates = fnmr_at_fmr(scores, MATED, 0.01)
+    assert (rates.fmr, rates.fnmr) == (0, 1)
 
 
 def test_a_list_of_one_fold_has_no_standard_error() -> None:
