@@ -74,7 +74,7 @@ def _tell(lines: Iterable[str]) -> None:
 
 def _explain(told: dict[str, str]) -> None:
     print(f"govid: {told.get('detail', 'the server did not start')}", file=sys.stderr)
-    if "port" in told.get("detail", ""):
+    if "cannot listen" in told.get("detail", ""):
         print("       another port: PORT=8001 make run", file=sys.stderr)
     elif remedy := told.get("remedy"):
         print(f"       {remedy}", file=sys.stderr)

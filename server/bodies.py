@@ -54,7 +54,7 @@ class Body:
             raise _invalid(str(error)) from None
         except UnicodeDecodeError:
             raise MalformedBody("a text field is not UTF-8") from None
-        except (msgspec.DecodeError, json.JSONDecodeError, RecursionError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise MalformedBody("not well-formed JSON") from None
         raise UnsupportedContentType(f"send {JSON} or {MULTIPART}")
 
@@ -88,6 +88,7 @@ def _value(name: str, raw: bytes) -> object:
     if name.endswith("photo"):
         return raw
     if name == "template":
+        _check_no_duplicates(raw, TemplateIn)
         return msgspec.to_builtins(msgspec.json.decode(raw, type=TemplateIn), builtin_types=(bytes,))
     return raw.decode("utf-8")
 

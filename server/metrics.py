@@ -49,6 +49,11 @@ class Metrics:
         self.gallery = Gauge(
             "govid_gallery_references", "References that a search covers.", registry=registry
         )
+        self.left_out = Gauge(
+            "govid_gallery_left_out_references",
+            "References at start that no search covers, because another model made them.",
+            registry=registry,
+        )
         self.waiting = Gauge(
             "govid_requests_waiting", "Requests waiting for or held by a worker.", registry=registry
         )

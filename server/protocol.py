@@ -1,10 +1,14 @@
-"""HTTP/1.1 by httptools, with a bound on the request head, which uvicorn leaves open."""
+"""HTTP/1.1 by httptools, with bounds on the request head and trailers, which uvicorn leaves open."""
 
 from __future__ import annotations
+
+import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD = 64 * 1024
+HEAD_SECONDS = 10
+GRACE_SECONDS = 1
 _REFUSAL = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"Content-Type: application/problem+json\r\nConnection: close\r\nContent-Length: 120\r\n\r\n"
@@ -16,29 +20,61 @@ _PROBLEM = (
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection whose request line and headers do not end within ``MAX_HEAD`` bytes."""
+    """Closes a connection whose request head does not end within ``MAX_HEAD`` bytes and ``HEAD_SECONDS``."""
 
     _head_bytes = 0
     _in_body = False
-    _head_ended = False
+    _moved = False
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_deadline()
+        super().connection_lost(exc)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What follows a chunked body are trailers: taken for headers they would slip past a proxy.
+        if not self._in_body:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_body = self._head_ended = True
+        self._moved = self._in_body = True
+        self._stop_deadline()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_body = False
+        self._moved, self._in_body = True, False
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body:
+            # Answered early: what is still to come of the body is of no use to anybody.
+            self.loop.call_later(GRACE_SECONDS, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
-        was_in_body = self._in_body
-        self._head_ended = False
+        if not self._in_body and self._deadline is None:
+            self._start_deadline()
+        self._moved = False
         super().data_received(data)
-        if was_in_body or self._head_ended:
-            self._head_bytes = 0
-            return
-        # All of it belongs to a head that has no end yet.
-        self._head_bytes += len(data)
+        # Without a step forward all of it belongs to a head, or to trailers, that have no end yet.
+        self._head_bytes = 0 if self._moved else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
-            self.transport.write(_REFUSAL + _PROBLEM)
+            if not self._in_body:
+                self.transport.write(_REFUSAL + _PROBLEM)
             self.transport.close()
+
+    def _start_deadline(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -68,7 +68,7 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
     service.on_failure = give_up
     if not stopped:
         uvicorn_server.run(sockets=[listening])
-    if service.stuck:
+    if service.stuck or uvicorn_server.force_exit:
         # A worker that never ends would keep the interpreter waiting for it.
         os._exit(1)
     if service.failure:

@@ -75,8 +75,14 @@ class Service:
         self._metrics.model.info(
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
+        self._metrics.left_out.set(engine.left_out)
         self._metrics.ready.set(1)
         self._engine = engine
+        if engine.left_out:
+            log.warning(
+                "%d references were made by another model or profile: no search finds them, enrol them anew",
+                engine.left_out,
+            )
         log.info("ready: %s, %d references in the gallery", engine.model_id, len(engine.gallery))
 
     async def answer(
@@ -92,13 +98,24 @@ class Service:
             BodyTooSlow: the body did not arrive in time.
         """
         engine = self.engine
-        with self._place(_announced(request)) as place:
+        with self._place() as place:
             try:
                 async with asyncio.timeout(self._body_seconds):
-                    body = Body(_only(request, "content-type"), await request.body())
+                    body = Body(_only(request, "content-type"), await self._receive(request, place))
             except TimeoutError:
                 raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
             return await self._run(place, operation, lambda: call(engine, body))
+
+    async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:
+        """The body, charged to the place as it comes: what is only announced takes no memory."""
+        chunks = []
+        async for chunk in request.stream():
+            place.body_bytes += len(chunk)
+            self._body_bytes += len(chunk)
+            if self._body_bytes > self._max_body_bytes:
+                raise Overloaded
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def run(self, operation: str, call: Callable[[Engine], R]) -> R:
         """Call the engine on a worker thread, for a request without a body.
@@ -132,12 +149,11 @@ class Service:
             raise
 
     @contextmanager
-    def _place(self, body_bytes: int = 0) -> Iterator[_Place]:
-        if self._in_flight >= self._capacity or self._body_bytes + body_bytes > self._max_body_bytes:
+    def _place(self) -> Iterator[_Place]:
+        if self._in_flight >= self._capacity:
             raise Overloaded
-        place = _Place(body_bytes)
+        place = _Place()
         self._in_flight += 1
-        self._body_bytes += body_bytes
         self._metrics.waiting.inc()
         try:
             yield place
@@ -155,10 +171,18 @@ class Service:
 
         Work that does not end within the time to drain is given up, and ``stuck`` says so.
         """
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def finish() -> None:
+            self._stop()
+            loop.call_soon_threadsafe(done.set)
+
+        # A thread of its own: the loop's executor would be waited for without end when the loop closes.
+        threading.Thread(target=finish, name="govid-stop", daemon=True).start()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                await asyncio.to_thread(self._stop)
-        except TimeoutError:
+                await done.wait()
+        except (TimeoutError, asyncio.CancelledError):
             self.stuck = True
             log.error("work did not end within %d s and is given up", DRAIN_SECONDS)
 
@@ -176,14 +200,8 @@ class Service:
 class _Place:
     """One of the requests the server takes on; ``held`` once a worker has to give it back."""
 
-    body_bytes: int
+    body_bytes: int = 0
     held: bool = False
-
-
-def _announced(request: Request[Any, Any, Any]) -> int:
-    """Bytes the body may take: what the client announces, else as much as the route allows."""
-    most = request.route_handler.resolve_request_max_body_size() or 0
-    return min(request.content_length or most, most)
 
 
 def _only(request: Request[Any, Any, Any], name: str) -> str:

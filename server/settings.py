@@ -38,7 +38,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 10.0
     max_body_bytes: Annotated[
         int,
-        Meta(ge=1 << 20, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
+        Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
     ] = 256 * 1024 * 1024
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 

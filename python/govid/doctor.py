@@ -118,6 +118,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     try:
         store = SqliteStore(settings.database)
         counts = store.counts()
+        left_out = _left_out(settings, store)
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -126,10 +127,21 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     storage["records"] = (
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
+    if left_out:
+        problems.append(f"{left_out} references were made by another model or profile: enrol them anew")
     storage["free"] = f"{free / 1e9:.1f} GB"
     if free < _LOW_DISK:
         problems.append(f"less than {_LOW_DISK >> 30} GB free at {folder}: writes will soon be refused")
     return storage
+
+
+def _left_out(settings: config.Settings, store: SqliteStore) -> int:
+    """References that no search of these settings covers."""
+    try:
+        profile = profiles.active(settings)[0]
+    except GovidError:
+        return 0  # named as a problem already
+    return sum(profiles.reduced(template, profile) is None for _, template in store.all_templates()[1])
 
 
 def _problem(error: GovidError) -> str:

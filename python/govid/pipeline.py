@@ -102,12 +102,19 @@ class Engine:
         self._check_calibrations()
         self.store = store or SqliteStore(self.settings.database)
         self.gallery = FlatGallery(self._faces.dimension)
-        self._follower = GalleryFollower(self.gallery, self.store, self._faces.model_id)
+        self._follower = GalleryFollower(
+            self.gallery, self.store, lambda template: reduced(template, self._faces.profile)
+        )
 
     @property
     def model_id(self) -> str:
         """The id that new templates carry: that of the profile the settings name."""
         return self._faces.model_id
+
+    @property
+    def left_out(self) -> int:
+        """References that no search covers, because another model or profile made them."""
+        return self._follower.left_out
 
     @property
     def calibration(self) -> calibration.Calibration:
@@ -145,7 +152,7 @@ class Engine:
         with self._refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
                 templates = [reference.template for reference in self.store.references(subject)]
-            known = [fitting for held in templates if (fitting := self._as(inquiry.profile, held))]
+            known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
             if not known:
                 raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
             target, quality = self._probe(probe, inquiry)
@@ -357,16 +364,12 @@ class Engine:
             raise ProfileUnavailable(f"{purpose.name if purpose else ''} needs {name}")
         return self._faces.profiles[name]
 
-    def _as(self, profile: Profile, held: Template) -> Template | None:
-        """The template in that profile, if it can be had."""
-        return reduced(held, self._faces.profile, profile)
-
     def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
         if isinstance(probe, PackedTemplate):
             made = self._faces.unpack(probe.model_id, probe.data)
-            if (fitting := self._as(inquiry.profile, made)) is None:
+            if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
             return fitting, ()
         sample = self._faces.sample(probe, inquiry.clock, profile=inquiry.profile)

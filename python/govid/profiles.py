@@ -73,15 +73,16 @@ def active(settings: Settings) -> tuple[Profile, ...]:
     return (HIGH_ASSURANCE, fast)
 
 
-def reduced(template: Template, wide: Profile, narrow: Profile) -> Template | None:
-    """The template as ``narrow`` would have made it; None if it cannot be had from this one.
+def reduced(template: Template, profile: Profile) -> Template | None:
+    """The template as ``profile`` would have made it; None if it cannot be had from this one.
 
     A fused template begins with the embedding of its first part, so that a reference enrolled with
     ``high_assurance`` serves both profiles.
     """
-    if template.model_id == narrow.model_id:
+    if template.model_id == profile.model_id:
         return template
-    if template.model_id != wide.model_id or narrow.parts[0].model != wide.parts[0].model:
+    contained = len(profile.parts) == 1 and profile.parts[0].model == HIGH_ASSURANCE.parts[0].model
+    if template.model_id != HIGH_ASSURANCE.model_id or not contained:
         return None
-    first = np.ascontiguousarray(template.embedding[: narrow.dimension])
-    return Template(narrow.model_id, _core.l2_normalize(first))
+    first = np.ascontiguousarray(template.embedding[: profile.dimension])
+    return Template(profile.model_id, _core.l2_normalize(first))

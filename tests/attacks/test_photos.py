@@ -130,6 +130,12 @@ def test_a_polyglot_is_only_ever_a_photo(api: httpx.Client) -> None:
     assert with_payload["embedding"] == plain["embedding"]
 
 
+def test_a_film_behind_a_photo_is_not_looked_at(api: httpx.Client) -> None:
+    film = np.random.default_rng(0).bytes(7_000_000)
+    assert b"\xff\xda" in film
+    assert api.post("/v1/embed", files={"photo": OBAMA + film}).status_code == 200
+
+
 def test_a_nonsense_exif_orientation_changes_nothing(api: httpx.Client) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = 77

@@ -47,10 +47,10 @@ def test_one_cosine_is_the_weighted_sum_of_the_parts(high: FacePipeline) -> None
 
 def test_the_fast_template_is_contained_in_the_fused_one(high: FacePipeline, faces: FacePipeline) -> None:
     wide = high.sample(OBAMA).template
-    narrow = profiles.reduced(wide, high.profile, faces.profile)
+    narrow = profiles.reduced(wide, faces.profile)
     assert narrow is not None
     np.testing.assert_allclose(narrow.embedding, faces.sample(OBAMA).template.embedding, atol=1e-5)
-    assert profiles.reduced(narrow, high.profile, high.profile) is None
+    assert profiles.reduced(narrow, high.profile) is None
 
 
 def test_any_change_of_a_fusion_changes_its_model_id() -> None:
@@ -121,3 +121,20 @@ def test_references_from_before_the_switch_serve_only_the_fast_profile(tmp_path:
             after.verify("obama", OBAMA_LATER, use_case="remote_certification")
         after.add_reference("obama", OBAMA)
         assert after.verify("obama", OBAMA_LATER, use_case="remote_certification").comparisons == 1
+
+
+def test_references_serve_on_after_a_switch_back_and_what_does_not_is_said(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as high:
+        high.enrol("obama", OBAMA)
+    with Engine(Settings(data_dir=str(folder))) as fast:
+        assert fast.verify("obama", OBAMA_LATER).decision is Decision.MATCH
+        assert fast.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
+        assert fast.left_out == 0
+        fast.enrol("biden", BIDEN)
+    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as high:
+        assert high.left_out == 1
+    from govid.doctor import examine
+
+    report = examine(Settings(data_dir=str(folder), profile="high_assurance"))
+    assert any("1 references" in problem for problem in report.problems)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
 
 from govid.gallery import Gallery
 from govid.store import Store
+from govid.types import Template
 
 _BATCH = 8192
 
@@ -16,15 +18,24 @@ _BATCH = 8192
 class GalleryFollower:
     """Fills a gallery from the store at start and applies what changed since, on demand."""
 
-    def __init__(self, gallery: Gallery, store: Store, model_id: str) -> None:
-        """Load every reference of the model."""
+    def __init__(self, gallery: Gallery, store: Store, fit: Callable[[Template], Template | None]) -> None:
+        """Load every reference that fits.
+
+        Args:
+            fit: the template in the gallery's format, None if it cannot be had.
+        """
         self._gallery = gallery
         self._store = store
-        self._model_id = model_id
+        self._fit = fit
         self._lock = threading.Lock()
-        self._sequence, templates = store.all_templates(model_id)
+        self.left_out = 0
+        """References met so far that no search covers, because another model made them."""
+        self._sequence, templates = store.all_templates()
         while batch := list(islice(templates, _BATCH)):
-            gallery.add([i for i, _ in batch], np.stack([template.embedding for _, template in batch]))
+            fitting = [(i, fitted) for i, template in batch if (fitted := fit(template))]
+            self.left_out += len(batch) - len(fitting)
+            if fitting:
+                gallery.add([i for i, _ in fitting], np.stack([t.embedding for _, t in fitting]))
 
     def catch_up(self) -> None:
         """Apply all changes committed before this call. Costs one indexed look-up where there is none."""
@@ -32,6 +43,6 @@ class GalleryFollower:
             for change in self._store.changes(after=self._sequence):
                 if change.template is None:
                     self._gallery.remove([change.reference_id])
-                elif change.template.model_id == self._model_id:
-                    self._gallery.add([change.reference_id], change.template.embedding[None])
+                elif fitted := self._fit(change.template):
+                    self._gallery.add([change.reference_id], fitted.embedding[None])
                 self._sequence = change.sequence

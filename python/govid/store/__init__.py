@@ -113,8 +113,8 @@ class Store(Protocol):
     def append_audit(self, record: AuditRecord) -> None:
         """Keep one audit record."""
 
-    def all_templates(self, model_id: str) -> tuple[int, Iterator[tuple[int, Template]]]:
-        """A sequence number and every reference of the model as it stood at that number."""
+    def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
+        """A sequence number and every reference as it stood at that number."""
 
     def changes(self, *, after: int) -> list[Change]:
         """What changed behind that sequence number, in order."""

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -73,7 +73,8 @@ class _Connection(sqlite3.Connection):
     """Closed when its thread ends: a caller with a thread per request must not run out of files."""
 
     def __del__(self) -> None:
-        self.close()
+        with suppress(sqlite3.ProgrammingError):  # it was never opened
+            self.close()
 
 
 class SqliteStore:
@@ -168,11 +169,23 @@ class SqliteStore:
                 raise UnknownSubject
             _append_audit(connection, audit)
             _remember(connection, idempotency, reply)
-        # What was erased must not live on in the log. Where a reader holds the log, the next deletion
-        # or the closing of the store does it.
-        with _translated():
-            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._empty_log()
         return None
+
+    def _empty_log(self) -> None:
+        """What was erased must not live on in the write-ahead log.
+
+        Where a reader holds the log, the next deletion or the closing of the store does it: nobody waits
+        for it, and the deletion is committed whatever comes of it.
+        """
+        connection = self._connection()
+        try:
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError:
+            pass
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
     def append_audit(self, record: AuditRecord) -> None:
         with self._transaction() as connection:
@@ -217,19 +230,17 @@ class SqliteStore:
                 )
             )
 
-    def all_templates(self, model_id: str) -> tuple[int, Iterator[tuple[int, Template]]]:
+    def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         connection = self._connection()
         with _translated():
             sequence = _last_sequence(connection)
             # A change between the two statements is seen twice and applied once: adding a known id and
             # removing an unknown one are both without effect in a gallery.
-            rows = connection.execute(
-                "SELECT reference_id, embedding FROM reference WHERE model_id = ?", (model_id,)
-            )
+            rows = connection.execute("SELECT reference_id, model_id, embedding FROM reference")
 
         def templates() -> Iterator[tuple[int, Template]]:
             with _translated():
-                for reference_id, data in rows:
+                for reference_id, model_id, data in rows:
                     yield reference_id, codec.stored(model_id, data, reference_id)
 
         return sequence, templates()

@@ -16,6 +16,10 @@ AUDIT = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED
 RNG = np.random.default_rng(4)
 
 
+def of_model_m(made: Template) -> Template | None:
+    return made if made.model_id == "m" else None
+
+
 def template() -> Template:
     vector = RNG.normal(size=16).astype(np.float32)
     return Template("m", vector / np.linalg.norm(vector))
@@ -37,7 +41,7 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
 
     def follow(results: list[set[int]]) -> None:
         store, gallery = SqliteStore(path), FlatGallery(16)
-        follower = GalleryFollower(gallery, store, "m")  # loads while others write
+        follower = GalleryFollower(gallery, store, of_model_m)  # loads while others write
         while not done.is_set():
             follower.catch_up()
         follower.catch_up()
@@ -65,10 +69,11 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
 
 def test_a_reference_of_another_model_stays_out(tmp_path: Path) -> None:
     store, gallery = SqliteStore(tmp_path / "govid.sqlite3"), FlatGallery(16)
-    follower = GalleryFollower(gallery, store, "m")
+    follower = GalleryFollower(gallery, store, of_model_m)
     other = Template("n", template().embedding)
     written = store.add_subject(NewReference("a", other, (), 0.0), AUDIT, None, lambda _: b"")
     assert isinstance(written, Reference)
     follower.catch_up()
     assert len(gallery) == 0
+    assert GalleryFollower(gallery, store, of_model_m).left_out == 1
     store.close()

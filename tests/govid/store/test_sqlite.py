@@ -92,7 +92,7 @@ def test_a_key_replays_its_reply_and_refuses_another_request(store: SqliteStore)
 
 def test_changes_tell_another_process_what_came_and_went(store: SqliteStore) -> None:
     store.add_subject(new("a"), AUDIT, None, reply)
-    sequence, templates = store.all_templates("m")
+    sequence, templates = store.all_templates()
     assert len(list(templates)) == 1
     b = store.add_subject(new("b", model_id="other"), AUDIT, None, reply)
     assert isinstance(b, Reference)
@@ -102,7 +102,7 @@ def test_changes_tell_another_process_what_came_and_went(store: SqliteStore) -> 
     assert came.template is not None
     assert went.template is None
     assert store.changes(after=went.sequence) == []
-    assert list(store.all_templates("m")[1]) == []
+    assert [reference_id for reference_id, _ in store.all_templates()[1]] == [b.reference_id]
 
 
 def test_threads_write_without_losing_anything(store: SqliteStore) -> None:
@@ -164,3 +164,15 @@ def test_a_read_only_folder_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreUnavailable):
         SqliteStore(tmp_path / "var" / "govid.sqlite3")
+
+
+def test_a_deletion_waits_for_no_reader(store: SqliteStore, tmp_path: Path) -> None:
+    store.add_subject(new("a"), AUDIT, None, reply)
+    with sqlite3.connect(tmp_path / "var" / "govid.sqlite3") as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM reference").fetchall()
+        # It would otherwise wait for the reader, who is this same thread, until it gave up.
+        store.delete_subject("a", AUDIT, None, b"")
+        log = tmp_path / "var" / "govid.sqlite3-wal"
+        assert log.stat().st_size > 0
+    assert store.counts().references == 0
