@@ -77,7 +77,7 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
     for contender in contenders(settings, profiles, model):
         if not options.as_json:
             click.echo(f"{contender.label}: {len(photos):,} photos", err=True)
-        folder = Path(settings.data_dir) / "lfw_eval" if options.cache else None
+        folder = settings.evaluation_dir if options.cache else None
         embeddings = embed_all(
             contender.faces, photos, folder, progress=not options.as_json, strict=options.strict
         )
@@ -87,8 +87,7 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
             baseline = own if baseline is None else baseline
         all_result: AllPairs | None = None
         if everything:
-            calibrations = Path(settings.data_dir) / "calibrations"
-            all_result = compare_all(contender.faces, data, embeddings, metadata, calibrations)
+            all_result = compare_all(contender.faces, data, embeddings, metadata, settings.calibrations_dir)
         results.append(_result(contender, data, embeddings, listed_result, all_result))
         if options.show_faces and listed_result:
             for error in listed_result.errors:

@@ -170,7 +170,7 @@ def _specs(context: click.Context, profile: str | None = None) -> tuple[models.M
         return models.MANIFEST
     if profile is not None:
         settings = msgspec.structs.replace(settings, profile=profile)
-    return (models.YUNET, models.FR_LANDMARK, *(part.model for part in profiles.active(settings)[0].parts))
+    return profiles.active(settings)[0].models
 
 
 def _all_specs(context: click.Context) -> tuple[models.ModelSpec, ...]:
@@ -269,13 +269,13 @@ def calibrate(
         table = measure(
             FacePipeline(settings),
             found,
-            Path(settings.data_dir) / "lfw_eval" if cache else None,
+            settings.evaluation_dir if cache else None,
             data_set=name or found.photos.name,
             progress=not as_json,
         )
     except DataError as error:
         raise click.ClickException(str(error)) from None
-    out = (out or config.private_folder(Path(settings.data_dir) / "calibrations")) / f"{table.model_id}.json"
+    out = (out or config.private_folder(settings.calibrations_dir)) / f"{table.model_id}.json"
     out.write_bytes(msgspec.json.format(msgspec.json.encode(table)) + b"\n")
     text = (
         f"{out}: {table.non_mated_comparisons:,} non-mated comparisons of {table.people:,} people, "

@@ -101,6 +101,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.data_dir) / "models"
 
     @property
+    def calibrations_dir(self) -> Path:
+        """Where tables of the operator lie; they come before the shipped ones."""
+        return Path(self.data_dir) / "calibrations"
+
+    @property
+    def evaluation_dir(self) -> Path:
+        """Where an evaluation keeps embeddings between runs."""
+        return Path(self.data_dir) / "lfw_eval"
+
+    @property
     def database(self) -> Path:
         """The SQLite file of the embedded record store."""
         return Path(self.data_dir) / "govid.sqlite3"

@@ -69,9 +69,9 @@ def examine(settings: config.Settings) -> Report:
         return error.slug
 
     found = []
-    specs = [models.YUNET, models.FR_LANDMARK]
+    specs = models.SHARED
     try:
-        specs.extend(part.model for part in profiles.active(settings)[0].parts)
+        specs = profiles.active(settings)[0].models
     except GovidError as error:
         note(error)
     for spec in specs:
@@ -87,9 +87,7 @@ def examine(settings: config.Settings) -> Report:
     if not problems:
         try:
             faces = FacePipeline(settings)
-            table = calibration.load(
-                faces.model_id, Path(settings.data_dir) / "calibrations", pipeline=faces.name
-            )
+            table = calibration.load(faces.model_id, settings.calibrations_dir, pipeline=faces.name)
             calibrated = (
                 f"{table.calibration_id}, {table.non_mated_comparisons:,} non-mated comparisons, "
                 f"FMR down to {table.lowest_fmr:.1e}"

@@ -47,7 +47,7 @@ class FacePipeline:
         available = profiles.active(settings)
         self.profile = available[0]
         self.profiles = {profile.name: profile for profile in available}
-        self.models = (models.YUNET, models.FR_LANDMARK, *(part.model for part in self.profile.parts))
+        self.models = self.profile.models
         self._decoder = Decoder(settings)
         self.detector = Detector(_session(models.YUNET, settings), settings)
         self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))

@@ -146,7 +146,9 @@ FR_FEATURE = ModelSpec(
     ),
 )
 
-MANIFEST: tuple[ModelSpec, ...] = (YUNET, FR_LANDMARK, SFACE, FR_FEATURE)
+# What every profile needs before its embedders.
+SHARED: tuple[ModelSpec, ...] = (YUNET, FR_LANDMARK)
+MANIFEST: tuple[ModelSpec, ...] = (*SHARED, SFACE, FR_FEATURE)
 
 
 def embedder(name: str) -> ModelSpec:

@@ -94,9 +94,10 @@ class Engine:
         """
         self.settings = settings or config.load(config.Settings)[0]
         self._faces = FacePipeline(self.settings)
-        tables = Path(self.settings.data_dir) / "calibrations"
         self._calibrations = {
-            profile.name: calibration.load(profile.model_id, tables, pipeline=self._faces.name)
+            profile.name: calibration.load(
+                profile.model_id, self.settings.calibrations_dir, pipeline=self._faces.name
+            )
             for profile in self._faces.profiles.values()
         }
         self._check_calibrations()
@@ -113,7 +114,7 @@ class Engine:
 
     @property
     def left_out(self) -> int:
-        """References that no search covers, because another model or profile made them."""
+        """References found at start that no search covers, because another model or profile made them."""
         return self._follower.left_out
 
     @property

@@ -17,7 +17,7 @@ from msgspec import Meta
 from govid import _core
 from govid.config import Settings
 from govid.errors import InvalidSettings
-from govid.models import FR_FEATURE, SFACE, ModelSpec, embedder
+from govid.models import FR_FEATURE, SFACE, SHARED, ModelSpec, embedder
 from govid.types import Template
 
 
@@ -33,6 +33,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     parts: tuple[Part, ...]
+
+    @property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """All models a photo passes, in their order: detector, landmarks, embedders."""
+        return (*SHARED, *(part.model for part in self.parts))
 
     @property
     def dimension(self) -> int:

@@ -8,7 +8,7 @@ from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from govid.pipeline import Engine
+from govid.pipeline import MAX_PAGE, Engine
 from govid.results import Deletion, Enrolment, Subject, SubjectPage
 from server import bodies
 from server.controllers.reply import (
@@ -86,7 +86,7 @@ class SubjectController(Controller):
         self,
         service: NamedDependency[Service],
         after: Annotated[str, QueryParameter(description="Return ids that sort behind this one")] = "",
-        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
     ) -> SubjectPage:
         """Ids of the subjects in order, page by page."""
         return await service.run("subjects", lambda engine: engine.subjects(after=after, limit=limit))

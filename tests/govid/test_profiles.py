@@ -15,7 +15,7 @@ from govid.types import PackedTemplate
 from tests import support
 from tests.support import BIDEN, MODELS, OBAMA, OBAMA_LATER
 
-FAST, HIGH = Settings(profile="fast"), Settings(profile="high_assurance")
+HIGH = Settings(profile="high_assurance")
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ class GalleryFollower:
         self._fit = fit
         self._lock = threading.Lock()
         self.left_out = 0
-        """References met so far that no search covers, because another model made them."""
+        """References found at start that no search covers, because another model made them."""
         self._sequence, templates = store.all_templates()
         while batch := list(islice(templates, _BATCH)):
             fitting = [(i, fitted) for i, template in batch if (fitted := fit(template))]
