@@ -109,8 +109,8 @@ class Detector:
         padded = cv2.copyMakeBorder(
             seen, 0, grid.height - height, 0, grid.width - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
         )
-        # RGB -> BGR, values 0 to 255, (1, 3, height, width) float32.
-        outputs = self._session.run(cv2.dnn.blobFromImage(padded, swapRB=True))
+        # RGB -> BGR, values 0 to 255, (1, 3, height, width).
+        outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(padded, swapRB=True), np.float32))
         heads = {
             head: np.concatenate([outputs[place][0] for place in places], dtype=np.float32)
             for head, places in self._places.items()

@@ -214,6 +214,7 @@ class Engine:
             calibration_id=self.calibration.calibration_id,
             quality=quality,
             stages=inquiry.clock.stages,
+            milliseconds=inquiry.clock.milliseconds,
         )
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
@@ -334,6 +335,7 @@ class Engine:
             detection_score=sample.face.score,
             quality=sample.quality,
             stages=inquiry.clock.stages,
+            milliseconds=inquiry.clock.milliseconds,
         )
 
     # --- inside -------------------------------------------------------------------------------------
@@ -409,6 +411,7 @@ class Engine:
             subject_id=inquiry.subject,
             quality=quality,
             stages=clock.stages,
+            milliseconds=clock.milliseconds,
         )
 
     def _search(
@@ -463,11 +466,13 @@ class Engine:
                 quality=quality,
                 possible_duplicates=duplicates,
                 stages=clock.stages,
+                milliseconds=clock.milliseconds,
             )
 
         def kept(reference: Reference) -> bytes:
             # A replay runs no stage.
-            return msgspec.json.encode(msgspec.structs.replace(enrolment(reference), stages={}))
+            first = enrolment(reference)
+            return msgspec.json.encode(msgspec.structs.replace(first, stages={}, milliseconds=0.0))
 
         new = NewReference(subject, made, quality, time.time())
         record = self._record(inquiry, "ENROLLED")
