@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-
 from govid import models, profiles, template
 from govid.align import align
 from govid.config import Settings
@@ -116,8 +114,7 @@ class FacePipeline:
             if unsteadiness <= STEADY:
                 return picture, refined, [other for other in faces if other is not face], 0
         with clock.stage("detect"):
-            turns, faces = self.detector.search(picture)
-            picture = np.ascontiguousarray(np.rot90(picture, turns))
+            turns, picture, faces = self.detector.search(picture)
         face = choose(picture, faces)
         with clock.stage("landmarks"):
             refined, _ = self.landmarks.refine(picture, face)
