@@ -149,6 +149,8 @@ FR_FEATURE = ModelSpec(
 # What every profile needs before its embedders.
 SHARED: tuple[ModelSpec, ...] = (YUNET, FR_LANDMARK)
 MANIFEST: tuple[ModelSpec, ...] = (*SHARED, SFACE, FR_FEATURE)
+EMBEDDERS = {spec.name: spec for spec in MANIFEST if spec.kind == "embedder"}
+"""The built-in embedders by name."""
 
 
 def embedder(name: str) -> ModelSpec:
@@ -157,11 +159,10 @@ def embedder(name: str) -> ModelSpec:
     Raises:
         InvalidSettings: neither a built-in name nor a readable, valid manifest.
     """
-    built_in = {spec.name: spec for spec in MANIFEST if spec.kind == "embedder"}
-    if name in built_in:
-        return built_in[name]
+    if name in EMBEDDERS:
+        return EMBEDDERS[name]
     if not name.endswith(".toml"):
-        raise InvalidSettings(f"embedder {name!r}: neither one of {sorted(built_in)} nor a .toml manifest")
+        raise InvalidSettings(f"embedder {name!r}: neither one of {sorted(EMBEDDERS)} nor a .toml manifest")
     return read_manifest(Path(name))
 
 
