@@ -66,7 +66,7 @@ class Embedder:
     """Turns aligned crops into templates of any profile whose networks are loaded."""
 
     def __init__(self, networks: dict[str, Network]) -> None:
-        """Bind to loaded networks, by the model id of each."""
+        """Bind to loaded networks, by the model id of each part."""
         self._networks = networks
 
     def embed(self, crop: Image, profile: Profile) -> Template:
@@ -80,6 +80,6 @@ class Embedder:
         """
         fused = []
         for part in profile.parts:
-            network = self._networks[part.model.model_id]
+            network = self._networks[part.model_id]
             fused.append(np.float32(part.weight**0.5) * network.unit(network.run(crop)))
         return Template(profile.model_id, _core.l2_normalize(np.concatenate(fused)))

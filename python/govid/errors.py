@@ -276,6 +276,18 @@ class ProviderMissing(OperatorError):
     remedy = "Install the runtime that has it (`make setup GPU=1`), or change GOVID_PROVIDERS."
 
 
+class RuntimeMissing(OperatorError):
+    slug = "runtime-missing"
+    title = "The requested runtime is not installed"
+    remedy = "Install it (`pip install openvino`), or leave GOVID_RUNTIME at auto."
+
+
+class PrecisionUnavailable(OperatorError):
+    slug = "precision-unavailable"
+    title = "The requested precision is not available here"
+    remedy = "Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists."
+
+
 class NotCalibrated(OperatorError):
     slug = "not-calibrated"
     title = "The active model has no calibration, so no score can be turned into a decision"

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from govid import models, profiles, template
+from govid import models, precision, profiles, template
 from govid.align import align
 from govid.config import Settings
 from govid.decode import Decoder
@@ -17,9 +17,11 @@ from govid.embed import Embedder, Network
 from govid.errors import PhotoUnreadable
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
-from govid.runtime import OnnxSession, live_isa
+from govid.quantise import ranges
+from govid.quantise.graph import quantised
+from govid.runtime import embedder_session, live_isa, onnx_session
 from govid.timing import StageClock
-from govid.types import Face, Image, Sample, Template
+from govid.types import Face, Image, InferenceSession, Sample, Template
 
 # Changed by hand with every change of detection, landmarks or alignment that moves scores (the golden
 # templates notice one): a calibration made before is then refused.
@@ -39,10 +41,11 @@ class FacePipeline:
         """Load, check and warm the models of the active profile.
 
         Raises:
-            OperatorError: a model is missing, altered or of another shape, or a provider or instruction set
-                is not there.
+            OperatorError: a model is missing, altered or of another shape, or a provider, runtime, precision
+                or instruction set is not there.
         """
         live_isa()
+        precision.check(settings)
         self.settings = settings
         available = profiles.active(settings)
         self.profile = available[0]
@@ -52,9 +55,8 @@ class FacePipeline:
         self.detector = Detector(_session(models.YUNET, settings), settings)
         self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
         self._quality = QualityGate(settings)
-        embedders = [part.model for part in self.profile.parts]
         self._embedder = Embedder(
-            {spec.model_id: Network(spec, _session(spec, settings)) for spec in embedders}
+            {part.model_id: Network(part.model, _embedder(part, settings)) for part in self.profile.parts}
         )
         self.detector.warm()
 
@@ -144,10 +146,12 @@ def read_photo(path: Path) -> bytes:
         raise PhotoUnreadable(error.strerror or "") from None
 
 
-def _session(spec: models.ModelSpec, settings: Settings) -> OnnxSession:
-    return OnnxSession(
-        spec.name,
-        models.verified(spec, settings.models_dir),
-        providers=settings.providers,
-        threads=settings.inference_threads,
-    )
+def _session(spec: models.ModelSpec, settings: Settings) -> InferenceSession:
+    return onnx_session(spec.name, models.verified(spec, settings.models_dir), settings)
+
+
+def _embedder(part: profiles.Part, settings: Settings) -> InferenceSession:
+    content = models.verified(part.model, settings.models_dir)
+    if part.precision == "int8":
+        content = quantised(content, ranges.shipped(part.model).ranges)
+    return embedder_session(part.model.name, content, settings)

@@ -8,7 +8,7 @@ gallery need to know nothing of it. The embedder of ``fast`` is the first part o
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,14 +18,39 @@ from govid import _core
 from govid.config import Settings
 from govid.errors import InvalidSettings
 from govid.models import FR_FEATURE, SFACE, SHARED, ModelSpec, embedder
+from govid.quantise import ranges
 from govid.types import Template
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One embedder of a profile."""
+    """One embedder of a profile, and what it multiplies in."""
 
     model: ModelSpec
     weight: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    precision: Precision = "float32"
+    ranges: Annotated[str, Meta(description="Mark of the activation ranges of int8")] = ""
+
+    @property
+    def mark(self) -> str:
+        """What the precision adds to ids; nothing for float32."""
+        words = {"float32": "", "bfloat16": "-bfloat16", "int8": f"-int8-{self.ranges}"}
+        return words[self.precision]
+
+    @property
+    def model_id(self) -> str:
+        """The id of the embeddings: other scores, other id."""
+        return self.model.model_id + self.mark
+
+    def at(self, precision: Precision) -> Part:
+        """The same embedder multiplying in ``precision``.
+
+        Raises:
+            PrecisionUnavailable: int8 for a model without activation ranges.
+        """
+        mark = ranges.shipped(self.model).mark if precision == "int8" else ""
+        return msgspec.structs.replace(self, precision=precision, ranges=mark)
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,10 +71,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def model_id(self) -> str:
-        """What a template is marked with: any change of a model or weight changes it."""
+        """What a template is marked with: any change of a model, weight or precision changes it."""
         if len(self.parts) == 1:
-            return self.parts[0].model.model_id
-        digest = hashlib.sha256(";".join(f"{p.model.digest}*{p.weight}" for p in self.parts).encode())
+            return self.parts[0].model_id
+        parts = ";".join(f"{part.model.digest}{part.mark}*{part.weight}" for part in self.parts)
+        digest = hashlib.sha256(parts.encode())
         return f"{self.name}-{digest.hexdigest()[:12]}"
 
 
@@ -61,21 +87,32 @@ HIGH_ASSURANCE = Profile(
 )
 
 
+def high_assurance(precision: Precision) -> Profile:
+    """The fused profile in a precision.
+
+    Raises:
+        PrecisionUnavailable: see ``Part.at``.
+    """
+    parts = tuple(part.at(precision) for part in HIGH_ASSURANCE.parts)
+    return msgspec.structs.replace(HIGH_ASSURANCE, parts=parts)
+
+
 def active(settings: Settings) -> tuple[Profile, ...]:
     """The profiles that the settings make available, the one they name first.
 
     Raises:
         InvalidSettings: the embedder is unknown, or another one is combined with ``high_assurance``.
+        PrecisionUnavailable: an embedder cannot multiply in the precision of the settings.
     """
     spec = embedder(settings.embedder)
-    fast = Profile(name="fast", parts=(Part(model=spec),))
+    fast = Profile(name="fast", parts=(Part(model=spec).at(settings.precision),))
     if settings.profile == fast.name:
         return (fast,)
     if spec != SFACE:
         raise InvalidSettings(
             "profile high_assurance fuses built-in embedders: leave embedder at its default"
         )
-    return (HIGH_ASSURANCE, fast)
+    return (high_assurance(settings.precision), fast)
 
 
 def reduced(template: Template, profile: Profile) -> Template | None:
@@ -86,8 +123,9 @@ def reduced(template: Template, profile: Profile) -> Template | None:
     """
     if template.model_id == profile.model_id:
         return template
-    contained = len(profile.parts) == 1 and profile.parts[0].model == HIGH_ASSURANCE.parts[0].model
-    if template.model_id != HIGH_ASSURANCE.model_id or not contained:
+    if len(profile.parts) > 1 or profile.parts[0].model != SFACE:
+        return None
+    if template.model_id != high_assurance(profile.parts[0].precision).model_id:
         return None
     first = np.ascontiguousarray(template.embedding[: profile.dimension])
     return Template(profile.model_id, _core.l2_normalize(first))

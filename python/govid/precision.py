@@ -1,0 +1,55 @@
+"""Which precisions this machine computes in. What it only imitates it does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from govid.config import Settings
+from govid.errors import PrecisionUnavailable
+from govid.runtime import embedder_runtime, openvino_session
+
+# OpenVINO may compute bfloat16 in float32 where the CPU lacks it: slower, and with other scores.
+_BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """The instruction sets Linux names, of those that matter here; none where it does not say."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return frozenset(flags) & (_BFLOAT16_FLAGS | _INT8_FLAGS)
+
+
+def capabilities() -> frozenset[str]:
+    """What OpenVINO says it does well on this CPU, such as ``BF16``; nothing where it is not installed."""
+    if not openvino_session.installed():
+        return frozenset()
+    return frozenset(openvino_session.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself and OpenVINO uses it."""
+    return bool(cpu_flags() & _BFLOAT16_FLAGS) and "BF16" in capabilities()
+
+
+def has_fast_int8() -> bool:
+    """Whether the CPU multiplies and adds int8 in one instruction; without it int8 still saves memory."""
+    return bool(cpu_flags() & _INT8_FLAGS)
+
+
+def check(settings: Settings) -> None:
+    """Refuse a precision that this machine would only imitate.
+
+    Raises:
+        PrecisionUnavailable: bfloat16 without OpenVINO or without a CPU that has it.
+        InvalidSettings, RuntimeMissing: see ``embedder_runtime``.
+    """
+    if settings.precision != "bfloat16":
+        return
+    if embedder_runtime(settings) != "openvino":
+        raise PrecisionUnavailable("bfloat16: only OpenVINO computes in it, on the CPU")
+    if not has_bfloat16():
+        raise PrecisionUnavailable("bfloat16: this CPU has neither AMX-BF16 nor AVX512-BF16")
