@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from govid import _core
 from govid.errors import ModelUnusable
 from govid.models import ModelSpec
 from govid.profiles import Profile
 from govid.types import CROP_SIDE, Embedding, Image, InferenceSession, Template
+
+
+def tensor_of(crop: Image, spec: ModelSpec) -> NDArray[np.float32]:
+    """(112, 112, 3) uint8 RGB -> (1, 3, 112, 112) float32 as the model's manifest states."""
+    picture = crop if spec.channels == "RGB" else crop[:, :, ::-1]
+    tensor = picture.transpose(2, 0, 1)[None].astype(np.float32)
+    return np.ascontiguousarray((tensor - spec.mean) / spec.scale, dtype=np.float32)
 
 
 class Network:
@@ -40,10 +48,7 @@ class Network:
         Raises:
             ModelUnusable: the output is not one embedding of the manifest's length.
         """
-        picture = crop if self._spec.channels == "RGB" else crop[:, :, ::-1]
-        tensor = picture.transpose(2, 0, 1)[None].astype(np.float32)
-        tensor = np.ascontiguousarray((tensor - self._spec.mean) / self._spec.scale, dtype=np.float32)
-        outputs = self._session.run(tensor)
+        outputs = self._session.run(tensor_of(crop, self._spec))
         if len(outputs) != 1 or outputs[0].shape != (1, self._spec.dimension):
             shapes = [list(output.shape) for output in outputs]
             raise ModelUnusable(f"{self._spec.name}: output is {shapes}, needs [[1, {self._spec.dimension}]]")

@@ -21,7 +21,7 @@ from govid.quantise.ranges import Range, Ranges
 
 # 255 * 64 * 2 < 2 ** 15: what VPMADDUBSW can add without cutting.
 WEIGHT_LEVELS = 64
-_LAYERS = frozenset({"Conv", "Gemm"})
+LAYERS = frozenset({"Conv", "Gemm"})
 
 Constants = dict[str, NDArray[Any]]
 
@@ -38,20 +38,15 @@ def quantised(content: bytes, ranges: Ranges) -> bytes:
     model = onnx.load_model_from_string(content)
     constants = constants_of(model)
     nodes = folded(list(model.graph.node), constants)
-    for node in nodes:
-        if node.op_type in _LAYERS and node.output[0] in ranges.biases:
-            bias = constants[node.input[2]]
-            gain = np.array(ranges.biases[node.output[0]], dtype=np.float32)
-            constants[node.input[2]] = (bias + gain).astype(np.float32)
     kept: list[Any] = []
     done: set[str] = set()
     for node in nodes:
-        source = node.input[0]
-        if node.op_type in _LAYERS and source in ranges.inputs:
+        source = node.input[0] if node.op_type in LAYERS else ""
+        if source in ranges.inputs:
             if source not in done:
                 kept += _pair(source, ranges.inputs[source], constants)
                 done.add(source)
-            kept.append(_quantise_weights(node, constants))
+            kept.append(_quantise_weights(node, constants, ranges.weight_levels))
             node.input[0] = f"{source}_int8"
         kept.append(node)
     return serialized(model, kept, constants, opset=13)
@@ -85,7 +80,7 @@ def folded(nodes: list[Any], constants: Constants) -> list[Any]:
     for node in nodes:
         for name in node.input:
             readers[name] = readers.get(name, 0) + 1
-    layers = {node.output[0]: node for node in nodes if node.op_type in _LAYERS}
+    layers = {node.output[0]: node for node in nodes if node.op_type in LAYERS}
     kept = []
     for node in nodes:
         layer = layers.get(node.input[0]) if node.op_type == "BatchNormalization" else None
@@ -120,15 +115,16 @@ def _pair(source: str, bounds: Range, constants: Constants) -> list[Any]:
     ]
 
 
-def _quantise_weights(node: Any, constants: Constants) -> Any:  # noqa: ANN401
+def _quantise_weights(node: Any, constants: Constants, most: int) -> Any:  # noqa: ANN401
     """Put int8 in the place of the layer's weights; returns the node that turns them into numbers."""
     name = node.input[1]
     weight = constants[name]
     largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
-    scale = np.where(largest > 0, largest / WEIGHT_LEVELS, 1).astype(np.float32)
+    # Some channels of fr_feature are as good as dead: their scale would not be a float any more.
+    scale = np.maximum(largest / most, 1e-12).astype(np.float32)
     levels = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
     names = [f"{name}_levels", f"{name}_scale", f"{name}_zero"]
-    constants[names[0]] = np.clip(levels, -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
+    constants[names[0]] = np.clip(levels, -most, most).astype(np.int8)
     constants[names[1]] = scale
     constants[names[2]] = np.zeros(len(weight), dtype=np.int8)
     node.input[1] = f"{name}_int8"

@@ -30,13 +30,13 @@ class Ranges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     photos_digest: Annotated[Digest, Meta(description="SHA-256 over the names and digests of the photos")]
     method: Annotated[str, Meta(description="How the ranges were read off, in words")]
     created: str
+    weight_levels: Annotated[
+        int,
+        Meta(ge=1, le=127, description="Greatest level of a weight; see quantise/graph.py for its reason"),
+    ]
     inputs: Annotated[
         dict[str, Range], Meta(description="By the tensor: each convolution or matrix that reads it is int8")
     ]
-    biases: Annotated[
-        dict[str, tuple[float, ...]],
-        Meta(description="By the output of a layer: what its bias gains, against the mean error by channel"),
-    ] = {}
 
 
 class Shipped(NamedTuple):
@@ -44,7 +44,7 @@ class Shipped(NamedTuple):
 
     ranges: Ranges
     mark: str
-    """Eight hexadecimal digits of the SHA-256 of the file: other numbers never share a template's id."""
+    """Eight hexadecimal digits of the SHA-256 of the numbers: others never share a template's id."""
 
 
 def shipped(spec: ModelSpec) -> Shipped:
@@ -56,10 +56,10 @@ def shipped(spec: ModelSpec) -> Shipped:
     file = resources.files("govid") / "ranges" / f"{spec.name}-{spec.version}.json"
     if not file.is_file():
         raise PrecisionUnavailable(f"int8: {spec.name} has no activation ranges")
-    content = file.read_bytes()
-    ranges = msgspec.json.decode(content, type=Ranges)
+    ranges = msgspec.json.decode(file.read_bytes(), type=Ranges)
     if ranges.model_digest != spec.digest:
         raise PrecisionUnavailable(
             f"int8: the activation ranges are those of {ranges.model_id}, the model is {spec.model_id}"
         )
-    return Shipped(ranges, hashlib.sha256(content).hexdigest()[:8])
+    numbers = msgspec.json.encode((ranges.weight_levels, ranges.inputs), order="sorted")
+    return Shipped(ranges, hashlib.sha256(numbers).hexdigest()[:8])
