@@ -1,4 +1,4 @@
-"""Measure the activation ranges of int8 anew, on LFW View 1 alone: `python scripts/quantise.py --data FOLDER`.
+"""Measure the activation ranges of int8 anew, on LFW View 1 alone: `make ranges DATA=FOLDER`.
 
 After a change of an embedder or of the alignment. Templates of int8 get another model id then, so that
 `make calibrations` has to follow.
@@ -40,7 +40,8 @@ def main(data: Path | None, wanted: int) -> None:
         names = layer_inputs(content)
         mean = bounds(content, names, (tensor_of(crop, spec) for crop in crops.values())).mean(axis=0)
         # Four digits: the last ones of a sum differ between machines, and the file has a digest.
-        inputs = {n: (float(f"{low:.4g}"), float(f"{high:.4g}")) for n, (low, high) in zip(names, mean)}
+        pairs = [(float(f"{low:.4g}"), float(f"{high:.4g}")) for low, high in mean]
+        inputs = dict(zip(names, pairs, strict=True))
         ranges = Ranges(
             model_id=spec.model_id,
             model_digest=spec.digest,

@@ -18,7 +18,6 @@ from govid.errors import PhotoUnreadable
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
 from govid.quantise import ranges
-from govid.quantise.graph import quantised
 from govid.runtime import embedder_session, live_isa, onnx_session
 from govid.timing import StageClock
 from govid.types import Face, Image, InferenceSession, Sample, Template
@@ -153,5 +152,7 @@ def _session(spec: models.ModelSpec, settings: Settings) -> InferenceSession:
 def _embedder(part: profiles.Part, settings: Settings) -> InferenceSession:
     content = models.verified(part.model, settings.models_dir)
     if part.precision == "int8":
+        from govid.quantise.graph import quantised  # noqa: PLC0415 - onnx costs a tenth of a second
+
         content = quantised(content, ranges.shipped(part.model).ranges)
     return embedder_session(part.model.name, content, settings)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
+from typing import get_args
 
+import msgspec
+
+from govid import profiles
 from govid.config import Settings
-from govid.errors import PrecisionUnavailable
+from govid.errors import OperatorError, PrecisionUnavailable
+from govid.profiles import Precision
 from govid.runtime import embedder_runtime, openvino_session
 
 # OpenVINO may compute bfloat16 in float32 where the CPU lacks it: slower, and with other scores.
@@ -55,3 +61,37 @@ def check(settings: Settings) -> None:
         )
     if settings.precision == "bfloat16" and not has_bfloat16():
         raise PrecisionUnavailable("bfloat16: this CPU has neither AMX-BF16 nor AVX512-BF16")
+
+
+def available(settings: Settings) -> list[str]:
+    """The precisions these settings could name on this machine; int8 also asks for a model with ranges."""
+    found = []
+    for word in get_args(Precision):
+        try:
+            check(msgspec.structs.replace(settings, precision=word))
+            profiles.active(msgspec.structs.replace(settings, precision=word))
+        except OperatorError:
+            continue
+        found.append(word)
+    return found
+
+
+def advice(settings: Settings) -> list[str]:
+    """What would make embedding faster on this machine, in words: the gain is for its operator to measure."""
+    if settings.precision != "float32":
+        return []
+    possible = available(settings)
+    said = []
+    if "bfloat16" in possible:
+        said.append(
+            "this CPU multiplies bfloat16 itself: GOVID_PRECISION=bfloat16 embeds faster, once "
+            "`govid calibrate` has made its table and subjects have new references"
+        )
+    if "int8" in possible and has_fast_int8():
+        said.append(
+            "this CPU has VNNI: GOVID_PRECISION=int8 embeds faster, with scores a little off those of "
+            "float32 (docs/models.md); subjects need new references"
+        )
+    if settings.runtime == "auto" and not openvino_session.installed() and platform.machine() == "x86_64":
+        said.append("OpenVINO is not installed: `pip install openvino` brings the other precisions")
+    return said

@@ -46,7 +46,6 @@ def bounds(content: bytes, names: list[str], tensors: Iterable[NDArray[np.float3
         with_outputs(content, names), options, providers=["CPUExecutionProvider"]
     )
     name = session.get_inputs()[0].name
-    rows = []
-    for tensor in tensors:
-        rows.append([(float(v.min()), float(v.max())) for v in session.run(None, {name: tensor})])
-    return np.array(rows)
+    return np.array(
+        [[(float(v.min()), float(v.max())) for v in session.run(None, {name: tensor})] for tensor in tensors]
+    )

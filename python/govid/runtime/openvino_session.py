@@ -67,23 +67,15 @@ class OpenVinoSession:
         with _first:
             try:
                 model = runtime.read_model(content)
-                self._check(name, model)
-                model.reshape([1, *list(model.inputs[0].partial_shape)[1:]])
+                self._input_shape = _shape(name, model)
+                batch: Any = [1, *self._input_shape[1:]]
+                model.reshape(batch)
                 self._compiled: Any = runtime.compile_model(model, "CPU", options)
+                self._output_names = tuple(output.any_name for output in self._compiled.outputs)
+                self._requests = threading.local()
+                self.run(np.zeros(batch, dtype=np.float32))
             except RuntimeError as error:
                 raise ModelUnusable(f"{name}: OpenVINO refuses it: {error}") from error
-            self._input_shape = tuple(self._compiled.inputs[0].shape)
-            self._output_names = tuple(output.any_name for output in self._compiled.outputs)
-            self._requests = threading.local()
-            self.run(np.zeros(self._input_shape, dtype=np.float32))
-
-    @staticmethod
-    def _check(name: str, model: Any) -> None:  # noqa: ANN401
-        if len(model.inputs) != 1:
-            raise ModelUnusable(f"{name}: has {len(model.inputs)} inputs, needs one")
-        shape = model.inputs[0].partial_shape
-        if shape.rank.is_dynamic or len(shape) != 4 or any(axis.is_dynamic for axis in list(shape)[1:]):
-            raise ModelUnusable(f"{name}: input is {shape}, needs [n, channels, height, width]")
 
     @property
     def input_shape(self) -> tuple[int | str | None, ...]:
@@ -100,3 +92,18 @@ class OpenVinoSession:
             request = self._requests.request = self._compiled.create_infer_request()
         outputs = request.infer([tensor])
         return [np.array(outputs[output]) for output in self._compiled.outputs]
+
+
+def _shape(name: str, model: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    """The shape of the only input, with ``n`` for a free batch.
+
+    Raises:
+        ModelUnusable: there is another number of inputs, or more is free than the batch.
+    """
+    if len(model.inputs) != 1:
+        raise ModelUnusable(f"{name}: has {len(model.inputs)} inputs, needs one")
+    shape = model.inputs[0].partial_shape
+    if shape.rank.is_dynamic or any(axis.is_dynamic for axis in list(shape)[1:]):
+        raise ModelUnusable(f"{name}: input is {shape}, needs [n, channels, height, width]")
+    first, *rest = list(shape)
+    return ("n" if first.is_dynamic else first.get_length(), *(axis.get_length() for axis in rest))

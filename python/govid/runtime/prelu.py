@@ -9,10 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import helper
-
-from govid.quantise.graph import Constants, constants_of, serialized
 
 
 def without_prelu(content: bytes) -> bytes:
@@ -23,6 +19,11 @@ def without_prelu(content: bytes) -> bytes:
     """
     if b"PRelu" not in content:
         return content
+    # onnx costs a tenth of a second, which OpenVINO spares.
+    import onnx  # noqa: PLC0415
+
+    from govid.quantise.graph import constants_of, serialized  # noqa: PLC0415
+
     model = onnx.load_model_from_string(content)
     constants = constants_of(model)
     kept = []
@@ -34,7 +35,9 @@ def without_prelu(content: bytes) -> bytes:
     return serialized(model, kept, constants)
 
 
-def _convolutions(node: Any, constants: Constants) -> list[Any]:  # noqa: ANN401 - protobuf has no stubs
+def _convolutions(node: Any, constants: dict[str, Any]) -> list[Any]:  # noqa: ANN401 - no stubs
+    from onnx import helper  # noqa: PLC0415
+
     slope = constants[node.input[1]].astype(np.float32).reshape(-1, 1, 1, 1)
     channels = len(slope)
     x, y = node.input[0], node.output[0]
