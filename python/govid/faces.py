@@ -128,9 +128,12 @@ class FacePipeline:
         """A template from the caller's bytes, of any available profile.
 
         Raises:
-            InvalidTemplate: of another model, of wrong length, not finite, or zero.
+            InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        return template.unpack(model_id, data, {p.model_id: p.dimension for p in self.profiles.values()})
+        by_id = {profile.model_id: profile for profile in self.profiles.values()}
+        made = template.unpack(model_id, data, {name: profile.dimension for name, profile in by_id.items()})
+        by_id[model_id].check(made.embedding)
+        return made
 
 
 def read_photo(path: Path) -> bytes:
