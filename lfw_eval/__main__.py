@@ -25,8 +25,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )  # fmt: skip
 @click.option("--pairs", default=VIEW_2, show_default=True, help="Pair list inside the folder.")
 @click.option(
-    "--compare", metavar="PROFILES", help="Profiles side by side, such as fast,high_assurance "
-    "(default: the one of the settings).",
+    "--compare", metavar="PROFILES", help="Profiles side by side, such as fast,high_assurance or "
+    "fast,fast:int8 (default: the one of the settings).",
 )  # fmt: skip
 @click.option(
     "--model", type=click.Path(path_type=Path), help="An embedder: the name of a registered one (govid "

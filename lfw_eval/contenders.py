@@ -56,9 +56,11 @@ def contenders(settings: Settings, profiles: list[str], model: LocalModel | None
         yield _local(settings, model)
 
 
-def _profile(settings: Settings, profile: str) -> Contender:
-    chosen = _with(settings, profile=profile)
-    return Contender(profile, chosen, FacePipeline(chosen))
+def _profile(settings: Settings, label: str) -> Contender:
+    """``fast``, or ``fast:int8`` for another precision than that of the settings."""
+    profile, _, precision = label.partition(":")
+    chosen = _with(settings, profile=profile, precision=precision or settings.precision)
+    return Contender(label, chosen, FacePipeline(chosen))
 
 
 def _local(settings: Settings, model: LocalModel) -> Contender:

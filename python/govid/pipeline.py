@@ -113,6 +113,11 @@ class Engine:
         return self._faces.model_id
 
     @property
+    def dimension(self) -> int:
+        """Length of the embedding of such a template."""
+        return self._faces.dimension
+
+    @property
     def left_out(self) -> int:
         """References found at start that no search covers, because another model or profile made them."""
         return self._follower.left_out

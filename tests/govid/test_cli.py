@@ -60,7 +60,7 @@ def test_a_refusal_is_one_line_with_its_slug_and_its_own_exit_code(folder: Path,
 
 def test_embed_prints_a_template(folder: Path) -> None:
     made = json.loads(govid(folder, "embed", str(SAMPLES / "obama-2012.jpg"), "--json").stdout)
-    assert made["dimension"] == 128
+    assert made["dimension"] == 129
     assert made["model_id"].startswith("sface-")
 
 
