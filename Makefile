@@ -29,7 +29,7 @@ bench: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
 calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
-	@for kind in fast:float32 high_assurance:float32 fast:int8; do \
+	@for kind in fast:float32 high_assurance:float32 fast:int8 high_assurance:int8; do \
 		GOVID_PROFILE=$${kind%:*} GOVID_PRECISION=$${kind#*:} $(BIN)/govid calibrate --cache --data "$(DATA)" \
 		--name lfw-deepfunneled --out python/govid/calibrations || exit 1; done
 
