@@ -1,0 +1,82 @@
+"""Tables for people: markdown that reads well in a terminal, too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.results import Result, Row, Table
+
+PAGES = (Path(__file__).with_name("README.md"), Path(__file__).parent.parent / "docs" / "performance.md")
+_MARKED = re.compile(r"(<!-- bench: ([a-z0-9_]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def table(measured: Table) -> str:
+    """One table, the settings of its rows, and who was left out."""
+    columns = _columns(measured)
+    lines = [
+        "| " + " | ".join(["", *columns]) + " |",
+        "| " + " | ".join(["---", *("---:" for _ in columns)]) + " |",
+    ]
+    lines += [
+        f"| {row.name} | {' | '.join(cell(row) for cell in columns.values())} |" for row in measured.rows
+    ]
+    settings = [f"- {row.name}: {row.setting}" for row in measured.rows if row.setting]
+    left_out = [f"- {skip.name}: left out, {skip.reason}" for skip in measured.skipped]
+    notes = settings + left_out
+    return "\n".join([*lines, "", *notes] if notes else lines)
+
+
+def _columns(measured: Table) -> dict[str, Callable[[Row], str]]:
+    """Heading -> cell. A column that no row fills is left out."""
+    unit = measured.unit
+    columns: dict[str, Callable[[Row], str]] = {
+        f"median {unit}": lambda row: number(row.median),
+        "quartiles": lambda row: f"{number(row.lower_quartile)} to {number(row.upper_quartile)}",
+    }
+    if any(row.bytes_read for row in measured.rows):
+        # Only times have bytes, and in milliseconds.
+        columns["GB/s"] = lambda row: f"{row.bytes_read / row.median / 1e6:.1f}" if row.bytes_read else ""
+    if any(row.ratio for row in measured.rows):
+        columns["times the first (least to most)"] = _ratio
+    if any(row.asked for row in measured.rows):
+        columns["right answers"] = lambda row: f"{row.right} of {row.asked}" if row.asked else ""
+    return columns
+
+
+def _ratio(row: Row) -> str:
+    ratio = row.ratio
+    return f"{number(ratio.median)} ({number(ratio.least)} to {number(ratio.most)})" if ratio else "1"
+
+
+def number(value: float) -> str:
+    """Three digits that mean something."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def origin(result: Result) -> str:
+    """One paragraph: where the figures come from."""
+    machine = result.machine
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    changed = " and uncommitted changes" if " " in result.commit else ""
+    return (
+        f"{result.date[:10]}, commit {result.commit[:12]}{changed}, {machine.cpu}, {machine.cores} cores, "
+        f"L3 {machine.l3_mib:.0f} MiB, {machine.system}, flags {' '.join(machine.flags)}; govid's path "
+        f"{machine.isa}, numpy's BLAS {' '.join(machine.blas)}. Photos: {result.photos}. {versions}."
+    )
+
+
+def filled(page: str, result: Result) -> str:
+    """The page with each marked place written anew. A name the result lacks is an error."""
+    known = {measured.name: f"**{measured.title}**\n\n{table(measured)}" for measured in result.tables}
+    known["origin"] = origin(result)
+    return _MARKED.sub(lambda place: f"{place[1]}\n{known[place[2]]}\n\n{place[3]}", page)
+
+
+def publish(result: Result) -> None:
+    """Write the tables of a result into the pages."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), result), encoding="utf-8")
