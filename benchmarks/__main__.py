@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import msgspec
 from benchmarks import environment, machine, photos, results, text
 
 # Each is a script of this folder that runs alone, too.
-CLAIMS = ("photo_to_decision", "stages", "cosine_pair", "cosine_rows", "search", "batch", "start")
+CLAIMS = ("photo_to_decision", "stages", "networks", "cosine_pair", "cosine_rows", "search", "batch", "start")
 
 
 def main() -> int:
@@ -33,6 +34,7 @@ def main() -> int:
     if given.publish:
         return _publish()
     data = given.data or environment.lfw()
+    load_before = os.getloadavg()[0]
     tables, failed = _measured(quick=given.quick, data=data)
     if failed:
         print(f"not measured: {', '.join(failed)}", file=sys.stderr)
@@ -42,6 +44,7 @@ def main() -> int:
     result = results.Result(
         date=now.isoformat(timespec="seconds"),
         commit=machine.commit(),
+        load_before=round(load_before, 2),
         quick=given.quick,
         photos=photos.described(data),
         machine=here,

@@ -29,7 +29,7 @@ def _table(options: Options, block: Block) -> Table:
     rows, probe = block.rows, block.probe
     out = np.empty(len(rows), dtype=np.float32)
     exact = rows.astype(np.float64) @ probe.astype(np.float64)
-    reader = partial(Contender, bytes_read=rows.nbytes)
+    reader = partial(Contender, work=rows.nbytes)
     contenders = [
         reader("govid cosine_many", _CHECKS, lambda: partial(_core.cosine_many, probe, rows, out)),
         reader("numpy @", "trusts the norms", lambda: partial(np.matmul, rows, probe, out=out)),
@@ -55,6 +55,7 @@ def _table(options: Options, block: Block) -> Table:
         contenders,
         lambda _, scores: bool(np.abs(scores - exact).max() < _TOLERANCE),
         options.pace,
+        rate="GB/s",
     )
 
 

@@ -70,14 +70,14 @@ class Contender:
     setting: what a reader needs to know to repeat it.
     make: what is to be called, one call or one per question; may raise SkippedError. It runs once, untimed.
     answer: turns what a call returns into what the check understands.
-    bytes_read: of one call, where memory is the limit.
+    work: bytes or operations of one call, where the machine sets a limit.
     """
 
     name: str
     setting: str
     make: Callable[[], Call | list[Call]]
     answer: Callable[[Any], Any] = lambda answer: answer
-    bytes_read: int = 0
+    work: float = 0.0
 
 
 Check: TypeAlias = Callable[[int, Any], int]
@@ -94,11 +94,13 @@ def compare(
     *,
     items: int = 1,
     strict: bool = True,
+    rate: str = "",
 ) -> Table:
     """Check all contenders, then time them in alternation. The first one is what the others are held against.
 
     Args:
         items: how many things one call does; times are per item.
+        rate: unit of work per second: GB/s or GFLOP/s.
         strict: one wrong answer ends the run. Else wrong answers are counted in the row.
 
     Raises:
@@ -134,11 +136,11 @@ def compare(
             asked=len(mine) * items,
             right=right[contender],
             setting=contender.setting,
-            bytes_read=contender.bytes_read,
+            work=contender.work,
         )
         for contender, mine in calls.items()
     ]
-    return Table(name=name, title=title, unit=unit, rows=rows, skipped=skipped)
+    return Table(name=name, title=title, unit=unit, rate=rate, rows=rows, skipped=skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ def main(claim: Callable[[Options], list[Table]]) -> None:
     parser.add_argument("--json", type=Path, help="write the tables to this file, too")
     given = parser.parse_args()
     tables = claim(Options(given.quick, given.data or environment.lfw()))
+    told: set[str] = set()
     for table in tables:
-        print(f"{table.title}\n\n{text.table(table)}\n")
+        print(f"{table.title}\n\n{text.table(table, told)}\n")
     if given.json:
         given.json.write_bytes(msgspec.json.encode(tables))

@@ -34,7 +34,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     upper_quartile: float
     rounds: list[float]
     ratio: Ratio | None = None
-    bytes_read: int = 0
+    work: float = 0.0
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +50,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     title: str
     unit: str
+    rate: str = ""
+    """Unit of work per second, where rows have work."""
     rows: list[Row]
     skipped: list[Skip] = []
 
@@ -60,6 +62,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     format: int = 1
     date: str
     commit: str
+    load_before: float
+    """Load average of the last minute before the run: anything else that ran disturbed it."""
     quick: bool
     photos: str
     machine: Machine
@@ -76,7 +80,7 @@ def row(
     asked: int = 0,
     right: int = 0,
     setting: str = "",
-    bytes_read: int = 0,
+    work: float = 0.0,
 ) -> Row:
     """Sum up the rounds of one contender; ``base`` has those of the table's first row, None for itself."""
     lower, middle, upper = quartiles(rounds)
@@ -95,7 +99,7 @@ def row(
         upper_quartile=upper,
         rounds=list(rounds),
         ratio=ratio,
-        bytes_read=bytes_read,
+        work=work,
     )
 
 

@@ -29,8 +29,8 @@ def claim(options: Options) -> list[Table]:
 def _table(options: Options, block: Block) -> Table:
     rows, probe = block.rows, block.probe
     out = np.empty(len(rows), dtype=np.float32)
-    reader = partial(Contender, bytes_read=rows.nbytes)
-    small = partial(Contender, bytes_read=rows.size)
+    reader = partial(Contender, work=rows.nbytes)
+    small = partial(Contender, work=rows.size)
     contenders = [
         reader("govid gallery", "FlatGallery, on FAISS", lambda: _gallery(block), _ids),
         reader("govid cosine_many", _TEN, lambda: _ten_best(partial(_core.cosine_many, probe, rows, out))),
@@ -47,6 +47,7 @@ def _table(options: Options, block: Block) -> Table:
         contenders,
         lambda _, found: tuple(int(place) for place in found) == block.nearest,
         options.pace,
+        rate="GB/s",
     )
 
 

@@ -12,8 +12,8 @@ PAGES = (Path(__file__).with_name("README.md"), Path(__file__).parent.parent / "
 _MARKED = re.compile(r"(<!-- bench: ([a-z0-9_]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
-def table(measured: Table) -> str:
-    """One table, the settings of its rows, and who was left out."""
+def table(measured: Table, told: set[str]) -> str:
+    """One table, the settings of its rows that were not told yet, and who was left out."""
     columns = _columns(measured)
     lines = [
         "| " + " | ".join(["", *columns]) + " |",
@@ -24,7 +24,8 @@ def table(measured: Table) -> str:
     ]
     settings = [f"- {row.name}: {row.setting}" for row in measured.rows if row.setting]
     left_out = [f"- {skip.name}: left out, {skip.reason}" for skip in measured.skipped]
-    notes = settings + left_out
+    notes = [note for note in settings + left_out if note not in told]
+    told.update(notes)
     return "\n".join([*lines, "", *notes] if notes else lines)
 
 
@@ -35,9 +36,9 @@ def _columns(measured: Table) -> dict[str, Callable[[Row], str]]:
         f"median {unit}": lambda row: number(row.median),
         "quartiles": lambda row: f"{number(row.lower_quartile)} to {number(row.upper_quartile)}",
     }
-    if any(row.bytes_read for row in measured.rows):
-        # Only times have bytes, and in milliseconds.
-        columns["GB/s"] = lambda row: f"{row.bytes_read / row.median / 1e6:.1f}" if row.bytes_read else ""
+    if measured.rate:
+        # Only tables in milliseconds have work.
+        columns[measured.rate] = lambda row: f"{row.work / row.median / 1e6:.1f}"
     if any(row.ratio for row in measured.rows):
         columns["times the first (least to most)"] = _ratio
     if any(row.asked for row in measured.rows):
@@ -65,15 +66,24 @@ def origin(result: Result) -> str:
     return (
         f"{result.date[:10]}, commit {result.commit[:12]}{changed}, {machine.cpu}, {machine.cores} cores, "
         f"L3 {machine.l3_mib:.0f} MiB, {machine.system}, flags {' '.join(machine.flags)}; govid's path "
-        f"{machine.isa}, numpy's BLAS {' '.join(machine.blas)}. Photos: {result.photos}. {versions}."
+        f"{machine.isa}, numpy's BLAS {' '.join(machine.blas)}; load average before "
+        f"{result.load_before:.1f}. Photos: {result.photos}. {versions}."
     )
 
 
 def filled(page: str, result: Result) -> str:
     """The page with each marked place written anew. A name the result lacks is an error."""
-    known = {measured.name: f"**{measured.title}**\n\n{table(measured)}" for measured in result.tables}
-    known["origin"] = origin(result)
-    return _MARKED.sub(lambda place: f"{place[1]}\n{known[place[2]]}\n\n{place[3]}", page)
+    measured = {each.name: each for each in result.tables}
+    told: set[str] = set()
+
+    def fill(place: re.Match[str]) -> str:
+        if place[2] == "origin":
+            content = origin(result)
+        else:
+            content = f"**{measured[place[2]].title}**\n\n{table(measured[place[2]], told)}"
+        return f"{place[1]}\n{content}\n\n{place[3]}"
+
+    return _MARKED.sub(fill, page)
 
 
 def publish(result: Result) -> None:
