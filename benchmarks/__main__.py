@@ -13,9 +13,20 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import environment, machine, photos, results, text
+from lfw_eval.data import DataError
 
 # Each is a script of this folder that runs alone, too.
-CLAIMS = ("photo_to_decision", "stages", "networks", "cosine_pair", "cosine_rows", "search", "batch", "start")
+CLAIMS = (
+    "photo_to_decision",
+    "stages",
+    "networks",
+    "cosine_pair",
+    "cosine_rows",
+    "cosine_block",
+    "search",
+    "batch",
+    "start",
+)
 
 
 def main() -> int:
@@ -34,6 +45,10 @@ def main() -> int:
     if given.publish:
         return _publish()
     data = given.data or environment.lfw()
+    try:
+        photos.questions(data, 1)
+    except DataError as error:
+        parser.error(str(error))
     load_before = os.getloadavg()[0]
     tables, failed = _measured(quick=given.quick, data=data)
     if failed:

@@ -55,12 +55,12 @@ class Options:
     @property
     def photo_pace(self) -> Pace:
         """A round of photos asks each question once, which takes seconds."""
-        return Pace(2, 0.0) if self.quick else Pace(7, 0.0)
+        return Pace(2, 0.0) if self.quick else Pace(5, 0.0)
 
     @property
     def of_each(self) -> int:
         """How many mated pairs, and as many non-mated ones, are taken from LFW."""
-        return 1 if self.quick else 15
+        return 1 if self.quick else 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Contender:
 
     setting: what a reader needs to know to repeat it.
     make: what is to be called, one call or one per question; may raise SkippedError. It runs once, untimed.
-    answer: turns what a call returns into what the check understands.
+    answer: turns what a call returns into what the check understands; None: no answer, a refused photo.
     work: bytes or operations of one call, where the machine sets a limit.
     """
 
@@ -98,6 +98,8 @@ def compare(
 ) -> Table:
     """Check all contenders, then time them in alternation. The first one is what the others are held against.
 
+    A question without an answer counts as asked but is not timed: refusing is quick, and would flatter.
+
     Args:
         items: how many things one call does; times are per item.
         rate: unit of work per second: GB/s or GFLOP/s.
@@ -108,6 +110,7 @@ def compare(
     """
     calls: dict[Contender, list[Call]] = {}
     right: dict[Contender, int] = {}
+    asked: dict[Contender, int] = {}
     skipped = []
     for contender in contenders:
         try:
@@ -115,12 +118,19 @@ def compare(
         except SkippedError as reason:
             skipped.append(Skip(name=contender.name, reason=str(reason)))
             continue
-        calls[contender] = mine = made if isinstance(made, list) else [made]
-        right[contender] = sum(check(i, contender.answer(call())) for i, call in enumerate(mine))
-        if strict and right[contender] < len(mine) * items:
+        questions = made if isinstance(made, list) else [made]
+        answers = [contender.answer(call()) for call in questions]
+        asked[contender] = len(questions) * items
+        right[contender] = sum(check(i, answer) for i, answer in enumerate(answers) if answer is not None)
+        if strict and right[contender] < asked[contender]:
             raise WrongAnswerError(
-                f"{name}: {contender.name}: {right[contender]} of {len(mine) * items} right"
+                f"{name}: {contender.name}: {right[contender]} of {asked[contender]} right"
             )
+        calls[contender] = [
+            call for call, answer in zip(questions, answers, strict=True) if answer is not None
+        ]
+        if not calls[contender]:
+            raise WrongAnswerError(f"{name}: {contender.name} answers nothing")
     loops = {contender: _Loop.fitted(mine, pace.seconds) for contender, mine in calls.items()}
     rounds: dict[Contender, list[float]] = {contender: [] for contender in calls}
     for _ in tqdm(range(pace.rounds), desc=name, unit="round", leave=False, disable=None):
@@ -133,7 +143,8 @@ def compare(
             rounds[contender],
             base=None if contender is first else rounds[first],
             calls=pace.rounds * loops[contender].calls * len(mine),
-            asked=len(mine) * items,
+            asked=asked[contender],
+            unanswered=asked[contender] - len(mine) * items,
             right=right[contender],
             setting=contender.setting,
             work=contender.work,

@@ -29,6 +29,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     asked: int
     right: int
+    unanswered: int
+    """Of those asked: refused, or left to a person."""
     median: float
     lower_quartile: float
     upper_quartile: float
@@ -79,6 +81,7 @@ def row(
     calls: int,
     asked: int = 0,
     right: int = 0,
+    unanswered: int = 0,
     setting: str = "",
     work: float = 0.0,
 ) -> Row:
@@ -94,6 +97,7 @@ def row(
         calls=calls,
         asked=asked,
         right=right,
+        unanswered=unanswered,
         median=middle,
         lower_quartile=lower,
         upper_quartile=upper,

@@ -23,7 +23,7 @@ def claim(options: Options) -> list[Table]:
 def _table(options: Options, profile: str, use_case: str) -> Table:
     questions = photos.questions(options.data, options.of_each)
     rounds: list[dict[str, float]] = []
-    asked = right = 0
+    asked = right = answered = 0
     with enrolled(questions, profile=profile) as engine:
         for _ in range(options.photo_pace.rounds):
             replies = []
@@ -32,13 +32,25 @@ def _table(options: Options, profile: str, use_case: str) -> Table:
                 with contextlib.suppress(Refusal, UnknownSubject):
                     reply = engine.verify(subject(question.reference), question.probe, use_case=use_case)
                     replies.append(reply.stages)
-                    right += ours.verdict(reply.decision) is question.mated
+                    decided = ours.verdict(reply.decision)
+                    right += decided is question.mated
+                    answered += decided is not None
             rounds.append(_medians(replies))
     rows: list[Row] = [
         row(stage, [each[stage] for each in rounds], base=None, calls=asked) for stage in rounds[0]
     ]
     total = [sum(each.values()) for each in rounds]
-    rows.append(row("all stages", total, base=None, calls=asked, asked=asked, right=right))
+    rows.append(
+        row(
+            "all stages",
+            total,
+            base=None,
+            calls=asked,
+            asked=asked,
+            right=right,
+            unanswered=asked - answered,
+        )
+    )
     return Table(
         name=f"stages_{profile}", title=f"One verification by stage, profile {profile}", unit="ms", rows=rows
     )

@@ -42,8 +42,13 @@ def _columns(measured: Table) -> dict[str, Callable[[Row], str]]:
     if any(row.ratio for row in measured.rows):
         columns["times the first (least to most)"] = _ratio
     if any(row.asked for row in measured.rows):
-        columns["right answers"] = lambda row: f"{row.right} of {row.asked}" if row.asked else ""
+        columns["right answers"] = _answers
     return columns
+
+
+def _answers(row: Row) -> str:
+    none = f", {row.unanswered} without one" if row.unanswered else ""
+    return f"{row.right} of {row.asked}{none}" if row.asked else ""
 
 
 def _ratio(row: Row) -> str:

@@ -43,6 +43,18 @@ def test_wrong_answers_stay_in_the_denominator_where_they_are_counted() -> None:
     assert (table.rows[0].right, table.rows[0].asked) == (1, 2)
 
 
+def test_a_question_without_an_answer_is_asked_and_not_timed() -> None:
+    called = []
+    refusing = partial(called.append, 1)
+    some = Contender("some", "", lambda: [partial(operator.add, 1, 2), refusing])
+    table = compare("sum", "", "ns", [some], lambda _, a: a == 3, PACE, strict=False)
+    assert (table.rows[0].right, table.rows[0].unanswered, table.rows[0].asked) == (1, 1, 2)
+    assert called == [1]
+    nobody = Contender("nobody", "", lambda: refusing)
+    with pytest.raises(WrongAnswerError, match="nobody answers nothing"):
+        compare("sum", "", "ns", [nobody], lambda _, a: a == 3, PACE, strict=False)
+
+
 def test_who_is_not_installed_is_named_and_left_out() -> None:
     absent = Contender("absent", "", lambda: partial(peer("no_such_package").run))
     table = compare("sum", "", "ns", [adder("quick"), absent], lambda _, a: a == 3, PACE)
