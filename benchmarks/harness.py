@@ -35,7 +35,7 @@ class WrongAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to look: rounds, and the least seconds a contender gets in each."""
+    """How long to look: rounds, and the least seconds a contender gets in each; 0: each call once."""
 
     rounds: int
     seconds: float
@@ -167,6 +167,8 @@ class _Loop:
 
     @classmethod
     def fitted(cls, calls: list[Call], seconds: float) -> _Loop:
+        if not seconds:
+            return cls(1, 1)
         once = min(_timed(calls[0], 1) for _ in range(3 if len(calls) == 1 else 1))
         number = 1 if once > _LONG else max(1, round(_LOOP / max(once, 1e-8)))
         repeats = round(seconds / max(once * number * len(calls), 1e-6))

@@ -47,12 +47,12 @@ def claim(options: Options) -> list[Table]:
         skipped = []
         for who, start in starters.items():
             try:
-                start()
+                warming = start()
             except SkippedError as reason:
                 skipped.append(Skip(name=who, reason=str(reason)))
             else:
-                rounds[who] = []
-        for _ in range(1 if options.quick else 7):
+                rounds[who] = [warming] if options.quick else []
+        for _ in range(0 if options.quick else 7):
             for who, seen in rounds.items():
                 seen.append(starters[who]())
     return [
