@@ -25,7 +25,11 @@ lfw: setup ## accuracy on LFW (DATA=folder)
 load: dev ## 30 s of load by 8 users (HOST=http://... for a running server)
 	@$(BIN)/python benchmarks/load.py $(if $(HOST),--host "$(HOST)")
 
-bench: dev ## the core's kernels, a row per instruction set
+bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
+	@scripts/setup.sh bench
+	@.venv/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)")
+
+bench-core: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
 calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
@@ -45,4 +49,4 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load bench calibrations ranges openapi lock clean
+.PHONY: help setup run dev test lfw load bench bench-core calibrations ranges openapi lock clean

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Pin every dependency with digests, for each supported Python and platform: `make lock`.
-# dev is resolved first; the other two are subsets of it, so that what is tested is what runs.
+# dev is resolved first; runtime and gpu are subsets of it, so that what is tested is what runs, and bench adds
+# the peers to it, so that what is measured is what is tested.
 set -eu
 cd "$(dirname "$0")/.."
 compile() {
@@ -13,3 +14,4 @@ compile dev.lock --extra dev
 compile runtime.lock --constraint requirements/dev.lock
 # onnxruntime-gpu brings the same import name as onnxruntime, which therefore must stay out.
 compile gpu.lock --constraint requirements/dev.lock --extra gpu --no-emit-package onnxruntime
+compile bench.lock --constraint requirements/dev.lock --extra dev --extra bench

@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh            what `make run` needs
 #   scripts/setup.sh dev        what `make test` needs, too
+#   scripts/setup.sh bench      what `make bench` needs: dev and the peers
 #   scripts/setup.sh gpu        ONNX Runtime with CUDA instead of the CPU build
 set -eu
 cd "$(dirname "$0")/.."
@@ -43,7 +44,7 @@ command -v "$python" >/dev/null || apt python3 python3-venv || die "no python3: 
 command -v cargo >/dev/null || die "no cargo: install Rust 1.89 or newer (https://rustup.rs)"
 minor=$(cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
 [ "$minor" -ge 89 ] 2>/dev/null || die "$(cargo --version) is too old: install Rust 1.89 or newer (rustup update)"
-if [ "$kind" = dev ]; then
+if [ "$kind" = dev ] || [ "$kind" = bench ]; then
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 ||
         die "cargo lacks clippy or rustfmt, which the tests need: rustup component add clippy rustfmt"
 fi
@@ -64,8 +65,16 @@ done_with() {
 }
 lock=requirements/$kind.lock
 stamp=.lock-$(digest requirements/*.lock)
-# dev holds all of runtime: after `make test`, `make run` has nothing to install.
-if ! have "$stamp-$kind" && ! { [ "$kind" = runtime ] && have "$stamp-dev"; }; then
+# dev holds all of runtime, and bench all of dev: after `make bench`, `make test` and `make run` have nothing to
+# install.
+case $kind in
+    runtime) enough="runtime dev bench" ;;
+    dev) enough="dev bench" ;;
+    *) enough=$kind ;;
+esac
+installed=
+for larger in $enough; do have "$stamp-$larger" && installed=yes; done
+if [ -z "$installed" ]; then
     total=$(grep -c '==' "$lock")
     say "installing $total pinned packages from $lock"
     {
@@ -99,5 +108,5 @@ fi
 
 # --- models --------------------------------------------------------------------------------------------
 # The tests run both profiles; a server gets what its settings ask for.
-[ "$kind" = dev ] && profile=all || profile=
+case $kind in dev | bench) profile=all ;; *) profile= ;; esac
 "$venv/bin/govid" models pull --quiet $profile
