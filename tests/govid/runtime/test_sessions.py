@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -66,6 +69,22 @@ def test_what_was_returned_stays_as_it_is() -> None:
     copy = kept.copy()
     session.run(second)
     np.testing.assert_array_equal(kept, copy)
+
+
+@needs_openvino
+def test_openvino_leaves_no_trace_and_asks_no_network(tmp_path: Path) -> None:
+    # Audit events show what Python does; in this process other tests may have imported anything.
+    code = (
+        "import sys; asked = []; sys.addaudithook(lambda event, _: event.startswith('socket.') and "
+        "asked.append(event)); from govid.runtime import openvino_session; openvino_session.core(); "
+        "print(asked, [name for name in sys.modules if 'telemetry' in name])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[] []"
+    assert not (tmp_path / "intel").exists()
 
 
 @needs_openvino
