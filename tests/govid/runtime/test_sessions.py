@@ -71,20 +71,22 @@ def test_what_was_returned_stays_as_it_is() -> None:
     np.testing.assert_array_equal(kept, copy)
 
 
-@needs_openvino
-def test_openvino_leaves_no_trace_and_asks_no_network(tmp_path: Path) -> None:
-    # Audit events show what Python does; in this process other tests may have imported anything.
+@pytest.mark.parametrize("runtime", ["auto", "onnxruntime"])
+def test_no_runtime_leaves_a_trace_or_asks_the_network(tmp_path: Path, runtime: str) -> None:
+    # Audit events show what Python asks for; a process of its own, because others import anything.
     code = (
         "import sys; asked = []; sys.addaudithook(lambda event, _: event.startswith('socket.') and "
-        "asked.append(event)); from govid.runtime import openvino_session; openvino_session.core(); "
-        "print(asked, [name for name in sys.modules if 'telemetry' in name])"
+        "asked.append(event)); from govid.config import load, Settings; from govid.faces import FacePipeline; "
+        "FacePipeline(load(Settings)[0]); print(asked, [name for name in sys.modules if 'telemetry' in name])"
     )
+    settings = {"GOVID_DATA_DIR": str(MODELS.parent), "GOVID_RUNTIME": runtime}
+    inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**inherited, **settings, "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout.strip() == "[] []"
-    assert not (tmp_path / "intel").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_openvino
