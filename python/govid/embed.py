@@ -56,13 +56,29 @@ class Network:
         return embedding
 
     def unit(self, embedding: Embedding) -> Embedding:
-        """The embedding at unit norm.
+        """The raw embedding at unit norm, with the constant of the manifest appended before.
+
+        An embedder gives a face it can tell little of a small norm, and its directions are then found
+        nearer to each other or farther apart by chance. With a constant c appended, the cosine of two
+        embeddings a and b is (a b + c c) / sqrt((a a + c c) (b b + c c)): where the norms are small, the
+        directions count for less. Otherwise one threshold lets more strangers in where norms are large
+        and turns more of the right people away where they are small.
+
+        Returns:
+            (template_dimension,) float32.
 
         Raises:
             ModelUnusable: it is zero or not finite.
         """
         try:
-            return _core.l2_normalize(embedding)
+            direction = _core.l2_normalize(embedding)
+            if not self._spec.norm_constant:
+                return direction
+            # Below the floor the norm counts no further: everything would look like everything.
+            norm = max(float(direction @ embedding), self._spec.norm_floor)
+            return _core.l2_normalize(
+                np.append(direction * np.float32(norm), np.float32(self._spec.norm_constant))
+            )
         except _core.CoreError as error:
             raise ModelUnusable(f"{self._spec.name}: output is {error.slug}") from error
 

@@ -213,6 +213,11 @@ class TemplateZeroNorm(InvalidTemplate):
     title = "The template is all zeros"
 
 
+class TemplateImplausible(InvalidTemplate):
+    slug = "template-implausible"
+    title = "The template is not one that its model could have made"
+
+
 class TemplateWrongModel(InvalidTemplate):
     slug = "template-wrong-model"
     title = "The template comes from another model"

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-
 from govid import models, precision, profiles, template
 from govid.align import align
 from govid.config import Settings
@@ -24,7 +22,7 @@ from govid.types import Face, Image, InferenceSession, Sample, Template
 
 # Changed by hand with every change of detection, landmarks or alignment that moves scores (the golden
 # templates notice one): a calibration made before is then refused.
-ALIGNMENT = "2-looks-mirrored-cubic"
+ALIGNMENT = "2-looks-mirrored-cubic-halved"
 
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
@@ -117,8 +115,7 @@ class FacePipeline:
             if unsteadiness <= STEADY:
                 return picture, refined, [other for other in faces if other is not face], 0
         with clock.stage("detect"):
-            turns, faces = self.detector.search(picture)
-            picture = np.ascontiguousarray(np.rot90(picture, turns))
+            turns, picture, faces = self.detector.search(picture)
         face = choose(picture, faces)
         with clock.stage("landmarks"):
             refined, _ = self.landmarks.refine(picture, face)
@@ -128,9 +125,12 @@ class FacePipeline:
         """A template from the caller's bytes, of any available profile.
 
         Raises:
-            InvalidTemplate: of another model, of wrong length, not finite, or zero.
+            InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        return template.unpack(model_id, data, {p.model_id: p.dimension for p in self.profiles.values()})
+        by_id = {profile.model_id: profile for profile in self.profiles.values()}
+        made = template.unpack(model_id, data, {name: profile.dimension for name, profile in by_id.items()})
+        by_id[model_id].check(made.embedding)
+        return made
 
 
 def read_photo(path: Path) -> bytes:

@@ -1,8 +1,9 @@
 """Profiles: which embedders make a template, and with what weight.
 
-A fused template is the concatenation of its embedders' unit vectors, each times the square root of its
-weight. One cosine of two such templates is then the weighted sum of the cosines: the 1:1 kernel and the
-gallery need to know nothing of it. The embedder of ``fast`` is the first part of ``high_assurance``.
+A fused template is the concatenation of its embedders' unit vectors (``embed.py`` makes them), each times the
+square root of its weight. One cosine of two such templates is then the weighted sum of the cosines: the 1:1
+kernel and the gallery need to know nothing of it. The embedder of ``fast`` is the first part of
+``high_assurance``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from msgspec import Meta
 
 from govid import _core
 from govid.config import Settings
-from govid.errors import InvalidSettings
+from govid.errors import InvalidSettings, TemplateImplausible
 from govid.models import FR_FEATURE, SFACE, SHARED, ModelSpec, embedder
 from govid.quantise import ranges
-from govid.types import Template
+from govid.types import Embedding, Template
 
+_TOLERANCE = 1e-3
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
 
@@ -34,9 +36,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mark(self) -> str:
-        """What the precision adds to ids; nothing for float32."""
+        """What the use of the norm and the precision add to ids; nothing for float32."""
         words = {"float32": "", "bfloat16": "-bfloat16", "int8": f"-int8-{self.ranges}"}
-        return words[self.precision]
+        return self.model.norm_mark + words[self.precision]
 
     @property
     def model_id(self) -> str:
@@ -67,7 +69,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def dimension(self) -> int:
         """Length of a template."""
-        return sum(part.model.dimension for part in self.parts)
+        return sum(part.model.template_dimension for part in self.parts)
 
     @property
     def model_id(self) -> str:
@@ -77,6 +79,33 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         parts = ";".join(f"{part.model.digest}{part.mark}*{part.weight}" for part in self.parts)
         digest = hashlib.sha256(parts.encode())
         return f"{self.name}-{digest.hexdigest()[:12]}"
+
+    def check(self, embedding: Embedding) -> None:
+        """Refuse a template that no photo gives: one that would look a little like everybody.
+
+        Args:
+            embedding: (dimension,) float32 of unit norm.
+
+        Raises:
+            TemplateImplausible: a part has not its weight, or more of the constant than the norm's floor
+                leaves it.
+        """
+        start = 0
+        for part in self.parts:
+            model, end = part.model, start + part.model.template_dimension
+            piece = embedding[start:end].astype(np.float64)
+            length = float(np.linalg.norm(piece))
+            if abs(length**2 - part.weight) > _TOLERANCE:
+                raise TemplateImplausible(
+                    f"{model.name} has a weight of {length**2:.3f}, not {part.weight:g}"
+                )
+            if model.norm_constant:
+                most = model.norm_constant / float(np.hypot(model.norm_constant, model.norm_floor))
+                if not 0 < piece[-1] / length <= most + _TOLERANCE:
+                    raise TemplateImplausible(
+                        f"{model.name}: its constant is no more than {most:.3f} of a part"
+                    )
+            start = end
 
 
 # The weights are one to 0.35 in units of each embedder's spread over strangers. Chosen on LFW View 1 and
