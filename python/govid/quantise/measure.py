@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from govid.quantise.graph import LAYERS, constants_of, folded, serialized
-from govid.runtime import OnnxSession
+from govid.runtime.onnx_session import OnnxSession
 
 
 def layer_inputs(content: bytes) -> list[str]:

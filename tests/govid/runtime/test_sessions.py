@@ -16,7 +16,8 @@ from govid import models
 from govid.config import Settings
 from govid.errors import InvalidSettings, ModelUnusable, RuntimeMissing
 from govid.faces import FacePipeline
-from govid.runtime import OnnxSession, embedder_runtime, openvino_session
+from govid.runtime import embedder_runtime, openvino_session
+from govid.runtime.onnx_session import OnnxSession
 from govid.runtime.openvino_session import OpenVinoSession
 from govid.runtime.prelu import without_prelu
 from tests.support import MODELS, OBAMA, OBAMA_LATER
@@ -76,8 +77,9 @@ def test_no_runtime_leaves_a_trace_or_asks_the_network(tmp_path: Path, runtime: 
     # Audit events show what Python asks for; a process of its own, because others import anything.
     code = (
         "import sys; asked = []; sys.addaudithook(lambda event, _: event.startswith('socket.') and "
-        "asked.append(event)); from govid.config import load, Settings; from govid.faces import FacePipeline; "
-        "FacePipeline(load(Settings)[0]); print(asked, [name for name in sys.modules if 'telemetry' in name])"
+        "asked.append(event)); from govid.config import load, Settings; "
+        "from govid.faces import FacePipeline; FacePipeline(load(Settings)[0]); "
+        "print(asked, [name for name in sys.modules if 'telemetry' in name])"
     )
     settings = {"GOVID_DATA_DIR": str(MODELS.parent), "GOVID_RUNTIME": runtime}
     inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
