@@ -4,11 +4,12 @@
 # the peers to it, so that what is measured is what is tested.
 set -eu
 cd "$(dirname "$0")/.."
+# openvino-telemetry stays out: OpenVINO does without it, and govid never lets it be imported.
 compile() {
     out=$1
     shift
     uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra build "$@" -o "requirements/$out"
+        --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package openvino-telemetry --extra build "$@" -o "requirements/$out"
 }
 compile dev.lock --extra dev
 compile runtime.lock --constraint requirements/dev.lock

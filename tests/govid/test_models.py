@@ -22,7 +22,7 @@ from govid.errors import (
 from govid.faces import FacePipeline
 from govid.pipeline import Engine
 from govid.prepare import prepare
-from govid.runtime import OnnxSession
+from govid.runtime.onnx_session import OnnxSession
 from tests.support import MODELS, OBAMA, data_dir
 
 

@@ -26,8 +26,7 @@ def int8() -> FacePipeline:
 
 
 def test_the_model_id_says_precision_and_ranges(int8: FacePipeline, faces: FacePipeline) -> None:
-    assert faces.model_id == models.SFACE.model_id
-    assert int8.model_id == f"{models.SFACE.model_id}-int8-{shipped(models.SFACE).mark}"
+    assert int8.model_id == f"{faces.model_id}-int8-{shipped(models.SFACE).mark}"
     assert int8.sample(OBAMA).template.model_id == int8.model_id
     fused = {profiles.high_assurance(word).model_id for word in ("float32", "bfloat16", "int8")}
     assert len(fused) == 3
@@ -51,12 +50,12 @@ def test_templates_of_another_precision_are_refused(int8: FacePipeline, faces: F
         int8.unpack(template.model_id, template.embedding.tobytes())
 
 
-def test_a_fused_template_serves_the_fast_profile_of_its_own_precision_only() -> None:
+def test_a_fused_template_serves_the_fast_profile_of_its_own_precision_only(int8: FacePipeline) -> None:
     high = FacePipeline(msgspec.structs.replace(INT8, profile="high_assurance"))
     wide = high.sample(OBAMA).template
     narrow = profiles.reduced(wide, high.profiles["fast"])
     assert narrow is not None
-    assert narrow.model_id == f"{models.SFACE.model_id}-int8-{shipped(models.SFACE).mark}"
+    assert narrow.model_id == int8.model_id
     other = profiles.active(Settings())[0]
     assert profiles.reduced(wide, other) is None
 
@@ -108,7 +107,7 @@ def test_bfloat16_is_refused_where_openvino_does_not_use_it(monkeypatch: pytest.
 @pytest.mark.skipif(not precision.has_bfloat16(), reason="this CPU has neither AMX-BF16 nor AVX512-BF16")
 def test_bfloat16_stays_near_float32(faces: FacePipeline) -> None:
     half = FacePipeline(msgspec.structs.replace(INT8, precision="bfloat16"))
-    assert half.model_id == f"{models.SFACE.model_id}-bfloat16"
+    assert half.model_id == f"{faces.model_id}-bfloat16"
     a, b = (p.sample(OBAMA).template.embedding for p in (half, faces))
     assert 0.99 < float(a @ b) < 1 - 1e-7
 

@@ -7,15 +7,14 @@ outlier then does not take levels from all other values, and what lies beyond is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from govid.quantise.graph import LAYERS, constants_of, folded, serialized
+from govid.runtime.onnx_session import OnnxSession
 
 
 def layer_inputs(content: bytes) -> list[str]:
@@ -40,12 +39,7 @@ def bounds(content: bytes, names: list[str], tensors: Iterable[NDArray[np.float3
     Args:
         tensors: (1, 3, 112, 112) float32, as the embedder takes them.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(
-        with_outputs(content, names), options, providers=["CPUExecutionProvider"]
+    session = OnnxSession(
+        "activations", with_outputs(content, names), providers=("CPUExecutionProvider",), threads=1
     )
-    name = session.get_inputs()[0].name
-    return np.array(
-        [[(float(v.min()), float(v.max())) for v in session.run(None, {name: tensor})] for tensor in tensors]
-    )
+    return np.array([[(float(v.min()), float(v.max())) for v in session.run(tensor)] for tensor in tensors])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import threading
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from govid.errors import ModelUnusable, RuntimeMissing
 # two threads that meet at that point hold what the other needs, for ever. Seen twice in some 20 runs. The
 # first tensor of each session is therefore made while it is built, and one session is built at a time.
 _first = threading.Lock()
+_CONVERTER = "openvino.tools.ovc"
 
 
 def installed() -> bool:
@@ -31,10 +33,15 @@ def core() -> Any:  # noqa: ANN401 - OpenVINO comes without usable types
     Raises:
         RuntimeMissing: OpenVINO is not installed, or does not load on this machine.
     """
+    # Its converter of foreign models imports a telemetry that writes an identity into the home folder and
+    # looks up a host of Google's, on import alone. OpenVINO does without where the converter is missing.
+    sys.modules[_CONVERTER] = None  # type: ignore[assignment]
     try:
-        import openvino  # noqa: PLC0415 - a quarter of a second and 40 MB that not everyone pays
+        import openvino  # noqa: PLC0415 - a tenth of a second and 15 MB that not everyone pays
     except ImportError as error:
         raise RuntimeMissing(f"openvino: {error}") from None
+    finally:
+        del sys.modules[_CONVERTER]
     return openvino.Core()
 
 

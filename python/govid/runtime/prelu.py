@@ -19,29 +19,32 @@ def without_prelu(content: bytes) -> bytes:
     """
     if b"PRelu" not in content:
         return content
-    # onnx costs a tenth of a second, which OpenVINO spares.
-    import onnx  # noqa: PLC0415
-
-    from govid.quantise.graph import constants_of, serialized  # noqa: PLC0415
+    import onnx  # noqa: PLC0415 - a tenth of a second, which OpenVINO spares
 
     model = onnx.load_model_from_string(content)
-    constants = constants_of(model)
-    kept = []
-    for node in model.graph.node:
-        if node.op_type == "PRelu" and node.input[1] in constants:
-            kept.extend(_convolutions(node, constants))
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    kept: list[Any] = []
+    for node in graph.node:
+        if node.op_type == "PRelu" and node.input[1] in weights:
+            slope = onnx.numpy_helper.to_array(weights[node.input[1]]).astype(np.float32).reshape(-1, 1, 1, 1)
+            kept += _convolutions(node.input[0], node.output[0], len(slope))
+            # Added to the graph, not rebuilt: its weights are tens of megabytes.
+            graph.initializer.extend(
+                onnx.numpy_helper.from_array(value, f"{node.output[0]}_{name}")
+                for name, value in (("above", 1 - slope), ("slope", slope))
+            )
         else:
             kept.append(node)
-    return serialized(model, kept, constants)
+    del graph.node[:]
+    graph.node.extend(kept)
+    rewritten: bytes = model.SerializeToString()
+    return rewritten
 
 
-def _convolutions(node: Any, constants: dict[str, Any]) -> list[Any]:  # noqa: ANN401 - no stubs
+def _convolutions(x: str, y: str, channels: int) -> list[Any]:
     from onnx import helper  # noqa: PLC0415
 
-    slope = constants[node.input[1]].astype(np.float32).reshape(-1, 1, 1, 1)
-    channels = len(slope)
-    x, y = node.input[0], node.output[0]
-    constants[f"{y}_above"], constants[f"{y}_slope"] = 1 - slope, slope
     depthwise: dict[str, Any] = {"group": channels, "kernel_shape": [1, 1]}
     return [
         helper.make_node("Relu", [x], [f"{y}_relu"]),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,7 +16,8 @@ from govid import models
 from govid.config import Settings
 from govid.errors import InvalidSettings, ModelUnusable, RuntimeMissing
 from govid.faces import FacePipeline
-from govid.runtime import OnnxSession, embedder_runtime, openvino_session
+from govid.runtime import embedder_runtime, openvino_session
+from govid.runtime.onnx_session import OnnxSession
 from govid.runtime.openvino_session import OpenVinoSession
 from govid.runtime.prelu import without_prelu
 from tests.support import MODELS, OBAMA, OBAMA_LATER
@@ -66,6 +70,25 @@ def test_what_was_returned_stays_as_it_is() -> None:
     copy = kept.copy()
     session.run(second)
     np.testing.assert_array_equal(kept, copy)
+
+
+@pytest.mark.parametrize("runtime", ["auto", "onnxruntime"])
+def test_no_runtime_leaves_a_trace_or_asks_the_network(tmp_path: Path, runtime: str) -> None:
+    # Audit events show what Python asks for; a process of its own, because others import anything.
+    code = (
+        "import sys; asked = []; sys.addaudithook(lambda event, _: event.startswith('socket.') and "
+        "asked.append(event)); from govid.config import load, Settings; "
+        "from govid.faces import FacePipeline; FacePipeline(load(Settings)[0]); "
+        "print(asked, [name for name in sys.modules if 'telemetry' in name])"
+    )
+    settings = {"GOVID_DATA_DIR": str(MODELS.parent), "GOVID_RUNTIME": runtime}
+    inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**inherited, **settings, "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[] []"
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_openvino
