@@ -1,6 +1,7 @@
 //! From f32 to int8: a quarter of the memory for a loss of precision that `_core.pyi` states.
 
 use crate::error::{CoreError, Operand};
+use crate::normalize::check_lengths;
 
 /// The code of a row's largest element. Symmetric: -128 is not used.
 const LARGEST: f64 = 127.0;
@@ -17,19 +18,12 @@ const ROUND: f64 = 6_755_399_441_055_744.0;
 /// # Errors
 /// `Empty`, `LengthMismatch`, `NonFinite`, `ZeroNorm`.
 pub fn quantize_rows(matrix: &[f32], dimensions: usize, codes: &mut [i8]) -> Result<(), CoreError> {
+    check_lengths(matrix.len(), dimensions)?;
+    let (expected, received) = (matrix.len(), codes.len());
+    if expected != received {
+        return Err(CoreError::LengthMismatch { operand: Operand::Out, expected, received });
+    }
     let operand = Operand::X;
-    if dimensions == 0 {
-        return Err(CoreError::Empty { operand });
-    }
-    let received = matrix.len();
-    let whole = received - received % dimensions;
-    for (operand, expected, received) in
-        [(operand, whole, received), (Operand::Out, received, codes.len())]
-    {
-        if expected != received {
-            return Err(CoreError::LengthMismatch { operand, expected, received });
-        }
-    }
     let rows = matrix.chunks_exact(dimensions).zip(codes.chunks_exact_mut(dimensions));
     for (row, (vector, codes)) in rows.enumerate() {
         let largest = largest_magnitude(vector);

@@ -19,7 +19,7 @@ macro_rules! tiles {
         $features:literal, $element:ty => $sum:ty, $references:literal references,
         $probe:ident and $probe_tail:ident, $reference:ident and $reference_tail:ident
     ) => {
-        use crate::kernels::tiles::{PROBES, split};
+        use crate::kernels::tiles::{PROBES, lanes, split};
 
         #[target_feature(enable = $features)]
         pub(super) fn block(
@@ -77,9 +77,8 @@ macro_rules! tiles {
             stride: usize,
         ) {
             let steps = probes[0].len() / LANES;
-            // Cut to the same length, so that the compiler sees each index in range.
-            let probe_lanes = probes.map(|row| &row.as_chunks::<LANES>().0[..steps]);
-            let reference_lanes = references.map(|row| &row.as_chunks::<LANES>().0[..steps]);
+            let probe_lanes = lanes::<_, LANES, P>(probes, steps);
+            let reference_lanes = lanes::<_, LANES, R>(references, steps);
             let mut sums = [starts; R];
             for step in 0..steps {
                 let mut vectors = [$reference(&reference_lanes[0][step]); R];
@@ -117,4 +116,14 @@ pub(in crate::kernels) use tiles;
 #[inline]
 pub(in crate::kernels) fn split<T, const N: usize>(rows: &[T], dimensions: usize) -> [&[T]; N] {
     std::array::from_fn(|row| &rows[row * dimensions..][..dimensions])
+}
+
+/// The first `steps` vectors of each row: of one length, so that the compiler sees that no index is
+/// out of range. Here, because a closure in a kernel would not be inlined.
+#[inline]
+pub(in crate::kernels) fn lanes<T, const LANES: usize, const N: usize>(
+    rows: [&[T]; N],
+    steps: usize,
+) -> [&[[T; LANES]]; N] {
+    rows.map(|row| &row.as_chunks::<LANES>().0[..steps])
 }

@@ -38,28 +38,44 @@ macro_rules! rows {
         #[target_feature(enable = $features)]
         fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
             let start = start(probe);
-            let groups = references.chunks(PROBES * probe.len());
-            let results = dots.chunks_mut(PROBES).zip(squares.chunks_mut(PROBES));
-            for (group, (dots, squares)) in groups.zip(results) {
-                let mut dot_sums = [start; PROBES];
-                let mut square_sums = [zero(); PROBES];
-                for (i, row) in group.chunks_exact(probe.len()).enumerate() {
-                    let (p, p_tail) = probe.as_chunks::<LANES>();
-                    let (x, x_tail) = row.as_chunks::<LANES>();
-                    let (mut dot, mut square) = (start, zero());
-                    for (p, x) in p.iter().zip(x) {
-                        dot = add_products(dot, $probe(p), $reference(x));
-                        square = add_squares(square, $probe(x));
-                    }
-                    if !p_tail.is_empty() {
-                        dot = add_products(dot, $probe_tail(p_tail), $reference_tail(x_tail));
-                        square = add_squares(square, $probe_tail(x_tail));
-                    }
-                    (dot_sums[i], square_sums[i]) = (dot, square);
-                }
-                dots.copy_from_slice(&totals(dot_sums)[..dots.len()]);
-                squares.copy_from_slice(&totals(square_sums)[..squares.len()]);
+            let (dots, last_dots) = dots.as_chunks_mut::<PROBES>();
+            let (squares, last_squares) = squares.as_chunks_mut::<PROBES>();
+            let (groups, last) = references.split_at(dots.len() * PROBES * probe.len());
+            let groups = groups.chunks_exact(PROBES * probe.len());
+            for (rows, (dots, squares)) in groups.zip(dots.iter_mut().zip(squares)) {
+                let rows: [_; PROBES] = split(rows, probe.len());
+                (*dots, *squares) = few_rows(start, probe, rows);
             }
+            let last = last.chunks_exact(probe.len());
+            for (row, (dot, square)) in last.zip(last_dots.iter_mut().zip(last_squares)) {
+                let (dots, squares) = few_rows(start, probe, [row]);
+                (*dot, *square) = (dots[0], squares[0]);
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn few_rows<const R: usize>(
+            start: Sums,
+            probe: &[i8],
+            rows: [&[i8]; R],
+        ) -> ([i32; PROBES], [i32; PROBES]) {
+            let (mut dots, mut squares) = ([zero(); PROBES], [zero(); PROBES]);
+            let (p, p_tail) = probe.as_chunks::<LANES>();
+            for i in 0..R {
+                let (x, x_tail) = rows[i].as_chunks::<LANES>();
+                let (mut dot, mut square) = (start, zero());
+                for (p, x) in p.iter().zip(x) {
+                    dot = add_products(dot, $probe(p), $reference(x));
+                    square = add_squares(square, $probe(x));
+                }
+                if !p_tail.is_empty() {
+                    dot = add_products(dot, $probe_tail(p_tail), $reference_tail(x_tail));
+                    square = add_squares(square, $probe_tail(x_tail));
+                }
+                (dots[i], squares[i]) = (dot, square);
+            }
+            (totals(dots), totals(squares))
         }
     };
 }
