@@ -28,16 +28,15 @@ pub fn cosine_many_int8(
         let received = references.len();
         return Err(CoreError::LengthMismatch { operand: Operand::References, expected, received });
     }
-    let (mut dots, mut squares) = ([0; BLOCK], [0; BLOCK]);
-    kernels.rows_int8(probe, probe, &mut dots[..1], &mut squares[..1]);
-    let probe_inverse = invert_norm(squares[0], Operand::Probe, 0)?;
+    let mut sums = Sums::default();
+    let (_, probe_inverse) = sums.compare(kernels, probe, probe, Operand::Probe, 0)?;
+    let probe_inverse = probe_inverse[0];
     let blocks = references.chunks(BLOCK * dimensions).zip(out.chunks_mut(BLOCK));
     for (block, (rows, scores)) in blocks.enumerate() {
-        let (dots, squares) = (&mut dots[..scores.len()], &mut squares[..scores.len()]);
-        kernels.rows_int8(probe, rows, dots, squares);
-        for (i, score) in scores.iter_mut().enumerate() {
-            let inverse = invert_norm(squares[i], Operand::References, block * BLOCK + i)?;
-            *score = to_score(dots[i] as f32, probe_inverse, inverse);
+        let first = block * BLOCK;
+        let (dots, inverses) = sums.compare(kernels, probe, rows, Operand::References, first)?;
+        for ((score, dot), inverse) in scores.iter_mut().zip(dots).zip(inverses) {
+            *score = to_score(*dot as f32, probe_inverse, *inverse);
         }
     }
     Ok(())
@@ -61,11 +60,12 @@ pub fn cosine_block_int8(
     check_dimensions(dimensions, Operand::Probes)?;
     check_lengths(dimensions, probes, references, out)?;
     let invert_norms = |operand, first: usize, rows: &[i8], inverse_norms: &mut [f32]| {
-        let rows = rows.chunks_exact(dimensions).zip(inverse_norms);
-        for (i, (row, inverse)) in rows.enumerate() {
-            let (mut dot, mut square) = ([0], [0]);
-            kernels.rows_int8(row, row, &mut dot, &mut square);
-            *inverse = invert_norm(square[0], operand, first + i)?;
+        let mut sums = Sums::default();
+        let blocks = rows.chunks(BLOCK * dimensions).zip(inverse_norms.chunks_mut(BLOCK));
+        for (block, (rows, inverse_norms)) in blocks.enumerate() {
+            let first = first + block * BLOCK;
+            let (_, inverses) = sums.compare(kernels, &rows[..dimensions], rows, operand, first)?;
+            inverse_norms.copy_from_slice(inverses);
         }
         Ok(())
     };
@@ -83,10 +83,35 @@ fn check_dimensions(received: usize, operand: Operand) -> Result<(), CoreError> 
     }
 }
 
-#[inline]
-fn invert_norm(square_sum: i32, operand: Operand, row: usize) -> Result<f32, CoreError> {
-    if square_sum == 0 {
-        return Err(CoreError::ZeroNorm { operand, row });
+/// Sums of one block of rows.
+#[derive(Default)]
+struct Sums {
+    dots: [i32; BLOCK],
+    squares: [i32; BLOCK],
+    inverse_norms: [f32; BLOCK],
+}
+
+impl Sums {
+    /// Dot products with `probe` and 1 / norm of up to `BLOCK` rows, the first of which has the
+    /// number `first` in the operand.
+    fn compare(
+        &mut self,
+        kernels: &Kernels,
+        probe: &[i8],
+        rows: &[i8],
+        operand: Operand,
+        first: usize,
+    ) -> Result<(&[i32], &[f32]), CoreError> {
+        let count = rows.len() / probe.len();
+        let (dots, squares) = (&mut self.dots[..count], &mut self.squares[..count]);
+        kernels.rows_int8(probe, rows, dots, squares);
+        if let Some(i) = squares.iter().position(|&square| square == 0) {
+            return Err(CoreError::ZeroNorm { operand, row: first + i });
+        }
+        let inverse_norms = &mut self.inverse_norms[..count];
+        for (inverse, square) in inverse_norms.iter_mut().zip(squares) {
+            *inverse = 1.0 / (*square as f32).sqrt();
+        }
+        Ok((dots, inverse_norms))
     }
-    Ok((1.0 / f64::from(square_sum).sqrt()) as f32)
 }
