@@ -7,7 +7,7 @@ use crate::error::{CoreError, Operand};
 use crate::kernels::{Kernels, MAX_CODES};
 
 /// Rows between two conversions of sums to scores: small enough for the sums to stay in L1.
-const BLOCK: usize = 32;
+const BLOCK: usize = 128;
 
 /// Comparison scores of one probe against `out.len()` references, stored row after row.
 ///
@@ -28,7 +28,7 @@ pub fn cosine_many_int8(
         let received = references.len();
         return Err(CoreError::LengthMismatch { operand: Operand::References, expected, received });
     }
-    let mut sums = Sums::default();
+    let mut sums = Sums::new();
     let (_, probe_inverse) = sums.compare(kernels, probe, probe, Operand::Probe, 0)?;
     let probe_inverse = probe_inverse[0];
     let blocks = references.chunks(BLOCK * dimensions).zip(out.chunks_mut(BLOCK));
@@ -60,7 +60,7 @@ pub fn cosine_block_int8(
     check_dimensions(dimensions, Operand::Probes)?;
     check_lengths(dimensions, probes, references, out)?;
     let invert_norms = |operand, first: usize, rows: &[i8], inverse_norms: &mut [f32]| {
-        let mut sums = Sums::default();
+        let mut sums = Sums::new();
         let blocks = rows.chunks(BLOCK * dimensions).zip(inverse_norms.chunks_mut(BLOCK));
         for (block, (rows, inverse_norms)) in blocks.enumerate() {
             let first = first + block * BLOCK;
@@ -84,7 +84,6 @@ fn check_dimensions(received: usize, operand: Operand) -> Result<(), CoreError> 
 }
 
 /// Sums of one block of rows.
-#[derive(Default)]
 struct Sums {
     dots: [i32; BLOCK],
     squares: [i32; BLOCK],
@@ -92,6 +91,10 @@ struct Sums {
 }
 
 impl Sums {
+    fn new() -> Self {
+        Self { dots: [0; BLOCK], squares: [0; BLOCK], inverse_norms: [0.0; BLOCK] }
+    }
+
     /// Dot products with `probe` and 1 / norm of up to `BLOCK` rows, the first of which has the
     /// number `first` in the operand.
     fn compare(
@@ -105,8 +108,10 @@ impl Sums {
         let count = rows.len() / probe.len();
         let (dots, squares) = (&mut self.dots[..count], &mut self.squares[..count]);
         kernels.rows_int8(probe, rows, dots, squares);
-        if let Some(i) = squares.iter().position(|&square| square == 0) {
-            return Err(CoreError::ZeroNorm { operand, row: first + i });
+        // Not `position` at once, which would look at them one by one.
+        if squares.iter().fold(i32::MAX, |least, square| least.min(*square)) == 0 {
+            let row = first + squares.iter().position(|square| *square == 0).unwrap_or_default();
+            return Err(CoreError::ZeroNorm { operand, row });
         }
         let inverse_norms = &mut self.inverse_norms[..count];
         for (inverse, square) in inverse_norms.iter_mut().zip(squares) {
