@@ -6,7 +6,7 @@ use crate::block::{check_lengths, fill, to_score};
 use crate::error::{CoreError, Operand};
 use crate::kernels::{Kernels, MAX_CODES};
 
-/// Rows between two conversions of sums to scores: small enough for the sums to stay in L1.
+/// Rows between two conversions of sums to scores, as in `cosine`.
 const BLOCK: usize = 128;
 
 /// Comparison scores of one probe against `out.len()` references, stored row after row.

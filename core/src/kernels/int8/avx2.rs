@@ -9,6 +9,7 @@ use core::arch::x86_64::{
 };
 
 use super::Int8Kernels;
+use crate::kernels::avx2::prefetch;
 use crate::kernels::tiles::tiles;
 
 pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
@@ -55,6 +56,7 @@ fn few_rows<const R: usize>(
         let (x, x_tail) = rows[i].as_chunks::<BYTES>();
         let (mut dot, mut square) = (zero(), zero());
         for (p, x) in p.iter().zip(x) {
+            prefetch(x.as_ptr());
             let (p, x) = (load_bytes(p), load_bytes(x));
             let magnitude = _mm256_abs_epi8(x);
             dot = add_byte_products(dot, magnitude, _mm256_sign_epi8(p, x));
