@@ -19,7 +19,7 @@ macro_rules! tiles {
         $features:literal, $element:ty => $sum:ty, $references:literal references,
         $probe:ident and $probe_tail:ident, $reference:ident and $reference_tail:ident
     ) => {
-        use crate::kernels::tiles::{PROBES, lanes, split};
+        use crate::kernels::tiles::{PROBES, lanes, prefetch_next, split};
 
         #[target_feature(enable = $features)]
         pub(super) fn block(
@@ -30,7 +30,10 @@ macro_rules! tiles {
         ) {
             let columns = references.len() / dimensions;
             let strips = probes.chunks(PROBES * dimensions);
-            for (probes, dots) in strips.zip(dots.chunks_mut(PROBES * columns)) {
+            let count = strips.len();
+            let strips = strips.zip(dots.chunks_mut(PROBES * columns));
+            for (i, (probes, dots)) in strips.enumerate() {
+                prefetch_next(references, i, count);
                 match probes.len() / dimensions {
                     1 => strip::<1>(probes, references, dimensions, dots),
                     2 => strip::<2>(probes, references, dimensions, dots),
@@ -126,4 +129,23 @@ pub(in crate::kernels) fn lanes<T, const LANES: usize, const N: usize>(
     steps: usize,
 ) -> [&[[T; LANES]]; N] {
     rows.map(|row| &row.as_chunks::<LANES>().0[..steps])
+}
+
+/// Asks memory for what comes after these references, one of several parts of it: the next group,
+/// while this one is compared. Beyond the end of the matrix it does nothing.
+#[inline]
+pub(in crate::kernels) fn prefetch_next<T>(references: &[T], part: usize, parts: usize) {
+    const LINE: usize = 64;
+    let lines = size_of_val(references).div_ceil(LINE);
+    for line in lines * part / parts..lines * (part + 1) / parts {
+        let next = references.as_ptr_range().end.wrapping_byte_add(line * LINE);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch reads nothing that a program can see, and no address makes it fault.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T1>(next.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = next;
+    }
 }
