@@ -8,8 +8,8 @@ use crate::cosine::cosine;
 use crate::error::{CoreError, Operand};
 use crate::kernels::Kernels;
 
-/// Bytes of a group of references: half of a first cache.
-const REFERENCE_BYTES: usize = 16 << 10;
+/// Bytes of a group of references: with the few probes of a tile, a first cache.
+const REFERENCE_BYTES: usize = 24 << 10;
 
 /// Bytes of a group of probes: a quarter of a second cache.
 const PROBE_BYTES: usize = 128 << 10;
