@@ -1,11 +1,11 @@
 //! AVX2 and FMA: 8 lanes of f32; the last, partial vector is loaded under a mask.
 
 use core::arch::x86_64::{
-    __m256, __m256i, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps,
-    _mm_movehl_ps, _mm_prefetch, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128,
-    _mm256_cmpgt_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps,
-    _mm256_maskload_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
-    _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps,
+    _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cmpgt_epi32,
+    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_maskload_ps,
+    _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps,
+    _mm256_storeu_ps,
 };
 
 use super::tiles::tiles;
@@ -160,15 +160,6 @@ fn scale(vector: &mut [f32], factor: f32) {
     for x in tail {
         *x *= factor;
     }
-}
-
-/// Asks for what a walk along the rows reads soon. The processor's own prefetching stops at each
-/// page, and these sums leave it too little time. Beyond the end it does nothing.
-#[inline]
-pub(super) fn prefetch<T>(now: *const T) {
-    const BYTES_AHEAD: usize = 2048;
-    // SAFETY: a prefetch reads nothing that a program can see, and no address makes it fault.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(now.wrapping_byte_add(BYTES_AHEAD).cast()) };
 }
 
 #[inline]

@@ -138,14 +138,19 @@ pub(in crate::kernels) fn prefetch_next<T>(references: &[T], part: usize, parts:
     const LINE: usize = 64;
     let lines = size_of_val(references).div_ceil(LINE);
     for line in lines * part / parts..lines * (part + 1) / parts {
-        let next = references.as_ptr_range().end.wrapping_byte_add(line * LINE);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch reads nothing that a program can see, and no address makes it fault.
-        unsafe {
-            use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T1>(next.cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = next;
+        prefetch(references.as_ptr_range().end.wrapping_byte_add(line * LINE));
     }
+}
+
+/// Asks memory for a line, for the second cache. No address is wrong.
+#[inline]
+pub(in crate::kernels) fn prefetch<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that a program can see, and no address makes it fault.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }

@@ -9,13 +9,18 @@ use core::arch::x86_64::{
 };
 
 use super::Int8Kernels;
-use crate::kernels::avx2::prefetch;
+use crate::kernels::tiles::prefetch;
 use crate::kernels::tiles::tiles;
 
 pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
 
 const LANES: usize = 16;
 const BYTES: usize = 32;
+
+/// How far `rows` asks memory ahead: the processor's own prefetching stops at each page, and these
+/// sums leave it too little time.
+const BYTES_AHEAD: usize = 2048;
+
 type Lanes = [i8; LANES];
 type Sums = __m256i;
 
@@ -56,7 +61,7 @@ fn few_rows<const R: usize>(
         let (x, x_tail) = rows[i].as_chunks::<BYTES>();
         let (mut dot, mut square) = (zero(), zero());
         for (p, x) in p.iter().zip(x) {
-            prefetch(x.as_ptr());
+            prefetch(x.as_ptr().wrapping_byte_add(BYTES_AHEAD));
             let (p, x) = (load_bytes(p), load_bytes(x));
             let magnitude = _mm256_abs_epi8(x);
             dot = add_byte_products(dot, magnitude, _mm256_sign_epi8(p, x));
