@@ -79,7 +79,10 @@ fn one_to_many(criterion: &mut Criterion) {
 
 /// Int8, of the same memory as in f32: four times the rows.
 fn one_to_many_int8(criterion: &mut Criterion) {
-    let block: Vec<i8> = (0..BLOCK * 4).map(|i| (i % 1_000_003 * 7 % 255) as i8).collect();
+    let block: Vec<i8> = (0..BLOCK * 4)
+        .map(|i| (i % 1_000_003 * 7 % 255) as i16 - 127)
+        .map(|code| code as i8)
+        .collect();
     for dimensions in DIMENSIONS {
         let probe = codes(&values(dimensions, 1.5), dimensions);
         let mut scores = vec![0.0; block.len() / dimensions];
