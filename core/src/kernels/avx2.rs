@@ -3,9 +3,9 @@
 use core::arch::x86_64::{
     __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps,
     _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cmpgt_epi32,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_maskload_ps,
-    _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps,
-    _mm256_storeu_ps,
+    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_mul_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps,
+    _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
 use super::tiles::tiles;
@@ -117,7 +117,11 @@ fn add_products(sums: Sums, probe: __m256, reference: __m256) -> Sums {
 #[target_feature(enable = "avx2")]
 pub(super) fn totals(sums: [Sums; PROBES]) -> [f32; PROBES] {
     let [a, b, c, d] = sums;
-    let halves = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    // Not three horizontal additions, each of which takes two cycles.
+    let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    let lower = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+    let halves = _mm256_add_ps(lower, _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
     let four = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
     let mut totals = [0.0; PROBES];
     // SAFETY: the array holds 4 writable f32.

@@ -3,9 +3,10 @@
 
 use core::arch::x86_64::{
     __m256i, _mm_add_epi32, _mm_loadu_si128, _mm_storeu_si128, _mm256_abs_epi8, _mm256_add_epi32,
-    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_hadd_epi32,
-    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8,
+    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_epi8, _mm256_or_si256,
+    _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use super::Int8Kernels;
@@ -140,7 +141,9 @@ fn add_products(sums: Sums, probe: __m256i, reference: __m256i) -> Sums {
 #[target_feature(enable = "avx2")]
 pub(super) fn totals(sums: [Sums; PROBES]) -> [i32; PROBES] {
     let [a, b, c, d] = sums;
-    let halves = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    let ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    let halves = _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
     let upper = _mm256_extracti128_si256::<1>(halves);
     let four = _mm_add_epi32(_mm256_castsi256_si128(halves), upper);
     let mut totals = [0; PROBES];
