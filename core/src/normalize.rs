@@ -39,11 +39,11 @@ pub fn l2_normalize_rows(
     Ok(())
 }
 
-/// Writes every row of `matrix`, scaled to norm 1, to `out`, of the same length. Row by row: what
-/// is read a second time is still in the cache.
+/// Writes every row of `matrix`, scaled to norm 1, to `out`, of the same length: to the bit what
+/// `l2_normalize_rows` makes of it, without a copy first.
 ///
 /// # Errors
-/// As `l2_normalize_rows`. The contents of `out` are then unspecified, and not all written.
+/// As `l2_normalize_rows`. The contents of `out` are then not all written.
 #[cfg(feature = "python")]
 pub(crate) fn l2_normalize_to(
     kernels: &Kernels,
@@ -54,14 +54,27 @@ pub(crate) fn l2_normalize_to(
     check_lengths(matrix.len(), dimensions)?;
     let rows = matrix.chunks_exact(dimensions).zip(out.chunks_exact_mut(dimensions));
     for (row, (vector, out)) in rows.enumerate() {
+        let square_sum = kernels.square_sum(vector);
+        if trusted(square_sum) && !is_unit(square_sum) {
+            let factor = (1.0 / square_sum.sqrt()) as f32;
+            for (out, x) in out.iter_mut().zip(vector) {
+                out.write(x * factor);
+            }
+            continue;
+        }
         // SAFETY: both have `dimensions` elements, and a borrow to write overlaps no other.
-        let unit = unsafe {
+        let copy = unsafe {
             ptr::copy_nonoverlapping(vector.as_ptr(), out.as_mut_ptr().cast(), dimensions);
             &mut *(ptr::from_mut(out) as *mut [f32])
         };
-        normalize_row(kernels, unit, row)?;
+        normalize_row(kernels, copy, row)?;
     }
     Ok(())
+}
+
+/// Whether the norm is 1 but for the rounding of an earlier normalisation.
+fn is_unit(square_sum: f64) -> bool {
+    (square_sum - 1.0).abs() <= UNIT_TOLERANCE
 }
 
 pub(crate) fn check_lengths(received: usize, dimensions: usize) -> Result<(), CoreError> {
@@ -81,7 +94,7 @@ fn normalize_row(kernels: &Kernels, vector: &mut [f32], row: usize) -> Result<()
     if !trusted(square_sum) {
         return exact(vector, row);
     }
-    if (square_sum - 1.0).abs() > UNIT_TOLERANCE {
+    if !is_unit(square_sum) {
         kernels.scale(vector, (1.0 / square_sum.sqrt()) as f32);
     }
     Ok(())
