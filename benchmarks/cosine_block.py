@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,10 @@ from govid import _core
 
 PROBES = 64
 _TOLERANCE = 1e-5
+_CODES_TOLERANCE = 0.01
+_DIVIDES = "divides by the norms"
+_SIDE = 512
+_CEILING = f"numpy @ of {_SIDE} x {_SIDE}, in the cache: about what the arithmetic of one thread gives"
 # Every so many rows are held against double precision: all of them would take longer than the measurement.
 _STEP = 97
 
@@ -42,11 +47,26 @@ def _table(options: Options, block: Block) -> Table:
     def nearest(found: Any) -> bool:  # noqa: ANN401
         return tuple(found[1][0]) == block.nearest
 
+    codes, probe_codes = _core.quantize(rows), _core.quantize(probes)
+
+    def near(scores: Any) -> bool:  # noqa: ANN401
+        return bool(np.abs(scores[:, ::_STEP] - exact).max() < _CODES_TOLERANCE)
+
     worker = partial(Contender, work=2.0 * PROBES * rows.size)
     contenders = [
+        worker("govid cosine_block", _DIVIDES, lambda: partial(_core.cosine_block, probes, rows, out), right),
+        worker(
+            "govid cosine_block_int8",
+            "codes of a byte",
+            lambda: partial(_core.cosine_block_int8, probe_codes, codes, np.empty_like(out)),
+            near,
+        ),
         worker("govid cosine_many", "probe by probe", lambda: _one_by_one(probes, rows, out), right),
         worker("numpy @", "trusts the norms", lambda: partial(np.matmul, probes, rows.T, out=out), right),
-        worker("simsimd cdist", "divides by the norms", lambda: _simsimd(probes, rows), turned),
+        worker("simsimd cdist", _DIVIDES, lambda: _simsimd(probes, rows), turned),
+        Contender(
+            "matrix product", _CEILING, _product, lambda one: bool((one == _SIDE).all()), work=2.0 * _SIDE**3
+        ),
         worker("FAISS", "IndexFlatIP, keeps only the ten best", lambda: _faiss(probes, rows), nearest),
     ]
     return compare(
@@ -68,6 +88,12 @@ def _one_by_one(probes: Matrix, rows: Matrix, out: Matrix) -> Call:
         return out
 
     return partial(run)
+
+
+def _product() -> Call:
+    one = np.ones((_SIDE, _SIDE), dtype=np.float32)
+    product: Callable[..., Any] = np.matmul
+    return partial(product, one, one, out=np.empty_like(one))
 
 
 def _simsimd(probes: Matrix, rows: Matrix) -> Call:

@@ -17,7 +17,7 @@ from govid.errors import Refusal, UnknownSubject
 from govid.results import Verification
 from govid.types import PackedTemplate
 
-_NO_RECORD = {"govid": "govid, no record"}
+_NO_RECORD = {"govid": "govid, no record", "govid int8": "govid int8, no record"}
 # Each decision is signed for by a record on disk, as a service has to; no peer does that.
 _RECORDED = "the same, and the reference read from SQLite and the audit record written and synced"
 

@@ -28,13 +28,14 @@ def verdict(decision: Decision) -> Decided:
 
 
 class Engine:
-    """With the settings that are the default."""
+    """With the settings that are the default, but for the precision of the embedder."""
 
-    setting = "profile fast: YuNet, fr_landmark, quality gates, SFace by ONNX Runtime; FMR 1e-4"
+    setting = "profile fast: YuNet, fr_landmark, quality gates, SFace in float32; FMR 1e-4"
+    setting_int8 = "the same with SFace in int8"
 
-    def __init__(self) -> None:
+    def __init__(self, precision: str = "float32") -> None:
         with tempfile.TemporaryDirectory(prefix="govid-bench-") as folder:
-            self.faces = FacePipeline(settings(Path(folder)))
+            self.faces = FacePipeline(settings(Path(folder), precision=precision))
             self._calibration = calibration.load(self.faces.model_id, Path(folder), pipeline=self.faces.name)
 
     def template(self, photo: bytes) -> Template | None:
