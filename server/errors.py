@@ -19,7 +19,7 @@ log = logging.getLogger("govid.server")
 class UnsupportedContentType(CallerError):
     slug = "unsupported-content-type"
     title = "The request body has a content type govid does not read"
-    remedy = "Send application/json or multipart/form-data."
+    remedy = "Send one of the types that the detail names."
 
 
 class BodyTooLarge(CallerError):

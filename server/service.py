@@ -105,12 +105,14 @@ class Service:
             BodyTooSlow: the body did not arrive in time.
         """
         engine = self.engine
+        content_type = _only(request, "content-type")
         with self._place(operation) as place:
             try:
                 async with asyncio.timeout(self._body_seconds):
-                    body = Body(_only(request, "content-type"), await self._receive(request, place))
+                    data = await self._receive(request, place)
             except TimeoutError:
                 raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
+            body = Body(content_type, request.scope["query_string"], data)
             return await self._run(place, operation, lambda: call(engine, body))
 
     async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:

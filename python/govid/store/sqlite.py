@@ -199,7 +199,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
     def append_audit(self, record: AuditRecord) -> None:
-        """Records that wait for the writer's lock share the transaction, and its fsync, of the next holder."""
+        """Records that wait for the writer's lock share the transaction and the fsync of its next holder."""
         entry = _Waiting(record)
         with self._waiting_lock:
             self._waiting.append(entry)
