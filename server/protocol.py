@@ -1,11 +1,13 @@
-"""HTTP/1.1 by httptools, with bounds on the request head and trailers, which uvicorn leaves open."""
+"""HTTP/1.1 by httptools, with the bounds uvicorn leaves open or answers in plain text."""
 
 from __future__ import annotations
 
 import asyncio
 
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
@@ -19,6 +21,24 @@ _PROBLEM = (
 )
 
 
+_TOO_MANY = (
+    b'{"type":"urn:govid:problem:overloaded","title":"More connections than the server takes",'
+    b'"status":503,"slug":"overloaded","remedy":"Retry after the number of seconds in Retry-After."}'
+)
+
+
+async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The ASGI application of a connection beyond ``MAX_CONNECTIONS``."""
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(_TOO_MANY)).encode()),
+        (b"retry-after", b"1"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": _TOO_MANY, "more_body": False})
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection whose request head does not end within ``MAX_HEAD`` bytes and ``HEAD_SECONDS``."""
 
@@ -29,6 +49,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.app = too_many_connections
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -19,8 +19,6 @@ from server.protocol import BoundedHttpProtocol
 from server.service import DRAIN_SECONDS, Service
 from server.settings import ServerSettings
 
-MAX_CONNECTIONS = 1024
-
 
 def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) -> None:
     """Serve until a signal comes.
@@ -56,7 +54,6 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
             server_header=False,
             date_header=True,
             timeout_graceful_shutdown=DRAIN_SECONDS,
-            limit_concurrency=MAX_CONNECTIONS,
             http=BoundedHttpProtocol,
             lifespan="on",
         )

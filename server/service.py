@@ -105,7 +105,7 @@ class Service:
             BodyTooSlow: the body did not arrive in time.
         """
         engine = self.engine
-        content_type = _only(request, "content-type")
+        content_type = _only(request, b"content-type")
         with self._place(operation) as place:
             try:
                 async with asyncio.timeout(self._body_seconds):
@@ -218,9 +218,10 @@ class _Place:
     held: bool = False
 
 
-def _only(request: Request[Any, Any, Any], name: str) -> str:
+def _only(request: Request[Any, Any, Any], name: bytes) -> str:
     """The header's value; given twice, two readers of one request could disagree."""
-    values = request.headers.getall(name, [])
+    # The raw list: Litestar would build a dictionary of all headers for this one.
+    values = [value for known, value in request.scope["headers"] if known == name]
     if len(values) > 1:
-        raise InvalidParameter(f"the header {name} comes twice")
-    return values[0] if values else ""
+        raise InvalidParameter(f"the header {name.decode()} comes twice")
+    return values[0].decode("latin-1") if values else ""
