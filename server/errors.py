@@ -108,7 +108,7 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     request_id = request.scope["state"]["request_id"]
     if known.fault is Fault.GOVID:
         log.error("request %s: internal error", request_id, exc_info=error)
-    elif known.fault is Fault.OPERATOR:
+    elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded):  # the service counts those
         log.warning("request %s: %s: %s (%s)", request_id, known.slug, known.detail, known.remedy)
     # Details of an operator's error name files and settings: they stay in the log.
     detail = known.detail if isinstance(known, CallerError) else ""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ R = TypeVar("R")
 # Nobody stands before a desk for these: they are computed when nothing interactive waits, or in between.
 BATCH = frozenset({"embed", "enrol", "add_reference"})
 LONGEST_RETRY_SECONDS = 30
+WARNING_SECONDS = 10
 DRAIN_SECONDS = 10
 log = logging.getLogger("govid.server")
 
@@ -44,6 +46,8 @@ class Service:
         self._in_flight = 0
         self._body_bytes = 0
         self._body_seconds = server.body_seconds
+        self._turned_away = 0
+        self._next_warning = 0.0
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self.failure: GovidError | None = None
@@ -172,6 +176,11 @@ class Service:
 
     def _overloaded(self) -> Overloaded:
         """A refusal that asks to come back when what waits now should be done."""
+        self._turned_away += 1
+        # One line at a time: a flood must not write the disk full that the audit needs.
+        if (now := time.monotonic()) >= self._next_warning:
+            log.warning("overloaded: %d requests turned away since the last such line", self._turned_away)
+            self._turned_away, self._next_warning = 0, now + WARNING_SECONDS
         seconds = math.ceil(self._in_flight * self._workers.mean_seconds / self._workers.count)
         return Overloaded(min(max(seconds, 1), LONGEST_RETRY_SECONDS))
 
