@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load_server import BIN, served
+from benchmarks.load_server import BIN, pinned, served
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -48,20 +47,21 @@ def load(
         its exit code, and what the locustfile's ``summary`` wrote.
     """
     # Locust takes whole seconds.
-    shape = ["-u", "1", "--rate", str(rate), "Arrivals"] if rate else ["-u", str(users), "-r", str(users), "Desk"]
+    shape = (
+        ["-u", "1", "--rate", str(rate), "Arrivals"] if rate else ["-u", str(users), "-r", str(users), "Desk"]
+    )
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         done = subprocess.run(
-            [
+            pinned([
                 BIN / "locust", "-f", LOCUSTFILE, "--headless", "--only-summary", "--loglevel", "ERROR",
                 "--skip-log", "-t", f"{max(1, round(seconds))}s", "--stop-timeout", "30", "--host", host,
                 "--scenario", scenario, "--out", out.name, *shape,
-            ],
+            ], cores),
             check=False,
             stdout=subprocess.DEVNULL if quiet else None,
-            preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
         )  # fmt: skip
         text = Path(out.name).read_text()
-        return done.returncode, json.loads(text) if text else {"rows": [], "late_p99": 0.0}
+        return done.returncode, json.loads(text) if text else {"rows": [], "seconds": 0.0, "late_p99": 0.0}
 
 
 if __name__ == "__main__":

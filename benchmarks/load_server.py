@@ -41,6 +41,11 @@ def split_cores() -> tuple[set[int], set[int]]:
     return {cores[0]}, {cores[-1]}
 
 
+def pinned(command: list[str | Path], cores: set[int] | None) -> list[str | Path]:
+    """The command, held to these cores if any are named."""
+    return ["taskset", "-c", ",".join(map(str, sorted(cores))), *command] if cores else command
+
+
 @contextmanager
 def served(*options: str, cores: set[int] | None = None) -> Iterator[Served]:
     """Start a server, pinned to ``cores`` if given, and stop it at the end."""
@@ -48,10 +53,9 @@ def served(*options: str, cores: set[int] | None = None) -> Iterator[Served]:
         shutil.copytree(MODELS, Path(scratch) / "models")
         start = time.monotonic()
         server = subprocess.Popen(
-            [BIN / "govid", "--data-dir", scratch, "serve", "--json", "--port", "0", *options],
+            pinned([BIN / "govid", "--data-dir", scratch, "serve", "--json", "--port", "0", *options], cores),
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
             env={**os.environ, "GOVID_LOG_LEVEL": "warning"},
         )
         try:

@@ -1,4 +1,4 @@
-"""Load for a running server. Each answer is checked: a wrong decision counts as an error like a failed request.
+"""Load for a running server. Each answer is checked: a wrong decision is an error like a failed request.
 
     locust -f benchmarks/locustfile.py --headless -u 8 -r 8 -t 30s --host http://127.0.0.1:8000 Desk
     locust -f benchmarks/locustfile.py --headless -u 1 -t 30s --host http://127.0.0.1:8000 --rate 20 Arrivals
@@ -43,6 +43,8 @@ SET_UP = "set-up"
 CLAIMS = itertools.cycle(VERIFICATIONS)
 TIMES: defaultdict[str, list[float]] = defaultdict(list)
 """Milliseconds by name; Locust itself keeps rounded ones."""
+SPAN: list[float] = []
+"""When the first request left and the last answer came, in seconds of ``perf_counter``."""
 LATE: list[float] = []
 """Milliseconds by which a request left later than it should: the generator's own limit."""
 
@@ -168,9 +170,16 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", default="", help="write the rows of the summary as JSON to this file")
 
 
+def _seconds() -> float:
+    """From the first request that left to the last answer."""
+    return SPAN[1] - SPAN[0] if len(SPAN) == 2 else 0.0
+
+
 @events.request.add_listener
 def keep(name: str, response_time: float, exception: Exception | None, **_: Any) -> None:  # noqa: ANN401
     """Exact times of what was answered as it should be."""
+    if name != SET_UP:
+        SPAN[:] = [SPAN[0] if SPAN else time.perf_counter() - response_time / 1e3, time.perf_counter()]
     if exception is None:
         TIMES[name].append(response_time)
 
@@ -197,5 +206,7 @@ def summary(environment: Environment, **_: Any) -> None:  # noqa: ANN401
     for error in environment.stats.errors.values():
         print(f"error: {error.occurrences} times {error.name}: {error.error}")
     if out := environment.parsed_options.out:
-        Path(out).write_text(json.dumps({"rows": rows, "late_p99": percentile(LATE, 0.99)}))
+        Path(out).write_text(
+            json.dumps({"rows": rows, "seconds": _seconds(), "late_p99": percentile(LATE, 0.99)})
+        )
     environment.process_exit_code = 1 if environment.stats.total.num_failures or not rows else 0

@@ -46,6 +46,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _in_body = False
     _moved = False
     _deadline: asyncio.TimerHandle | None = None
+    _grace: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -55,6 +56,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
+        self._stop_grace()
         super().connection_lost(exc)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -74,12 +76,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._moved, self._in_body = True, False
+        self._stop_grace()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._in_body:
-            # Answered early: what is still to come of the body is of no use to anybody.
-            self.loop.call_later(GRACE_SECONDS, self.transport.close)
+            # Answered early: what is still to come of the body is of no use to anybody. A client that soon
+            # ends it, as one does that was told 503 meanwhile, keeps its connection.
+            self._grace = self.loop.call_later(GRACE_SECONDS, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
         if not self._in_body and self._deadline is None:
@@ -100,3 +104,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _stop_grace(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
