@@ -86,12 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed |= code != 0
         capacity = _step(1.0, 0.0, closed, server.rss()).answered
         print(f"in process {in_process:.1f}/s, over HTTP {capacity:.1f}/s in a closed loop", flush=True)
-        for part in asked.parts:
+        for part in asked.parts if capacity else ():
             code, outcome = run(rate=max(capacity * part, 0.5))
             failed |= code != 0
             steps.append(_step(part, capacity * part, outcome, server.rss()))
             print(_line(steps[-1]), flush=True)
         ready = server.ready_seconds
+    if not steps:
+        print("nothing was answered: no report")
+        return 1
     page = as_html(asked.scenario, in_process, capacity, ready, steps)
     asked.out.write_text(page, encoding="utf-8")
     print(f"{asked.out} written" + (", with errors: see above" if failed else ""))
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _step(part: float, rate: float, outcome: dict[str, Any], rss: int) -> Step:
-    rows = [row for row in outcome["rows"] if row["name"] != "set-up"]
+    rows = outcome["rows"]
     main_row = max(rows, key=lambda row: row["answered"], default={"p50": 0.0, "p95": 0.0, "p99": 0.0})
     seconds = outcome["seconds"] or 1.0
     return Step(
@@ -107,7 +110,7 @@ def _step(part: float, rate: float, outcome: dict[str, Any], rss: int) -> Step:
         rate=rate,
         answered=sum(row["answered"] for row in rows) / seconds,
         refused=sum(row["refused"] for row in rows) / seconds,
-        errors=sum(row["errors"] for row in outcome["rows"]),
+        errors=sum(row["errors"] for row in rows),
         p50=main_row["p50"],
         p95=main_row["p95"],
         p99=main_row["p99"],

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import httpx
 from gevent.pool import Group
 from locust import FastHttpUser, constant, events, task
 from locust.env import Environment
@@ -39,10 +40,11 @@ SCENARIOS = {
     "mixed": {"verify": 7, "identify": 2, "enrol": 1},
 }
 REFUSED = " (503)"
-SET_UP = "set-up"
 CLAIMS = itertools.cycle(VERIFICATIONS)
 TIMES: defaultdict[str, list[float]] = defaultdict(list)
 """Milliseconds by name; Locust itself keeps rounded ones."""
+PREPARED: list[Any] = []
+"""The model id and the bytes of a template of the subject ``load-obama``."""
 SPAN: list[float] = []
 """When the first request left and the last answer came, in seconds of ``perf_counter``."""
 LATE: list[float] = []
@@ -57,19 +59,11 @@ class _Citizens(FastHttpUser):
     concurrency = 512
     network_timeout = 30.0
 
-    def on_start(self) -> None:
-        """Both subjects and a template are there before the first request; another user may have enrolled."""
-        parts = SCENARIOS[self.environment.parsed_options.scenario]
-        self._parts, self._weights = list(parts), list(parts.values())
-        for subject, photo in REGISTERED.items():
-            self._insist("/v1/subjects", multipart(subject_id=subject, photo=PHOTOS[photo]), {201, 409})
-        made = self._insist("/v1/embed", multipart(photo=PHOTOS["obama-2009"]), {200})
-        self._model_id, self._embedding = made["model_id"], base64.b64decode(made["embedding"])
-
     def ask(self, due: float) -> None:
         """One request of the scenario. ``due``: when it should leave, in seconds of ``perf_counter``."""
         LATE.append((time.perf_counter() - due) * 1e3)
-        (part,) = random.choices(self._parts, self._weights)
+        parts = SCENARIOS[self.environment.parsed_options.scenario]
+        (part,) = random.choices([*parts], [*parts.values()])
         getattr(self, f"_{part}")(due)
 
     def _verify(self, due: float) -> None:
@@ -83,8 +77,9 @@ class _Citizens(FastHttpUser):
         )
 
     def _template(self, due: float) -> None:
-        path = f"/v1/verify?subject_id=load-obama&model_id={self._model_id}"
-        body = {"data": self._embedding, "headers": BINARY}
+        model_id, embedding = PREPARED
+        path = f"/v1/verify?subject_id=load-obama&model_id={model_id}"
+        body = {"data": embedding, "headers": BINARY}
         self._send("template", "POST", path, due, body, right="MATCH")
 
     def _enrol(self, due: float) -> None:
@@ -116,17 +111,6 @@ class _Citizens(FastHttpUser):
                 reply.failure(f"decision {reply.json()['decision']}, expected {right}")
             return reply.status_code == status
 
-    def _insist(self, path: str, body: dict[str, Any], statuses: set[int]) -> dict[str, Any]:
-        for _ in range(100):
-            with self.client.post(path, name=SET_UP, catch_response=True, **body) as reply:
-                if reply.status_code in statuses | {503}:
-                    reply.success()
-            if reply.status_code in statuses:
-                answer: dict[str, Any] = reply.json()
-                return answer
-            gevent.sleep(0.2)
-        raise RuntimeError(f"{path} answers {reply.status_code}")
-
 
 class Desk(_Citizens):
     """A closed loop: a desk that serves one citizen after the other without a pause."""
@@ -145,8 +129,7 @@ class Arrivals(_Citizens):
     wait_time = constant(0)
 
     def on_start(self) -> None:
-        """The clock starts once everything is prepared."""
-        super().on_start()
+        """People come from now on."""
         self._under_way, self._come, self._since = Group(), 0, time.perf_counter()
 
     @task
@@ -170,6 +153,18 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", default="", help="write the rows of the summary as JSON to this file")
 
 
+@events.init.add_listener
+def prepare(environment: Environment, **_: Any) -> None:  # noqa: ANN401
+    """Before the clock starts: both subjects and a template are there, from now or from an earlier run."""
+    with httpx.Client(base_url=environment.host or "", timeout=60, trust_env=False) as client:
+        for subject, photo in REGISTERED.items():
+            made = client.post("/v1/subjects", data={"subject_id": subject}, files={"photo": PHOTOS[photo]})
+            assert made.status_code in {201, 409}, made.text
+        made = client.post("/v1/embed", files={"photo": PHOTOS["obama-2009"]})
+        made.raise_for_status()
+        PREPARED[:] = [made.json()["model_id"], base64.b64decode(made.json()["embedding"])]
+
+
 def _seconds() -> float:
     """From the first request that left to the last answer."""
     return SPAN[1] - SPAN[0] if len(SPAN) == 2 else 0.0
@@ -178,8 +173,7 @@ def _seconds() -> float:
 @events.request.add_listener
 def keep(name: str, response_time: float, exception: Exception | None, **_: Any) -> None:  # noqa: ANN401
     """Exact times of what was answered as it should be."""
-    if name != SET_UP:
-        SPAN[:] = [SPAN[0] if SPAN else time.perf_counter() - response_time / 1e3, time.perf_counter()]
+    SPAN[:] = [SPAN[0] if SPAN else time.perf_counter() - response_time / 1e3, time.perf_counter()]
     if exception is None:
         TIMES[name].append(response_time)
 

@@ -12,7 +12,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -78,14 +77,6 @@ class _Connection(sqlite3.Connection):
             self.close()
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """An audit record that some holder of the writer's lock commits."""
-
-    record: AuditRecord
-    committed: bool = False
-
-
 class SqliteStore:
     """``govid.store.Store`` in one SQLite file."""
 
@@ -99,8 +90,6 @@ class SqliteStore:
         self._local = threading.local()
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
-        self._waiting_lock = threading.Lock()
         self._closed = False
         try:
             private_folder(path.parent)
@@ -199,23 +188,8 @@ class SqliteStore:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
     def append_audit(self, record: AuditRecord) -> None:
-        """Records that wait for the writer's lock share the transaction and the fsync of its next holder."""
-        entry = _Waiting(record)
-        with self._waiting_lock:
-            self._waiting.append(entry)
-        with self._write_lock:
-            if entry.committed:
-                return
-            with self._waiting_lock:
-                batch, self._waiting = self._waiting, []
-            # Not in the batch: it was in one that failed. Each of those tries alone, so that each caller
-            # learns what became of its own record.
-            batch = batch if entry in batch else [entry]
-            with self._begun() as connection:
-                for waiting in batch:
-                    _append_audit(connection, waiting.record)
-            for waiting in batch:
-                waiting.committed = True
+        with self._transaction() as connection:
+            _append_audit(connection, record)
 
     # --- reads --------------------------------------------------------------------------------------
 
@@ -361,13 +335,7 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._write_lock, self._begun() as connection:
-            yield connection
-
-    @contextmanager
-    def _begun(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, for who holds the writer's lock."""
-        with _translated():
+        with self._write_lock, _translated():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
