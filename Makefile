@@ -36,8 +36,12 @@ bench: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
 calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
-	@for profile in fast high_assurance; do GOVID_PROFILE=$$profile $(BIN)/govid calibrate --cache --data "$(DATA)" \
+	@for kind in fast:float32 high_assurance:float32 fast:int8; do \
+		GOVID_PROFILE=$${kind%:*} GOVID_PRECISION=$${kind#*:} $(BIN)/govid calibrate --cache --data "$(DATA)" \
 		--name lfw-deepfunneled --out python/govid/calibrations || exit 1; done
+
+ranges: dev ## measure the activation ranges of int8 anew, on LFW View 1 (DATA=folder of LFW)
+	@$(BIN)/python scripts/quantise.py --data "$(DATA)"
 
 openapi: setup ## write openapi.json from the live routes
 	@$(BIN)/python scripts/openapi.py > openapi.json
@@ -48,4 +52,4 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load load-report soak bench calibrations openapi lock clean
+.PHONY: help setup run dev test lfw load load-report soak bench calibrations ranges openapi lock clean

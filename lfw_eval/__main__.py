@@ -25,11 +25,17 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )  # fmt: skip
 @click.option("--pairs", default=VIEW_2, show_default=True, help="Pair list inside the folder.")
 @click.option(
-    "--compare", metavar="PROFILES", help="Profiles side by side, such as fast,high_assurance "
-    "(default: the one of the settings).",
+    "--compare", metavar="PROFILES", help="Profiles side by side, such as fast,high_assurance or "
+    "fast,fast:int8 (default: the one of the settings).",
 )  # fmt: skip
-@click.option("--model", type=_FILE, help="A local embedder: an .onnx file, or the .toml manifest of one.")
-@click.option("--dimension", type=click.IntRange(1, 8192), help="Length of the .onnx model's embedding.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="An embedder: the name of a registered one (govid "
+    "models list), a local .onnx file, or the .toml manifest of one.",
+)  # fmt: skip
+@click.option(
+    "--dimension", type=click.IntRange(1, 8192), help="Length of the .onnx model's embedding (default: as "
+    "the model states it).",
+)  # fmt: skip
 @click.option("--channels", type=click.Choice(["RGB", "BGR"]), default="RGB", show_default=True)
 @click.option(
     "--mean", type=float, default=0.0, show_default=True, help="The model gets (pixel - mean) / scale."
@@ -56,8 +62,6 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def main(**options: object) -> None:
     """Measure face verification: on the pair list of LFW, or all photos of a folder with each other."""
     given = msgspec.convert(options, Options)
-    if given.model and given.model.suffix != ".toml" and given.dimension is None:
-        raise click.UsageError("--model with an .onnx file needs --dimension, the length of its embedding")
     if given.show_faces and not given.report:
         raise click.UsageError("--show-faces needs --report, the file to show them in")
     try:

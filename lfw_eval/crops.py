@@ -1,4 +1,4 @@
-"""The aligned crops of some photos, as the embedder sees them, for a report that may show faces."""
+"""The aligned crops of some photos, as the embedder sees them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ import PIL.Image
 from govid.align import align
 from govid.decode import Decoder
 from govid.errors import Refusal
-from lfw_eval.contenders import Contender
+from govid.faces import FacePipeline
+from govid.types import Image
 from lfw_eval.embeddings import central_face
 
 
-def crop_uri(contender: Contender, photo: Path) -> str:
-    """A data URI of the (112, 112, 3) crop as JPEG; empty where the photo has none."""
+def crop_of(faces: FacePipeline, photo: Path) -> Image | None:
+    """The (112, 112, 3) uint8 RGB crop of a photo; None where it has none."""
     try:
-        sample = contender.faces.sample(photo, choose=central_face)
-        picture = Decoder(contender.settings).decode(photo.read_bytes())
+        sample = faces.sample(photo, choose=central_face)
+        picture = Decoder(faces.settings).decode(photo.read_bytes())
         upright = np.ascontiguousarray(np.rot90(picture, sample.turned // 90))
-        crop = align(upright, sample.face.landmarks)
+        return align(upright, sample.face.landmarks)
     except (Refusal, OSError):
+        return None
+
+
+def crop_uri(faces: FacePipeline, photo: Path) -> str:
+    """A data URI of the crop as JPEG, for a report that may show faces; empty where the photo has none."""
+    crop = crop_of(faces, photo)
+    if crop is None:
         return ""
     out = BytesIO()
     PIL.Image.fromarray(crop).save(out, "JPEG", quality=85)

@@ -28,7 +28,7 @@ from lfw_eval.metrics import (
     fnmr_at_fmr,
 )
 from lfw_eval.protocol import Pair
-from lfw_eval.results import Discard, Error, ErrorRate, Estimate, PairList
+from lfw_eval.results import Discard, Error, ErrorRate, Estimate, PairList, ScoreChange
 
 FMR_TARGETS = (1e-2, 1e-3)
 _LEAST_PASSING = 3
@@ -47,6 +47,17 @@ def pair_scores(pairs: list[Pair], embeddings: Embeddings) -> NDArray[np.float64
             else np.nan
             for pair in pairs
         ]
+    )
+
+
+def score_change(pairs: list[Pair], embeddings: Embeddings, first: Embeddings) -> ScoreChange | None:
+    """How far the scores lie from those of the first pipeline; None where no pair has both."""
+    change = pair_scores(pairs, embeddings) - pair_scores(pairs, first)
+    change = change[~np.isnan(change)]
+    if not len(change):
+        return None
+    return ScoreChange(
+        mean=float(change.mean()), deviation=float(change.std()), largest=float(np.abs(change).max())
     )
 
 

@@ -65,6 +65,15 @@ class Discard(msgspec.Struct, frozen=True, kw_only=True):
     helps: bool
 
 
+class ScoreChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What another precision or runtime does to the score of a pair, over all pairs with two templates."""
+
+    mean: float
+    deviation: float
+    largest: float
+    """The greatest absolute change."""
+
+
 class PairList(msgspec.Struct, frozen=True, kw_only=True):
     """The protocol of LFW: a list of pairs in folds."""
 
@@ -74,6 +83,8 @@ class PairList(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_by_fold: tuple[float, ...]
     accuracy_difference: Estimate | None
     """To the first of the compared pipelines, over the same resampled people."""
+    score_change: ScoreChange | None = None
+    """To the first of the compared pipelines, where it differs in precision or runtime alone."""
     equal_error_rate: Estimate
     error_rates: tuple[ErrorRate, ...]
     pairs_with_a_failure: int

@@ -19,7 +19,7 @@ from lfw_eval.contenders import Contender, LocalModel, contenders
 from lfw_eval.crops import crop_uri
 from lfw_eval.data import VIEW_2, DataError, DataSet, locate
 from lfw_eval.embeddings import Embeddings, embed_all, stage_times
-from lfw_eval.evaluate import Replicates, evaluate_pairs
+from lfw_eval.evaluate import Replicates, evaluate_pairs, score_change
 from lfw_eval.metadata import Metadata, read_metadata
 from lfw_eval.protocol import Pair, read_pairs
 from lfw_eval.results import AllPairs, Evaluation, PairList, PipelineResult
@@ -74,6 +74,7 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
     results: list[PipelineResult] = []
     crops: dict[str, str] = {}
     baseline: Replicates | None = None
+    first: tuple[config.Settings, Embeddings] | None = None
     for contender in contenders(settings, profiles, model):
         if not options.as_json:
             click.echo(f"{contender.label}: {len(photos):,} photos", err=True)
@@ -85,6 +86,11 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
         if pairs:
             listed_result, own = evaluate_pairs(pairs, embeddings, data.photos, baseline)
             baseline = own if baseline is None else baseline
+            if first and _alike(first[0], contender.settings):
+                listed_result = msgspec.structs.replace(
+                    listed_result, score_change=score_change(pairs, embeddings, first[1])
+                )
+            first = first or (contender.settings, embeddings)
         all_result: AllPairs | None = None
         if everything:
             all_result = compare_all(contender.faces, data, embeddings, metadata, settings.calibrations_dir)
@@ -92,7 +98,7 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
         if options.show_faces and listed_result:
             for error in listed_result.errors:
                 for name in (error.first, error.second):
-                    crops[name] = crops.get(name) or crop_uri(contender, data.photos / name)
+                    crops[name] = crops.get(name) or crop_uri(contender.faces, data.photos / name)
     return Evaluation(
         command=shlex.join(["python", "-m", "lfw_eval", *sys.argv[1:]]),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -106,6 +112,11 @@ def run(options: Options) -> tuple[Evaluation, dict[str, str]]:
         malformed=tuple(pair.problem for pair in pairs if pair.problem),
         pipelines=tuple(results),
     ), crops
+
+
+def _alike(first: config.Settings, other: config.Settings) -> bool:
+    """Whether the settings differ in precision or runtime alone: then their scores have one scale."""
+    return msgspec.structs.replace(other, precision=first.precision, runtime=first.runtime) == first
 
 
 def _read(options: Options) -> tuple[DataSet, list[Pair]]:

@@ -54,6 +54,11 @@ def _pair_list(result: PairList) -> list[str]:
     lines = [f"accuracy   {percent(result.accuracy)} (95 % over people{folds})"]
     if result.accuracy_difference:
         lines.append(f"             difference to the first: {percent(result.accuracy_difference)}")
+    if change := result.score_change:
+        lines.append(
+            f"             scores against the first: mean change {change.mean:+.4f}, standard deviation "
+            f"{change.deviation:.4f}, largest {change.largest:.4f}"
+        )
     lines += [
         f"FNMR       {percent(rate.fnmr)} at FMR {rate.fmr_target:g}, threshold {rate.threshold:.4f}"
         + ("" if rate.supported else " (too few pairs to mean it)")

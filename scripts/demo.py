@@ -111,7 +111,7 @@ def _show(client: httpx.Client) -> None:
             f"FMR at this score {bound} {reply['fmr_at_score']:.2g}"
         )
         stages = ", ".join(f"{name} {spent:.2f}" for name, spent in reply["stages"].items())
-        print(f"            {sum(reply['stages'].values()):.1f} ms: {stages}")
+        print(f"            {reply['milliseconds']:.1f} ms: {stages}")
 
 
 def _post(client: httpx.Client, path: str, body: dict[str, str]) -> dict[str, Any]:

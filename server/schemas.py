@@ -88,6 +88,10 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The models in use and the calibration of the embedder."""
 
     models: tuple[ModelInfo, ...]
+    template_model_id: Annotated[
+        str, Meta(description="What new templates carry: the embedders, how they are used, in what precision")
+    ]
+    template_dimension: int
     calibration_id: str
     calibration_lowest_fmr: float
 

@@ -113,18 +113,32 @@ def enrol(context: click.Context, /, subject_id: str, photo: Path, add: bool, as
 @click.argument("subject_id")
 @click.argument("photo", type=_PHOTO)
 @click.option("--use-case", default="general", show_default=True)
+@click.option("--profile", "timeline", is_flag=True, help="Show where the time goes, stage by stage.")
 @_json_option
 @click.pass_context
-def verify(context: click.Context, /, subject_id: str, photo: Path, use_case: str, as_json: bool) -> None:
+def verify(
+    context: click.Context, /, subject_id: str, photo: Path, use_case: str, timeline: bool, as_json: bool
+) -> None:
     """Is PHOTO the enrolled SUBJECT_ID?"""
     with _engine(context) as engine:
         result = engine.verify(subject_id, photo, use_case=use_case)
+        if timeline:
+            # The first call reads files and fills caches; the second is what a server does all day.
+            result = engine.verify(subject_id, photo, use_case=use_case)
     bound = "<" if result.fmr_is_upper_bound else "="
     text = (
         f"{result.decision}  score {result.score:.4f} (threshold {result.threshold:.4f}), "
         f"FMR at this score {bound} {result.fmr_at_score:.2g}"
     )
+    if timeline:
+        text += "\n" + _timeline(result.stages, result.milliseconds)
     _show(result, as_json, text)
+
+
+def _timeline(stages: dict[str, float], total: float) -> str:
+    """A line per stage with its milliseconds and its part of the call."""
+    rows = {**stages, "between": total - sum(stages.values()), "total": total}
+    return "\n".join(f"  {name:10} {spent:9.3f} ms  {spent / total:6.1%}" for name, spent in rows.items())
 
 
 @cli.command()

@@ -43,6 +43,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="Embedder of `fast`: a built-in one, or the path of a TOML manifest of another."),
     ] = "sface"
 
+    runtime: Annotated[
+        Literal["auto", "onnxruntime", "openvino"],
+        Meta(
+            description="What runs the embedders. `auto`: OpenVINO where it is installed and providers is "
+            "the CPU alone, else ONNX Runtime. Detector and landmarks gain nothing and stay."
+        ),
+    ] = "auto"
+
+    precision: Annotated[
+        Literal["float32", "bfloat16", "int8"],
+        Meta(
+            description="What the embedders multiply in. It is part of a template's model id: a change asks "
+            "for new references. `bfloat16` needs a CPU that has it, `int8` a model with ranges."
+        ),
+    ] = "float32"
+
     providers: Annotated[
         tuple[str, ...],
         Meta(

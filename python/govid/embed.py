@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from govid import _core
 from govid.errors import ModelUnusable
 from govid.models import ModelSpec
 from govid.profiles import Profile
 from govid.types import CROP_SIDE, Embedding, Image, InferenceSession, Template
+
+
+def tensor_of(crop: Image, spec: ModelSpec) -> NDArray[np.float32]:
+    """(112, 112, 3) uint8 RGB -> (1, 3, 112, 112) float32 as the model's manifest states."""
+    picture = crop if spec.channels == "RGB" else crop[:, :, ::-1]
+    tensor = picture.transpose(2, 0, 1)[None].astype(np.float32)
+    return np.ascontiguousarray((tensor - spec.mean) / spec.scale, dtype=np.float32)
 
 
 class Network:
@@ -40,10 +48,7 @@ class Network:
         Raises:
             ModelUnusable: the output is not one embedding of the manifest's length.
         """
-        picture = crop if self._spec.channels == "RGB" else crop[:, :, ::-1]
-        tensor = picture.transpose(2, 0, 1)[None].astype(np.float32)
-        tensor = np.ascontiguousarray((tensor - self._spec.mean) / self._spec.scale, dtype=np.float32)
-        outputs = self._session.run(tensor)
+        outputs = self._session.run(tensor_of(crop, self._spec))
         if len(outputs) != 1 or outputs[0].shape != (1, self._spec.dimension):
             shapes = [list(output.shape) for output in outputs]
             raise ModelUnusable(f"{self._spec.name}: output is {shapes}, needs [[1, {self._spec.dimension}]]")
@@ -51,13 +56,29 @@ class Network:
         return embedding
 
     def unit(self, embedding: Embedding) -> Embedding:
-        """The embedding at unit norm.
+        """The raw embedding at unit norm, with the constant of the manifest appended before.
+
+        An embedder gives a face it can tell little of a small norm, and its directions are then found
+        nearer to each other or farther apart by chance. With a constant c appended, the cosine of two
+        embeddings a and b is (a b + c c) / sqrt((a a + c c) (b b + c c)): where the norms are small, the
+        directions count for less. Otherwise one threshold lets more strangers in where norms are large
+        and turns more of the right people away where they are small.
+
+        Returns:
+            (template_dimension,) float32.
 
         Raises:
             ModelUnusable: it is zero or not finite.
         """
         try:
-            return _core.l2_normalize(embedding)
+            direction = _core.l2_normalize(embedding)
+            if not self._spec.norm_constant:
+                return direction
+            # Below the floor the norm counts no further: everything would look like everything.
+            norm = max(float(direction @ embedding), self._spec.norm_floor)
+            return _core.l2_normalize(
+                np.append(direction * np.float32(norm), np.float32(self._spec.norm_constant))
+            )
         except _core.CoreError as error:
             raise ModelUnusable(f"{self._spec.name}: output is {error.slug}") from error
 
@@ -66,7 +87,7 @@ class Embedder:
     """Turns aligned crops into templates of any profile whose networks are loaded."""
 
     def __init__(self, networks: dict[str, Network]) -> None:
-        """Bind to loaded networks, by the model id of each."""
+        """Bind to loaded networks, by the model id of each part."""
         self._networks = networks
 
     def embed(self, crop: Image, profile: Profile) -> Template:
@@ -80,6 +101,6 @@ class Embedder:
         """
         fused = []
         for part in profile.parts:
-            network = self._networks[part.model.model_id]
+            network = self._networks[part.model_id]
             fused.append(np.float32(part.weight**0.5) * network.unit(network.run(crop)))
         return Template(profile.model_id, _core.l2_normalize(np.concatenate(fused)))

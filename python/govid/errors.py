@@ -213,6 +213,11 @@ class TemplateZeroNorm(InvalidTemplate):
     title = "The template is all zeros"
 
 
+class TemplateImplausible(InvalidTemplate):
+    slug = "template-implausible"
+    title = "The template is not one that its model could have made"
+
+
 class TemplateWrongModel(InvalidTemplate):
     slug = "template-wrong-model"
     title = "The template comes from another model"
@@ -274,6 +279,18 @@ class ProviderMissing(OperatorError):
     slug = "provider-missing"
     title = "A requested ONNX Runtime provider is not available"
     remedy = "Install the runtime that has it (`make setup GPU=1`), or change GOVID_PROVIDERS."
+
+
+class RuntimeMissing(OperatorError):
+    slug = "runtime-missing"
+    title = "The requested runtime is not installed"
+    remedy = "Install it (`pip install openvino`), or leave GOVID_RUNTIME at auto."
+
+
+class PrecisionUnavailable(OperatorError):
+    slug = "precision-unavailable"
+    title = "The requested precision is not available here"
+    remedy = "Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists."
 
 
 class NotCalibrated(OperatorError):

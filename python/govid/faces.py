@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-
-from govid import models, profiles, template
+from govid import models, precision, profiles, template
 from govid.align import align
 from govid.config import Settings
 from govid.decode import Decoder
@@ -17,13 +15,14 @@ from govid.embed import Embedder, Network
 from govid.errors import PhotoUnreadable
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
-from govid.runtime import OnnxSession, live_isa
+from govid.quantise import ranges
+from govid.runtime import embedder_session, live_isa, onnx_session
 from govid.timing import StageClock
-from govid.types import Face, Image, Sample, Template
+from govid.types import Face, Image, InferenceSession, Sample, Template
 
 # Changed by hand with every change of detection, landmarks or alignment that moves scores (the golden
 # templates notice one): a calibration made before is then refused.
-ALIGNMENT = "2-looks-mirrored-cubic"
+ALIGNMENT = "2-looks-mirrored-cubic-halved"
 
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
@@ -39,10 +38,11 @@ class FacePipeline:
         """Load, check and warm the models of the active profile.
 
         Raises:
-            OperatorError: a model is missing, altered or of another shape, or a provider or instruction set
-                is not there.
+            OperatorError: a model is missing, altered or of another shape, or a provider, runtime, precision
+                or instruction set is not there.
         """
         live_isa()
+        precision.check(settings)
         self.settings = settings
         available = profiles.active(settings)
         self.profile = available[0]
@@ -52,9 +52,8 @@ class FacePipeline:
         self.detector = Detector(_session(models.YUNET, settings), settings)
         self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
         self._quality = QualityGate(settings)
-        embedders = [part.model for part in self.profile.parts]
         self._embedder = Embedder(
-            {spec.model_id: Network(spec, _session(spec, settings)) for spec in embedders}
+            {part.model_id: Network(part.model, _embedder(part, settings)) for part in self.profile.parts}
         )
         self.detector.warm()
 
@@ -116,8 +115,7 @@ class FacePipeline:
             if unsteadiness <= STEADY:
                 return picture, refined, [other for other in faces if other is not face], 0
         with clock.stage("detect"):
-            turns, faces = self.detector.search(picture)
-            picture = np.ascontiguousarray(np.rot90(picture, turns))
+            turns, picture, faces = self.detector.search(picture)
         face = choose(picture, faces)
         with clock.stage("landmarks"):
             refined, _ = self.landmarks.refine(picture, face)
@@ -127,9 +125,12 @@ class FacePipeline:
         """A template from the caller's bytes, of any available profile.
 
         Raises:
-            InvalidTemplate: of another model, of wrong length, not finite, or zero.
+            InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        return template.unpack(model_id, data, {p.model_id: p.dimension for p in self.profiles.values()})
+        by_id = {profile.model_id: profile for profile in self.profiles.values()}
+        made = template.unpack(model_id, data, {name: profile.dimension for name, profile in by_id.items()})
+        by_id[model_id].check(made.embedding)
+        return made
 
 
 def read_photo(path: Path) -> bytes:
@@ -144,10 +145,14 @@ def read_photo(path: Path) -> bytes:
         raise PhotoUnreadable(error.strerror or "") from None
 
 
-def _session(spec: models.ModelSpec, settings: Settings) -> OnnxSession:
-    return OnnxSession(
-        spec.name,
-        models.verified(spec, settings.models_dir),
-        providers=settings.providers,
-        threads=settings.inference_threads,
-    )
+def _session(spec: models.ModelSpec, settings: Settings) -> InferenceSession:
+    return onnx_session(spec.name, models.verified(spec, settings.models_dir), settings)
+
+
+def _embedder(part: profiles.Part, settings: Settings) -> InferenceSession:
+    content = models.verified(part.model, settings.models_dir)
+    if part.precision == "int8":
+        from govid.quantise.graph import quantised  # noqa: PLC0415 - onnx costs a tenth of a second
+
+        content = quantised(content, ranges.shipped(part.model).ranges)
+    return embedder_session(part.model.name, content, settings)

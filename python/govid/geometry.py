@@ -56,6 +56,17 @@ def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([turn, -turn @ matrix[:, 2]])
 
 
+def halved(picture: Image) -> Image:
+    """The mean of each block of two by two pixels; an odd last row or column is dropped.
+
+    Args:
+        picture: (height, width, 3) uint8, both sides at least 2.
+    """
+    height, width = (side // 2 for side in picture.shape[:2])
+    even = picture[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def warp(picture: Image, matrix: NDArray[np.float64], side: int, *, sharp: bool = False) -> Image:
     """The picture seen through a similarity.
 
@@ -70,19 +81,18 @@ def warp(picture: Image, matrix: NDArray[np.float64], side: int, *, sharp: bool 
     """
     zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if zoom < 0.5:
-        # Bilinear sampling skips pixels when it shrinks by more than two: average them first, in the
-        # part of the picture that is seen, so that a large photo costs no more than a small one.
+        # Sampling skips pixels when it shrinks by more than two: average them first, in the part of the
+        # picture that is seen, so that a large photo costs little more than a small one.
         corners = moved(np.array([[0, 0], [side, 0], [0, side], [side, side]]), inverse(matrix))
         height, width = picture.shape[:2]
         left, top = np.clip(np.floor(corners.min(axis=0)) - 2 / zoom, 0, [width - 1, height - 1]).astype(int)
         right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 2 / zoom, 1, [width, height]).astype(int)
         picture = picture[top : max(bottom, top + 1), left : max(right, left + 1)]
-        height, width = picture.shape[:2]
-        small = (max(1, round(width * 2 * zoom)), max(1, round(height * 2 * zoom)))
-        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        stretch = np.array([width / small[0], height / small[1]])
+        factor = 1
+        while zoom * factor < 0.5 and min(picture.shape[:2]) >= 2:
+            picture, factor = halved(picture), 2 * factor
         # Centres of pixels, not their corners, lie on whole numbers.
-        back = np.column_stack([np.diag(stretch), (stretch - 1) / 2 + [left, top]])
+        back = np.column_stack([np.eye(2) * factor, (factor - 1) / 2 + np.array([left, top])])
         matrix = matrix @ np.vstack([back, [0, 0, 1]])
     flags = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
     seen = cv2.warpAffine(picture, matrix, (side, side), flags=flags)

@@ -24,8 +24,14 @@ _VIEW = (FIVE_POINTS - FIVE_POINTS.mean(axis=0)) * (_EYES / np.hypot(*(FIVE_POIN
     (_SIDE - 1) / 2,
     (_SIDE - 1) / 2 - 0.08 * _SIDE,
 ]
-# Lids left and right of each pupil, the tip of the nose, and the outer and inner corners of the mouth.
-_FIVE_OF_68 = ((37, 38, 40, 41), (43, 44, 46, 47), (30,), (48, 60), (54, 64))
+# Lids left and right of each pupil, the tip of the nose, and the outer and inner corners of the mouth:
+# (5, 68) float64, each row a mean.
+_FIVE_OF_68 = np.array(
+    [
+        np.isin(np.arange(68), group) / len(group)
+        for group in ([37, 38, 40, 41], [43, 44, 46, 47], [30], [48, 60], [54, 64])
+    ]
+)
 # Where each of the 68 points goes when left and right change places.
 _MIRRORED = np.array(
     [
@@ -93,4 +99,5 @@ class LandmarkFinder:
 
 def five_of_68(dense: Points) -> NDArray[np.float64]:
     """The five points of the alignment template: (68, 2) -> (5, 2)."""
-    return np.array([dense[list(points)].mean(axis=0) for points in _FIVE_OF_68])
+    five: NDArray[np.float64] = _FIVE_OF_68 @ dense
+    return five

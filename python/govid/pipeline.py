@@ -113,6 +113,11 @@ class Engine:
         return self._faces.model_id
 
     @property
+    def dimension(self) -> int:
+        """Length of the embedding of such a template."""
+        return self._faces.dimension
+
+    @property
     def left_out(self) -> int:
         """References found at start that no search covers, because another model or profile made them."""
         return self._follower.left_out
@@ -214,6 +219,7 @@ class Engine:
             calibration_id=self.calibration.calibration_id,
             quality=quality,
             stages=inquiry.clock.stages,
+            milliseconds=inquiry.clock.milliseconds,
         )
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
@@ -334,6 +340,7 @@ class Engine:
             detection_score=sample.face.score,
             quality=sample.quality,
             stages=inquiry.clock.stages,
+            milliseconds=inquiry.clock.milliseconds,
         )
 
     # --- inside -------------------------------------------------------------------------------------
@@ -409,6 +416,7 @@ class Engine:
             subject_id=inquiry.subject,
             quality=quality,
             stages=clock.stages,
+            milliseconds=clock.milliseconds,
         )
 
     def _search(
@@ -463,11 +471,13 @@ class Engine:
                 quality=quality,
                 possible_duplicates=duplicates,
                 stages=clock.stages,
+                milliseconds=clock.milliseconds,
             )
 
         def kept(reference: Reference) -> bytes:
             # A replay runs no stage.
-            return msgspec.json.encode(msgspec.structs.replace(enrolment(reference), stages={}))
+            first = enrolment(reference)
+            return msgspec.json.encode(msgspec.structs.replace(first, stages={}, milliseconds=0.0))
 
         new = NewReference(subject, made, quality, time.time())
         record = self._record(inquiry, "ENROLLED")

@@ -1,10 +1,10 @@
-"""Rewrite a pulled ONNX graph, once, so that ONNX Runtime runs it well. No value changes but by rounding.
+"""Rewrite a pulled ONNX graph, once, so that every runtime reads it. No value changes but by rounding.
 
 - Block-quantised weights (``DequantizeLinear``, opset 21, ``block_size``, as OpenCV Zoo ships them) become
   constant float32: ONNX Runtime refuses such a graph or de-quantises at each call.
-- ``PRelu`` becomes ``(1 - a) relu(x) + a x`` with depthwise 1x1 convolutions, which keep ONNX Runtime's
-  blocked layout; its own PRelu does not, and took half of an embedding's time.
 - Axes that the weights do not fix become free.
+
+What only one runtime needs is done when that runtime loads the graph (``runtime/``).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 
 def prepare(content: bytes, *, free_axes: tuple[int, ...]) -> bytes:
-    """Return the same model, faster.
+    """Return the same model in plain float32.
 
     Args:
         content: a serialized ONNX model.
@@ -37,8 +37,6 @@ def prepare(content: bytes, *, free_axes: tuple[int, ...]) -> bytes:
             constants[node.output[0]] = _dequantise(node, constants)
         elif node.op_type == "Reshape" and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]].reshape(constants[node.input[1]])
-        elif node.op_type == "PRelu" and node.input[1] in constants:
-            kept.extend(_without_prelu(node, constants))
         else:
             kept.append(node)
 
@@ -73,20 +71,6 @@ def _dequantise(node: Any, constants: dict[str, NDArray[Any]]) -> NDArray[np.flo
     difference = quantised.astype(np.float32) - zero_point.astype(np.float32)
     weights: NDArray[np.float32] = (difference * scale).astype(np.float32)
     return weights
-
-
-def _without_prelu(node: Any, constants: dict[str, NDArray[Any]]) -> list[Any]:  # noqa: ANN401
-    slope = constants[node.input[1]].astype(np.float32).reshape(-1, 1, 1, 1)
-    channels = len(slope)
-    x, y = node.input[0], node.output[0]
-    constants[f"{y}_above"], constants[f"{y}_slope"] = 1 - slope, slope
-    depthwise: dict[str, Any] = {"group": channels, "kernel_shape": [1, 1]}
-    return [
-        helper.make_node("Relu", [x], [f"{y}_relu"]),
-        helper.make_node("Conv", [f"{y}_relu", f"{y}_above"], [f"{y}_1"], **depthwise),
-        helper.make_node("Conv", [x, f"{y}_slope"], [f"{y}_2"], **depthwise),
-        helper.make_node("Add", [f"{y}_1", f"{y}_2"], [y]),
-    ]
 
 
 def _free(value: Any, axes: tuple[int, ...]) -> None:  # noqa: ANN401 - protobuf types carry no stubs

@@ -1,14 +1,15 @@
 """Profiles: which embedders make a template, and with what weight.
 
-A fused template is the concatenation of its embedders' unit vectors, each times the square root of its
-weight. One cosine of two such templates is then the weighted sum of the cosines: the 1:1 kernel and the
-gallery need to know nothing of it. The embedder of ``fast`` is the first part of ``high_assurance``.
+A fused template is the concatenation of its embedders' unit vectors (``embed.py`` makes them), each times the
+square root of its weight. One cosine of two such templates is then the weighted sum of the cosines: the 1:1
+kernel and the gallery need to know nothing of it. The embedder of ``fast`` is the first part of
+``high_assurance``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,16 +17,42 @@ from msgspec import Meta
 
 from govid import _core
 from govid.config import Settings
-from govid.errors import InvalidSettings
+from govid.errors import InvalidSettings, TemplateImplausible
 from govid.models import FR_FEATURE, SFACE, SHARED, ModelSpec, embedder
-from govid.types import Template
+from govid.quantise import ranges
+from govid.types import Embedding, Template
+
+_TOLERANCE = 1e-3
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One embedder of a profile."""
+    """One embedder of a profile, and what it multiplies in."""
 
     model: ModelSpec
     weight: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    precision: Precision = "float32"
+    ranges: Annotated[str, Meta(description="Mark of the activation ranges of int8")] = ""
+
+    @property
+    def mark(self) -> str:
+        """What the use of the norm and the precision add to ids; nothing for float32."""
+        words = {"float32": "", "bfloat16": "-bfloat16", "int8": f"-int8-{self.ranges}"}
+        return self.model.norm_mark + words[self.precision]
+
+    @property
+    def model_id(self) -> str:
+        """The id of the embeddings: other scores, other id."""
+        return self.model.model_id + self.mark
+
+    def at(self, precision: Precision) -> Part:
+        """The same embedder multiplying in ``precision``.
+
+        Raises:
+            PrecisionUnavailable: int8 for a model without activation ranges.
+        """
+        mark = ranges.shipped(self.model).mark if precision == "int8" else ""
+        return msgspec.structs.replace(self, precision=precision, ranges=mark)
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,15 +69,43 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def dimension(self) -> int:
         """Length of a template."""
-        return sum(part.model.dimension for part in self.parts)
+        return sum(part.model.template_dimension for part in self.parts)
 
     @property
     def model_id(self) -> str:
-        """What a template is marked with: any change of a model or weight changes it."""
+        """What a template is marked with: any change of a model, weight or precision changes it."""
         if len(self.parts) == 1:
-            return self.parts[0].model.model_id
-        digest = hashlib.sha256(";".join(f"{p.model.digest}*{p.weight}" for p in self.parts).encode())
+            return self.parts[0].model_id
+        parts = ";".join(f"{part.model.digest}{part.mark}*{part.weight}" for part in self.parts)
+        digest = hashlib.sha256(parts.encode())
         return f"{self.name}-{digest.hexdigest()[:12]}"
+
+    def check(self, embedding: Embedding) -> None:
+        """Refuse a template that no photo gives: one that would look a little like everybody.
+
+        Args:
+            embedding: (dimension,) float32 of unit norm.
+
+        Raises:
+            TemplateImplausible: a part has not its weight, or more of the constant than the norm's floor
+                leaves it.
+        """
+        start = 0
+        for part in self.parts:
+            model, end = part.model, start + part.model.template_dimension
+            piece = embedding[start:end].astype(np.float64)
+            length = float(np.linalg.norm(piece))
+            if abs(length**2 - part.weight) > _TOLERANCE:
+                raise TemplateImplausible(
+                    f"{model.name} has a weight of {length**2:.3f}, not {part.weight:g}"
+                )
+            if model.norm_constant:
+                most = model.norm_constant / float(np.hypot(model.norm_constant, model.norm_floor))
+                if not 0 < piece[-1] / length <= most + _TOLERANCE:
+                    raise TemplateImplausible(
+                        f"{model.name}: its constant is no more than {most:.3f} of a part"
+                    )
+            start = end
 
 
 # The weights are one to 0.35 in units of each embedder's spread over strangers. Chosen on LFW View 1 and
@@ -61,21 +116,32 @@ HIGH_ASSURANCE = Profile(
 )
 
 
+def high_assurance(precision: Precision) -> Profile:
+    """The fused profile in a precision.
+
+    Raises:
+        PrecisionUnavailable: see ``Part.at``.
+    """
+    parts = tuple(part.at(precision) for part in HIGH_ASSURANCE.parts)
+    return msgspec.structs.replace(HIGH_ASSURANCE, parts=parts)
+
+
 def active(settings: Settings) -> tuple[Profile, ...]:
     """The profiles that the settings make available, the one they name first.
 
     Raises:
         InvalidSettings: the embedder is unknown, or another one is combined with ``high_assurance``.
+        PrecisionUnavailable: an embedder cannot multiply in the precision of the settings.
     """
     spec = embedder(settings.embedder)
-    fast = Profile(name="fast", parts=(Part(model=spec),))
+    fast = Profile(name="fast", parts=(Part(model=spec).at(settings.precision),))
     if settings.profile == fast.name:
         return (fast,)
     if spec != SFACE:
         raise InvalidSettings(
             "profile high_assurance fuses built-in embedders: leave embedder at its default"
         )
-    return (HIGH_ASSURANCE, fast)
+    return (high_assurance(settings.precision), fast)
 
 
 def reduced(template: Template, profile: Profile) -> Template | None:
@@ -86,8 +152,9 @@ def reduced(template: Template, profile: Profile) -> Template | None:
     """
     if template.model_id == profile.model_id:
         return template
-    contained = len(profile.parts) == 1 and profile.parts[0].model == HIGH_ASSURANCE.parts[0].model
-    if template.model_id != HIGH_ASSURANCE.model_id or not contained:
+    if len(profile.parts) > 1 or profile.parts[0].model != SFACE:
+        return None
+    if template.model_id != high_assurance(profile.parts[0].precision).model_id:
         return None
     first = np.ascontiguousarray(template.embedding[: profile.dimension])
     return Template(profile.model_id, _core.l2_normalize(first))

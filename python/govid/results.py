@@ -10,6 +10,9 @@ from msgspec import Meta
 from govid.types import Decision, QualityMeasure
 
 Stages = Annotated[dict[str, float], Meta(description="Milliseconds by stage, in the order run")]
+Milliseconds = Annotated[
+    float, Meta(description="Of the whole call: the stages and what lies between them; 0 for a kept reply")
+]
 Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
 
 
@@ -42,6 +45,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str | None
     quality: Annotated[tuple[QualityMeasure, ...], Meta(description="Of the probe; empty for a template")]
     stages: Stages
+    milliseconds: Milliseconds
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,7 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     calibration_id: str
     quality: tuple[QualityMeasure, ...]
     stages: Stages
+    milliseconds: Milliseconds
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +92,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Candidate, ...], Meta(description="Other subjects who look like the same person")
     ]
     stages: Stages
+    milliseconds: Milliseconds
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +121,7 @@ class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
     detection_score: float
     quality: tuple[QualityMeasure, ...]
     stages: Stages
+    milliseconds: Milliseconds
 
 
 class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):

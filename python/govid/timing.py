@@ -11,7 +11,13 @@ class StageClock:
     """Adds up the milliseconds spent in each named stage of one request."""
 
     def __init__(self) -> None:
+        self._start = time.perf_counter()
         self.stages: dict[str, float] = {}
+
+    @property
+    def milliseconds(self) -> float:
+        """Since the clock was made: the stages, and what lies between them."""
+        return (time.perf_counter() - self._start) * 1e3
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

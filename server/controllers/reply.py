@@ -65,7 +65,8 @@ def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200
     """
     for stage, spent in result.stages.items():
         metrics.stage_of(operation, stage).observe(spent / 1e3)
-    timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in result.stages.items())
+    timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
+    timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
     return Response(result, status_code=status, headers={"Server-Timing": timing} if timing else {})
 
 

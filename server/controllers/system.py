@@ -60,6 +60,8 @@ def _models(engine: Engine) -> ModelList:
             )
             for spec in engine.models
         ),
+        template_model_id=engine.model_id,
+        template_dimension=engine.dimension,
         calibration_id=engine.calibration.calibration_id,
         calibration_lowest_fmr=engine.calibration.lowest_fmr,
     )

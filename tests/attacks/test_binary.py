@@ -17,7 +17,7 @@ TARGET = "subject_id=binary-target"
 @pytest.fixture(scope="module")
 def model_id(api: httpx.Client) -> str:
     api.post("/v1/subjects", json={"subject_id": "binary-target", "photo": b64(OBAMA)})
-    return str(api.get("/v1/models").json()["models"][-1]["model_id"])
+    return str(api.get("/v1/models").json()["template_model_id"])
 
 
 QUERIES = {

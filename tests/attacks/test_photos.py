@@ -67,6 +67,7 @@ HOSTILE = {
     "not an image": (b"GIF89a is a lie", 422, "photo-not-an-image"),
     "empty": (b"", 422, "photo-not-an-image"),
     "truncated JPEG": (OBAMA[:20_000], 422, "photo-truncated"),
+    "truncated JPEG with an end": (OBAMA[:20_000] + b"\xff\xd9", 422, "photo-truncated"),
     "damaged PNG": (png(64, 64, b"\x78\x9c" + b"\xff" * 50), 422, "photo-truncated"),
     "40 megapixels": (encoded(PIL.Image.new("1", (8000, 5000))), 422, "photo-too-many-pixels"),
     "pixel bomb": (png(60_000, 60_000, zlib.compress(b"\0" * 1000)), 422, "photo-too-many-pixels"),

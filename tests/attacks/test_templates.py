@@ -10,22 +10,28 @@ from tests.support import OBAMA, b64
 @pytest.fixture(scope="module")
 def model_id(api: httpx.Client) -> str:
     api.post("/v1/subjects", json={"subject_id": "template-target", "photo": b64(OBAMA)})
-    return str(api.get("/v1/models").json()["models"][-1]["model_id"])
+    return str(api.get("/v1/models").json()["template_model_id"])
 
 
-def with_value(value: float) -> bytes:
-    embedding = np.full(128, 0.1, dtype="<f4")
-    embedding[77] = value
+def with_value(value: float, *, at: int = 77) -> bytes:
+    """A template of 128 values and the constant, all plausible but for one."""
+    embedding = np.full(129, 0.1, dtype="<f4")
+    embedding[at] = value
     return embedding.tobytes()
 
 
 HOSTILE = {
     "NaN": (with_value(np.nan), "template-not-finite"),
     "infinity": (with_value(-np.inf), "template-not-finite"),
-    "zeros": (bytes(512), "template-zero-norm"),
-    "short": (bytes(508), "template-wrong-length"),
+    "zeros": (bytes(516), "template-zero-norm"),
+    "short": (bytes(512), "template-wrong-length"),
     "long": (with_value(0.1) * 2, "template-wrong-length"),
-    "odd": (bytes(511), "template-wrong-length"),
+    "odd": (bytes(515), "template-wrong-length"),
+    # What every template has in common: it would look a little like everybody.
+    "constant alone": (bytes(512) + np.float32(1).tobytes(), "template-implausible"),
+    "too much constant": (with_value(0.6, at=128), "template-implausible"),
+    "negative constant": (with_value(-0.1, at=128), "template-implausible"),
+    "no constant": (with_value(0.0, at=128), "template-implausible"),
     "empty": (b"", "template-wrong-length"),
 }
 
@@ -43,7 +49,7 @@ def test_hostile_template_is_refused_by_name(api: httpx.Client, model_id: str, n
 
 
 def test_huge_and_tiny_values_are_numbers_like_others(api: httpx.Client, model_id: str) -> None:
-    embedding = np.random.default_rng(0).normal(size=128).astype("<f4")
+    embedding = np.append(np.random.default_rng(0).normal(size=128), 4).astype("<f4")
     scores = []
     for scale in (1.0, 1e30, 1e-30):
         template = {"model_id": model_id, "embedding": b64((embedding * np.float32(scale)).tobytes())}

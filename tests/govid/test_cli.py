@@ -40,6 +40,14 @@ def test_enrol_verify_identify(folder: Path) -> None:
     assert "'obama'" in identified.stdout
 
 
+def test_verify_shows_where_the_time_goes(folder: Path) -> None:
+    shown = govid(folder, "verify", "obama", str(SAMPLES / "obama-2009.jpg"), "--profile").stdout
+    rows = {line.split()[0]: float(line.split()[1]) for line in shown.splitlines()[1:]}
+    total = rows.pop("total")
+    assert {"reference", "decode", "detect", "landmarks", "align", "quality", "embed", "audit"} <= set(rows)
+    assert sum(rows.values()) == pytest.approx(total, abs=0.01)
+
+
 def test_a_refusal_is_one_line_with_its_slug_and_its_own_exit_code(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"no photo")
     refused = govid(folder, "embed", str(tmp_path / "x.jpg"))
@@ -52,7 +60,7 @@ def test_a_refusal_is_one_line_with_its_slug_and_its_own_exit_code(folder: Path,
 
 def test_embed_prints_a_template(folder: Path) -> None:
     made = json.loads(govid(folder, "embed", str(SAMPLES / "obama-2012.jpg"), "--json").stdout)
-    assert made["dimension"] == 128
+    assert made["dimension"] == 129
     assert made["model_id"].startswith("sface-")
 
 

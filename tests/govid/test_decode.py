@@ -4,6 +4,7 @@ import contextlib
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -50,6 +51,26 @@ def test_exif_orientation_is_undone(orientation: int) -> None:
 def test_other_colour_modes_become_rgb(mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     assert DECODER.decode(encoded(PICTURE.convert(mode), kind)).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}])
+def test_a_jpeg_has_the_pixels_that_pillow_gives(mode: str, options: dict[str, Any]) -> None:
+    photo = encoded(PICTURE.convert(mode), "JPEG", **options)
+    expected = np.asarray(PIL.Image.open(io.BytesIO(photo)).convert("RGB"))
+    np.testing.assert_array_equal(DECODER.decode(photo), expected)
+
+
+def test_bytes_behind_the_end_of_a_jpeg_do_no_harm() -> None:
+    photo = encoded(PICTURE, "JPEG")
+    np.testing.assert_array_equal(DECODER.decode(photo + b"left by a phone"), DECODER.decode(photo))
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+def test_a_jpeg_that_lost_data_but_kept_its_end_is_truncated(kept: float) -> None:
+    photo = encoded(PICTURE.resize((240, 160)), "JPEG")
+    with pytest.raises(PhotoTruncated):
+        DECODER.decode(photo[: int(len(photo) * kept)] + b"\xff\xd9")
 
 
 def test_sixteen_bit_grey_keeps_its_tones() -> None:

@@ -69,13 +69,16 @@ def test_a_passer_by_far_behind_is_not_the_subject(faces: FacePipeline) -> None:
 
 @pytest.mark.parametrize("turns", range(4))
 def test_a_photo_on_its_side_is_turned_upright(faces: FacePipeline, turns: int) -> None:
-    found_turns, found = faces.detector.search(np.ascontiguousarray(np.rot90(PORTRAIT, -turns)))
+    lying = np.ascontiguousarray(np.rot90(PORTRAIT, -turns))
+    found_turns, turned, found = faces.detector.search(lying)
     assert found_turns == turns
+    np.testing.assert_array_equal(turned, PORTRAIT)
     np.testing.assert_allclose(found[0].landmarks, the_face(faces, PORTRAIT).landmarks, atol=2)
 
 
 def test_a_search_of_nothing_finds_nothing(faces: FacePipeline) -> None:
-    assert faces.detector.search(np.zeros((480, 640, 3), dtype=np.uint8)) == (0, [])
+    turns, _, found = faces.detector.search(np.zeros((480, 640, 3), dtype=np.uint8))
+    assert (turns, found) == (0, [])
 
 
 def test_two_small_people_in_a_large_photo_are_not_taken_for_one(faces: FacePipeline) -> None:

@@ -187,13 +187,13 @@ def test_one_key_one_write(engine: Engine) -> None:
 
 
 def test_the_stages_add_up_to_the_time_of_the_call(engine: Engine) -> None:
-    import time
-
     engine.enrol("obama", OBAMA)
-    start = time.perf_counter()
-    stages = engine.verify("obama", OBAMA_LATER).stages
-    total = (time.perf_counter() - start) * 1e3
-    assert 0 < sum(stages.values()) <= total
+    # The best of some: a pause between two stages is the machine's, not the timeline's.
+    parts = []
+    for _ in range(5):
+        verified = engine.verify("obama", OBAMA_LATER)
+        parts.append(sum(verified.stages.values()) / verified.milliseconds)
+    assert 0.95 < max(parts) <= 1
 
 
 def test_the_samples_give_the_golden_templates(faces: FacePipeline) -> None:

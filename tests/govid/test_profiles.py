@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from govid import Decision, Engine, Settings, profiles
-from govid.errors import InvalidSettings, NoComparableReference, ProfileUnavailable, TemplateWrongModel
+from govid.errors import (
+    InvalidSettings,
+    NoComparableReference,
+    ProfileUnavailable,
+    TemplateImplausible,
+    TemplateWrongModel,
+)
 from govid.faces import FacePipeline
 from govid.profiles import HIGH_ASSURANCE
 from govid.types import PackedTemplate
@@ -38,10 +44,10 @@ def test_one_cosine_is_the_weighted_sum_of_the_parts(high: FacePipeline) -> None
     first, second = (high.sample(photo).template.embedding for photo in (OBAMA, OBAMA_LATER))
     start, expected = 0, 0.0
     for part in HIGH_ASSURANCE.parts:
-        a, b = (e[start : start + part.model.dimension].astype(np.float64) for e in (first, second))
+        a, b = (e[start : start + part.model.template_dimension].astype(np.float64) for e in (first, second))
         assert np.linalg.norm(a) ** 2 == pytest.approx(part.weight, abs=1e-5)
         expected += part.weight * float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-        start += part.model.dimension
+        start += part.model.template_dimension
     assert float(first @ second) == pytest.approx(expected, abs=1e-5)
 
 
@@ -51,6 +57,20 @@ def test_the_fast_template_is_contained_in_the_fused_one(high: FacePipeline, fac
     assert narrow is not None
     np.testing.assert_allclose(narrow.embedding, faces.sample(OBAMA).template.embedding, atol=1e-5)
     assert profiles.reduced(narrow, high.profile) is None
+
+
+def test_what_a_photo_gives_is_plausible_in_either_profile(high: FacePipeline) -> None:
+    for profile in high.profiles.values():
+        for photo in (OBAMA, BIDEN):
+            profile.check(high.sample(photo, profile=profile).template.embedding)
+
+
+@pytest.mark.parametrize("zeroed", [slice(0, 129), slice(129, 642)], ids=["first", "second"])
+def test_a_fused_template_without_one_of_its_parts_is_refused(high: FacePipeline, zeroed: slice) -> None:
+    vector = high.sample(OBAMA).template.embedding.copy()
+    vector[zeroed] = 0
+    with pytest.raises(TemplateImplausible):
+        high.unpack(high.model_id, vector.tobytes())
 
 
 def test_any_change_of_a_fusion_changes_its_model_id() -> None:
@@ -103,7 +123,7 @@ def test_a_use_case_is_refused_where_its_profile_does_not_run(engine: Engine) ->
 
 def test_a_fast_template_never_stands_in_for_a_fused_one(high_engine: Engine) -> None:
     fast_id = high_engine._faces.profiles["fast"].model_id
-    vector = np.full(128, 128**-0.5, dtype=np.float32)
+    vector = np.full(129, 0.1, dtype=np.float32)
     template = PackedTemplate(fast_id, vector.tobytes())
     high_engine.enrol("obama", OBAMA)
     assert high_engine.verify("obama", template, use_case="hotel_checkin").decision is Decision.NON_MATCH

@@ -88,8 +88,7 @@ def test_a_malformed_pair_is_an_error_and_named(tree: Path) -> None:
     [
         (("--compare", "best"), "best"),
         (("--compare", "fast,"), "Invalid"),
-        (("--model", "nowhere.onnx"), "--dimension"),
-        (("--model", "nowhere.onnx", "--dimension", "4"), "nowhere.onnx"),
+        (("--model", "nowhere.onnx"), "nowhere.onnx"),
         (("--model", "nowhere.toml"), "nowhere.toml"),
         (("--show-faces",), "--report"),
         (("--metadata", "nowhere.csv"), "nowhere.csv"),

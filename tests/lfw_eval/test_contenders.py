@@ -47,6 +47,25 @@ def test_a_local_model_stands_beside_a_profile(tmp_path: Path) -> None:
     assert fast["pair_list"]["histogram"] != mine["pair_list"]["histogram"]
 
 
+def test_a_model_may_state_its_dimension_itself(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "mine.onnx")
+    done = evaluate("--data", write_tree(tmp_path), "--model", model, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["pipelines"][0]["label"] == "mine.onnx"
+
+
+def test_a_registered_model_is_taken_by_its_name(tmp_path: Path) -> None:
+    done = evaluate("--data", write_tree(tmp_path), "--model", "fr_feature", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["pipelines"][0]["model_id"].startswith("fr_feature-")
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = evaluate("--data", write_tree(tmp_path), "--model", "nowhere")
+    assert done.exit_code == 1
+    assert "registered models are sface, fr_feature" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("model", "dimension", "says"),
     [
@@ -68,6 +87,8 @@ def test_a_model_that_is_no_embedder_is_refused_with_the_reason(
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
-    done = evaluate("--data", write_tree(tmp_path), "--model", tmp_path / "bad.onnx", "--dimension", "48")
+    tree = write_tree(tmp_path)
+    done = evaluate("--data", tree, "--model", tmp_path / "bad.onnx", "--dimension", "48")
     assert done.exit_code == 1
-    assert "ONNX Runtime refuses it" in done.stderr
+    assert "refuses it" in done.stderr
+    assert "no ONNX model" in evaluate("--data", tree, "--model", tmp_path / "bad.onnx").stderr

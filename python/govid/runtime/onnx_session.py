@@ -1,4 +1,4 @@
-"""What computes: ONNX Runtime with exactly the providers asked for, and the core with its SIMD path."""
+"""ONNX Runtime with exactly the providers asked for."""
 
 from __future__ import annotations
 
@@ -8,20 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from govid import _core
-from govid.errors import InvalidSettings, ModelUnusable, ProviderMissing
-
-
-def live_isa() -> str:
-    """The instruction set the core computes with.
-
-    Raises:
-        InvalidSettings: ``GOVID_ISA`` names one that is unknown or that this CPU lacks.
-    """
-    try:
-        return _core.isa()
-    except _core.CoreError as error:
-        raise InvalidSettings(f"GOVID_ISA: {error}") from None
+from govid.errors import ModelUnusable, ProviderMissing
+from govid.runtime.prelu import without_prelu
 
 
 class OnnxSession:
@@ -52,6 +40,8 @@ class OnnxSession:
             # Not even a part of the graph may move to the CPU in silence.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
+            if set(providers) == {"CPUExecutionProvider"}:
+                content = without_prelu(content)
             self._session: Any = onnxruntime.InferenceSession(content, options, providers=list(providers))
         except Exception as error:
             raise ModelUnusable(f"{name}: ONNX Runtime refuses it: {error}") from error

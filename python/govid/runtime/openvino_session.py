@@ -1,0 +1,109 @@
+"""OpenVINO on the CPU. It is imported only when it computes: without it, ONNX Runtime does everything."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govid.errors import ModelUnusable, RuntimeMissing
+
+# OpenVINO's Python module fills a static table at its first tensor and may wait for the interpreter there:
+# two threads that meet at that point hold what the other needs, for ever. Seen twice in some 20 runs. The
+# first tensor of each session is therefore made while it is built, and one session is built at a time.
+_first = threading.Lock()
+
+
+def installed() -> bool:
+    """Whether OpenVINO can be imported; does not import it."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+@cache
+def core() -> Any:  # noqa: ANN401 - OpenVINO comes without usable types
+    """The one OpenVINO runtime of this process. It keeps no cache on disk and asks no network.
+
+    Raises:
+        RuntimeMissing: OpenVINO is not installed, or does not load on this machine.
+    """
+    try:
+        import openvino  # noqa: PLC0415 - a quarter of a second and 40 MB that not everyone pays
+    except ImportError as error:
+        raise RuntimeMissing(f"openvino: {error}") from None
+    return openvino.Core()
+
+
+class OpenVinoSession:
+    """A session of OpenVINO with one input, for batches of one."""
+
+    def __init__(self, name: str, content: bytes, *, threads: int, bfloat16: bool = False) -> None:
+        """Load a model.
+
+        Args:
+            threads: threads inside one inference.
+            bfloat16: multiply in bfloat16. The caller has asked ``precision`` whether this CPU can.
+
+        Raises:
+            RuntimeMissing: OpenVINO is not installed.
+            ModelUnusable: OpenVINO refuses the graph, or it has not exactly one input of four axes.
+        """
+        runtime = core()
+        # A stream computes one request at a time: with only one, the server's threads would queue for it.
+        # Streams share the weights; each further one costs a few megabytes.
+        streams = max(1, len(os.sched_getaffinity(0)) // threads)
+        options = {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams * threads,
+            "ENABLE_CPU_PINNING": False,  # several workers on a machine must not meet on one core
+            # Said even where it is float32: on a CPU with AMX the default is bfloat16, and on ARM float16.
+            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+            "CACHE_DIR": "",
+        }
+        with _first:
+            try:
+                model = runtime.read_model(content)
+                self._input_shape = _shape(name, model)
+                batch: Any = [1, *self._input_shape[1:]]
+                model.reshape(batch)
+                self._compiled: Any = runtime.compile_model(model, "CPU", options)
+                self._output_names = tuple(output.any_name for output in self._compiled.outputs)
+                self._requests = threading.local()
+                self.run(np.zeros(batch, dtype=np.float32))
+            except RuntimeError as error:
+                raise ModelUnusable(f"{name}: OpenVINO refuses it: {error}") from error
+
+    @property
+    def input_shape(self) -> tuple[int | str | None, ...]:
+        return self._input_shape
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return self._output_names
+
+    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            # A request holds the tensors of one inference: each thread has its own.
+            request = self._requests.request = self._compiled.create_infer_request()
+        outputs = request.infer([tensor])
+        return [np.array(outputs[output]) for output in self._compiled.outputs]
+
+
+def _shape(name: str, model: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    """The shape of the only input, with ``n`` for a free batch.
+
+    Raises:
+        ModelUnusable: there is another number of inputs, or more is free than the batch.
+    """
+    if len(model.inputs) != 1:
+        raise ModelUnusable(f"{name}: has {len(model.inputs)} inputs, needs one")
+    shape = model.inputs[0].partial_shape
+    if shape.rank.is_dynamic or any(axis.is_dynamic for axis in list(shape)[1:]):
+        raise ModelUnusable(f"{name}: input is {shape}, needs [n, channels, height, width]")
+    first, *rest = list(shape)
+    return ("n" if first.is_dynamic else first.get_length(), *(axis.get_length() for axis in rest))

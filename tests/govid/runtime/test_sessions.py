@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from govid import models
+from govid.config import Settings
+from govid.errors import InvalidSettings, ModelUnusable, RuntimeMissing
+from govid.faces import FacePipeline
+from govid.runtime import OnnxSession, embedder_runtime, openvino_session
+from govid.runtime.openvino_session import OpenVinoSession
+from govid.runtime.prelu import without_prelu
+from tests.support import MODELS, OBAMA, OBAMA_LATER
+
+needs_openvino = pytest.mark.skipif(not openvino_session.installed(), reason="OpenVINO is not installed")
+EMBEDDERS = [models.SFACE, models.FR_FEATURE]
+
+
+@pytest.fixture
+def hidden_openvino(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    openvino_session.core.cache_clear()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    yield
+    openvino_session.core.cache_clear()
+
+
+def tensors(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(5)
+    return [rng.uniform(-1, 1, (1, 3, 112, 112)).astype(np.float32) for _ in range(count)]
+
+
+@needs_openvino
+@pytest.mark.parametrize("spec", EMBEDDERS, ids=lambda spec: spec.name)
+def test_both_runtimes_give_the_same_embedding(spec: models.ModelSpec) -> None:
+    content = models.verified(spec, MODELS)
+    ours = OpenVinoSession(spec.name, content, threads=1)
+    other = OnnxSession(spec.name, content, providers=("CPUExecutionProvider",), threads=1)
+    for tensor in tensors(3):
+        (a,), (b,) = ours.run(tensor)[0], other.run(tensor)[0]
+        assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) == pytest.approx(1, abs=1e-5)
+
+
+@needs_openvino
+def test_calls_from_many_threads_give_what_one_thread_gives() -> None:
+    session = OpenVinoSession("fr", models.verified(models.FR_FEATURE, MODELS), threads=1)
+    inputs = tensors(12)
+    serial = [session.run(tensor)[0] for tensor in inputs]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(4):
+            together = list(pool.map(lambda tensor: session.run(tensor)[0], inputs))
+            for a, b in zip(serial, together, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@needs_openvino
+def test_what_was_returned_stays_as_it_is() -> None:
+    session = OpenVinoSession("fr", models.verified(models.FR_FEATURE, MODELS), threads=1)
+    first, second = tensors(2)
+    kept = session.run(first)[0]
+    copy = kept.copy()
+    session.run(second)
+    np.testing.assert_array_equal(kept, copy)
+
+
+@needs_openvino
+def test_a_graph_openvino_cannot_read_is_refused() -> None:
+    with pytest.raises(ModelUnusable, match="OpenVINO refuses it"):
+        OpenVinoSession("bad", b"no model", threads=1)
+
+
+@pytest.mark.parametrize("spec", EMBEDDERS, ids=lambda spec: spec.name)
+def test_prepared_embedders_keep_prelu_and_onnx_runtimes_cpu_gets_convolutions(
+    spec: models.ModelSpec,
+) -> None:
+    content = models.verified(spec, MODELS)
+
+    def kinds(model: bytes) -> set[str]:
+        return {node.op_type for node in onnx.load_model_from_string(model).graph.node}
+
+    assert "PRelu" in kinds(content)
+    rewritten = without_prelu(content)
+    assert "PRelu" not in kinds(rewritten)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    plain = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = OnnxSession(spec.name, rewritten, providers=("CPUExecutionProvider",), threads=1)
+    tensor = tensors(1)[0]
+    expected = plain.run(None, {plain.get_inputs()[0].name: tensor})[0]
+    np.testing.assert_allclose(session.run(tensor)[0], expected, atol=1e-5 * np.abs(expected).max())
+
+
+@needs_openvino
+def test_auto_takes_openvino_for_the_embedders_on_the_cpu() -> None:
+    assert embedder_runtime(Settings()) == "openvino"
+    assert embedder_runtime(Settings(runtime="onnxruntime")) == "onnxruntime"
+    assert embedder_runtime(Settings(providers=("CUDAExecutionProvider",))) == "onnxruntime"
+
+
+def test_without_openvino_onnx_runtime_embeds(hidden_openvino: None, faces: FacePipeline) -> None:
+    settings = Settings(data_dir=str(MODELS.parent))
+    assert embedder_runtime(settings) == "onnxruntime"
+    alone = FacePipeline(settings)
+    assert alone.model_id == faces.model_id
+    for photo in (OBAMA, OBAMA_LATER):
+        a, b = (pipeline.sample(photo).template.embedding for pipeline in (alone, faces))
+        assert float(a @ b) == pytest.approx(1, abs=1e-5)
+
+
+def test_openvino_asked_for_and_missing_is_an_error(hidden_openvino: None) -> None:
+    with pytest.raises(RuntimeMissing, match="openvino"):
+        FacePipeline(Settings(data_dir=str(MODELS.parent), runtime="openvino"))
+
+
+def test_openvino_beside_a_gpu_provider_is_an_error() -> None:
+    with pytest.raises(InvalidSettings, match="providers"):
+        embedder_runtime(Settings(runtime="openvino", providers=("CUDAExecutionProvider",)))
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
+    reason="this build of ONNX Runtime has no CUDA: make setup GPU=1",
+)
+def test_a_gpu_gives_the_same_templates(faces: FacePipeline) -> None:
+    gpu = FacePipeline(Settings(data_dir=str(MODELS.parent), providers=("CUDAExecutionProvider",)))
+    a, b = (pipeline.sample(OBAMA).template.embedding for pipeline in (gpu, faces))
+    assert float(a @ b) == pytest.approx(1, abs=1e-3)
