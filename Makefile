@@ -22,8 +22,15 @@ test: dev ## lint, types, cargo tests, Python tests
 lfw: setup ## accuracy on LFW (DATA=folder)
 	@$(BIN)/python -m lfw_eval $(if $(DATA),--data "$(DATA)")
 
-load: dev ## 30 s of load by 8 users (HOST=http://... for a running server)
-	@$(BIN)/python benchmarks/load.py $(if $(HOST),--host "$(HOST)")
+load: dev ## 30 s of load by 8 users (HOST=http://... for a running server, SCENARIO=verify, RATE=per second)
+	@$(BIN)/python -m benchmarks.load $(if $(HOST),--host "$(HOST)") $(if $(SCENARIO),--scenario $(SCENARIO)) \
+		$(if $(RATE),--rate $(RATE))
+
+load-report: dev ## latency by rate of arrival beyond the capacity, as load-report.html (SCENARIO=verify)
+	@$(BIN)/python -m benchmarks.load_report $(if $(SCENARIO),--scenario $(SCENARIO))
+
+soak: dev ## memory and latency under mixed and hostile requests; fails on growth (MINUTES=30)
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
 	@scripts/setup.sh bench
@@ -49,4 +56,4 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load bench bench-core calibrations ranges openapi lock clean
+.PHONY: help setup run dev test lfw load load-report soak bench bench-core calibrations ranges openapi lock clean

@@ -4,63 +4,64 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
-import httpx
+from benchmarks.load_server import BIN, pinned, served
 
-BIN = Path(sys.executable).parent
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-MODELS = Path("var/models")
 
 
 def main() -> int:
-    """The exit code is 1 if any request failed or got a wrong decision."""
+    """The exit code is 1 if any request failed or got a wrong decision; a 503 with Retry-After is neither."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", help="address of a running server")
-    parser.add_argument("--users", type=int, default=8)
-    parser.add_argument("--seconds", type=int, default=30)
-    options = parser.parse_args()
-    if options.host:
-        return _load(options.host, options)
-    with tempfile.TemporaryDirectory(prefix="govid-load-") as scratch:
-        shutil.copytree(MODELS, Path(scratch) / "models")
-        server = subprocess.Popen(
-            [BIN / "govid", "--data-dir", scratch, "serve", "--json", "--port", "0"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert server.stdout is not None
-            address = json.loads(server.stdout.readline())["address"]
-            _wait_until_ready(address)
-            return _load(address, options)
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+    parser.add_argument("--scenario", default="mixed", help="verify, identify, enrol, template or mixed")
+    parser.add_argument("--users", type=int, default=8, help="closed loop: so many at once")
+    parser.add_argument("--rate", type=float, help="open loop: so many arrivals per second")
+    parser.add_argument("--seconds", type=float, default=30)
+    asked = parser.parse_args()
+    how = {"scenario": asked.scenario, "seconds": asked.seconds, "users": asked.users, "rate": asked.rate}
+    if asked.host:
+        return load(asked.host, **how)[0]
+    with served() as server:
+        return load(server.address, **how)[0]
 
 
-def _wait_until_ready(address: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if httpx.get(f"{address}/readyz", trust_env=False).status_code == 200:
-            return
-        time.sleep(0.05)
-    raise TimeoutError("the server did not become ready within 60 s")
+def load(
+    host: str,
+    *,
+    scenario: str,
+    seconds: float,
+    users: int = 1,
+    rate: float | None = None,
+    cores: set[int] | None = None,
+    quiet: bool = False,
+) -> tuple[int, dict[str, Any]]:
+    """Run Locust: a closed loop of users, or with ``rate`` (per second) an open one.
 
-
-def _load(host: str, options: argparse.Namespace) -> int:
-    return subprocess.run(
-        [
-            BIN / "locust", "-f", LOCUSTFILE, "--headless", "--only-summary", "--loglevel", "WARNING",
-            "-u", str(options.users), "-r", str(options.users), "-t", f"{options.seconds}s", "--host", host,
-        ],
-        check=False,
-    ).returncode  # fmt: skip
+    Returns:
+        its exit code, and what the locustfile's ``summary`` wrote.
+    """
+    # Locust takes whole seconds.
+    shape = (
+        ["-u", "1", "--rate", str(rate), "Arrivals"] if rate else ["-u", str(users), "-r", str(users), "Desk"]
+    )
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        done = subprocess.run(
+            pinned([
+                BIN / "locust", "-f", LOCUSTFILE, "--headless", "--only-summary", "--loglevel", "ERROR",
+                "--skip-log", "-t", f"{max(1, round(seconds))}s", "--stop-timeout", "30", "--host", host,
+                "--scenario", scenario, "--out", out.name, *shape,
+            ], cores),
+            check=False,
+            stdout=subprocess.DEVNULL if quiet else None,
+        )  # fmt: skip
+        text = Path(out.name).read_text()
+        return done.returncode, json.loads(text) if text else {"rows": [], "seconds": 0.0, "late_p99": 0.0}
 
 
 if __name__ == "__main__":

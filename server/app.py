@@ -45,10 +45,8 @@ def create_app(
 
     app = Litestar(
         route_handlers=[ComparisonController, SubjectController, SystemController],
-        dependencies={
-            "service": Provide(lambda: service, sync_to_thread=False),
-            "metrics": Provide(lambda: metrics, sync_to_thread=False),
-        },
+        # One only: Litestar makes a task for each of several, which costs more than a template comparison.
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={Exception: problem_response},
         lifespan=[lifespan],
         request_max_body_size=SMALL_BODY,

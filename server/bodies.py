@@ -1,4 +1,4 @@
-"""Request bodies: JSON or multipart, both held in memory and read by the same schema.
+"""Request bodies: JSON, multipart or a bare photo or template, held in memory and read by the same schema.
 
 Litestar would spool uploaded files to disk; faces do not belong into a temporary folder.
 """
@@ -9,17 +9,19 @@ import json
 import re
 from io import BytesIO
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from multipart import MultipartError, MultipartParser, parse_options_header
 
-from govid.errors import InvalidBase64, InvalidBody, MalformedBody, UnknownField
+from govid.errors import InvalidBase64, InvalidBody, InvalidParameter, MalformedBody, UnknownField
 from server.errors import UnsupportedContentType
 from server.schemas import TemplateIn
 
 T = TypeVar("T", bound=msgspec.Struct)
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
+BINARY = "application/octet-stream"
 MAX_PARTS = 8
 MAX_ECHO = 200
 # Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
@@ -30,18 +32,24 @@ TWO_PHOTO_BODY = 2 * ONE_PHOTO_BODY
 class Body:
     """A body that has been read but not parsed; parsing is left to a worker thread."""
 
-    def __init__(self, content_type: str, data: bytes) -> None:
+    def __init__(self, content_type: str, query: bytes, data: bytes) -> None:
         self._content_type = content_type
+        self._query = query
         self._data = data
 
     def parse(self, schema: type[T]) -> T:
         """The body as ``schema``.
 
         Raises:
-            UnsupportedContentType: neither JSON nor multipart.
+            UnsupportedContentType: it is of no type this schema can be sent in.
+            InvalidParameter: the query does not fit the schema, or comes with a body that has the fields.
             InvalidBody: a subclass that says whether it is the syntax, a field or the base64.
         """
         media_type, options = parse_options_header(self._content_type)
+        if media_type == BINARY and takes_binary(schema):
+            return self._binary(schema)
+        if self._query:
+            raise InvalidParameter(f"parameters go with {BINARY}; here the body has the fields")
         try:
             if media_type == JSON:
                 _check_no_duplicates(self._data, schema)
@@ -56,7 +64,38 @@ class Body:
             raise MalformedBody("a text field is not UTF-8") from None
         except (msgspec.DecodeError, ValueError, RecursionError):
             raise MalformedBody("not well-formed JSON") from None
-        raise UnsupportedContentType(f"send {JSON} or {MULTIPART}")
+        known = [JSON, MULTIPART, *([BINARY] if takes_binary(schema) else [])]
+        raise UnsupportedContentType(f"send {' or '.join(known)}")
+
+    def _binary(self, schema: type[T]) -> T:
+        """The body is the photo, or with ``model_id`` the template; the query has all other fields."""
+        fields: dict[str, Any] = dict(self._parameters(schema))
+        if (model_id := fields.pop("model_id", None)) is None:
+            fields["photo"] = self._data
+        else:
+            fields["template"] = {"model_id": model_id, "embedding": self._data}
+        try:
+            return msgspec.convert(fields, schema, builtin_types=(bytes,), strict=False)
+        except msgspec.ValidationError as error:
+            raise InvalidParameter(str(error)[:MAX_ECHO]) from None
+
+    def _parameters(self, schema: type[msgspec.Struct]) -> list[tuple[str, str]]:
+        try:
+            pairs = parse_qsl(
+                self._query.decode("ascii"),
+                keep_blank_values=True,
+                strict_parsing=bool(self._query),
+                errors="strict",
+                max_num_fields=MAX_PARTS,
+            )
+        except ValueError:  # UnicodeDecodeError is one
+            raise InvalidParameter("the query is not well-formed") from None
+        names = [name for name, _ in pairs]
+        if unknown := set(names) - set(parameters(schema)):
+            raise InvalidParameter(f"unknown: {min(unknown)[:64]!r}")
+        if len(set(names)) < len(names):
+            raise InvalidParameter("a parameter comes twice")
+        return pairs
 
     def _parts(self, boundary: str) -> dict[str, Any]:
         if not boundary:
@@ -81,6 +120,17 @@ class Body:
                 raise InvalidBody(f"the part {part.name[:64]!r} comes twice")
             fields[part.name] = _value(part.name, part.raw)
         return fields
+
+
+def takes_binary(schema: type[msgspec.Struct]) -> bool:
+    """Whether one body can be the photo: two photos need names."""
+    return "photo" in schema.__struct_fields__
+
+
+def parameters(schema: type[msgspec.Struct]) -> tuple[str, ...]:
+    """What the query of a binary body may say."""
+    rest = tuple(name for name in schema.__struct_fields__ if name not in {"photo", "template"})
+    return (*rest, "model_id") if "template" in schema.__struct_fields__ else rest
 
 
 def _value(name: str, raw: bytes) -> object:

@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from govid import errors
-from govid.errors import CallerError, Fault, GovidError, Refusal
+from govid.errors import CallerError, Fault, GovidError, OperatorError, Refusal
 from server.schemas import Problem
 
 log = logging.getLogger("govid.server")
@@ -19,7 +19,7 @@ log = logging.getLogger("govid.server")
 class UnsupportedContentType(CallerError):
     slug = "unsupported-content-type"
     title = "The request body has a content type govid does not read"
-    remedy = "Send application/json or multipart/form-data."
+    remedy = "Send one of the types that the detail names."
 
 
 class BodyTooLarge(CallerError):
@@ -50,6 +50,16 @@ class ClientGone(CallerError):
     slug = "client-gone"
     title = "The client closed the connection before its request was whole"
     remedy = "Send the request again."
+
+
+class Overloaded(OperatorError):
+    slug = "overloaded"
+    title = "More requests wait than the server can answer in time"
+    remedy = "Retry after the number of seconds in Retry-After."
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
 
 
 # Looked up along the class hierarchy: a new refusal is a 422 without a line here.
@@ -98,7 +108,7 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     request_id = request.scope["state"]["request_id"]
     if known.fault is Fault.GOVID:
         log.error("request %s: internal error", request_id, exc_info=error)
-    elif known.fault is Fault.OPERATOR:
+    elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded):  # the service counts those
         log.warning("request %s: %s: %s (%s)", request_id, known.slug, known.detail, known.remedy)
     # Details of an operator's error name files and settings: they stay in the log.
     detail = known.detail if isinstance(known, CallerError) else ""
@@ -113,7 +123,10 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
         reason=known.reason if isinstance(known, Refusal) else "",
     )
     request.scope["state"]["problem"] = known
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    headers = {}
+    if status == 503:
+        seconds = known.retry_after_seconds if isinstance(known, Overloaded) else RETRY_AFTER_SECONDS
+        headers["Retry-After"] = str(seconds)
     if status == 405:
         headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
     return Response(

@@ -50,5 +50,5 @@ class RequestObserver:
             # Only known routes and methods become labels: a scanner must not fill the memory.
             route = scope.get("path_template") or "unmatched"
             method = scope["method"] if route != "unmatched" else "-"
-            self._metrics.requests.labels(route, method, str(status)).inc()
-            self._metrics.duration.labels(route).observe(time.perf_counter() - start)
+            self._metrics.requests_of(route, method, str(status)).inc()
+            self._metrics.duration_of(route).observe(time.perf_counter() - start)

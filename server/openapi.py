@@ -1,4 +1,4 @@
-"""OpenAPI of the routes that read their body themselves: JSON and multipart by one schema."""
+"""OpenAPI of the routes that read their body themselves: JSON, multipart and bare bytes by one schema."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation
+from litestar.openapi.spec import Operation, Parameter
 from litestar.openapi.spec.base import BaseSchemaObject
 
-from server.bodies import JSON, MULTIPART
+from server.bodies import BINARY, JSON, MULTIPART, parameters, takes_binary
 from server.schemas import Problem
 
 
@@ -24,23 +24,39 @@ class _RawBody(BaseSchemaObject):
 
 
 def reads(schema: type[msgspec.Struct]) -> type[Operation]:
-    """An operation whose request body is ``schema``, as JSON or as multipart/form-data."""
+    """An operation whose request body is ``schema``: JSON, multipart/form-data or, with one photo, binary."""
     (described,), definitions = msgspec.json.schema_components([schema])
     as_json = _inlined(described, definitions)
     as_parts = {
         **as_json,
         "properties": {name: _part(name, value) for name, value in as_json["properties"].items()},
     }
-    body = _RawBody(
-        {"required": True, "content": {JSON: {"schema": as_json}, MULTIPART: {"schema": as_parts}}}
-    )
+    content: dict[str, Any] = {JSON: {"schema": as_json}, MULTIPART: {"schema": as_parts}}
+    query: list[Any] = []
+    if takes_binary(schema):
+        either = ", or with model_id those of a template, little-endian float32"
+        about = f"The bytes of a photo{either if 'template' in schema.__struct_fields__ else ''}"
+        content[BINARY] = {"schema": {"type": "string", "format": "binary", "description": about}}
+        query = [_parameter(name, as_json["properties"].get(name)) for name in parameters(schema)]
+    body = _RawBody({"required": True, "content": content})
 
     @dataclass
     class ReadsBody(Operation):
         def __post_init__(self) -> None:
             self.request_body = body  # type: ignore[assignment]
+            self.parameters = [*(self.parameters or []), *query] or None
 
     return ReadsBody
+
+
+_MODEL_ID = {"type": "string", "description": "The body is a template of this model, not a photo"}
+
+
+def _parameter(name: str, schema: dict[str, Any] | None) -> Parameter:
+    described = dict(schema or _MODEL_ID)
+    about = " ".join(filter(None, (f"Only with {BINARY}.", described.pop("description", ""))))
+    raw: Any = _RawBody(described)
+    return Parameter(name=name, param_in="query", required=False, description=about, schema=raw)
 
 
 def _part(name: str, schema: dict[str, Any]) -> dict[str, Any]:

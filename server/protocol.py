@@ -1,11 +1,13 @@
-"""HTTP/1.1 by httptools, with bounds on the request head and trailers, which uvicorn leaves open."""
+"""HTTP/1.1 by httptools, with the bounds uvicorn leaves open or answers in plain text."""
 
 from __future__ import annotations
 
 import asyncio
 
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
@@ -19,6 +21,24 @@ _PROBLEM = (
 )
 
 
+_TOO_MANY = (
+    b'{"type":"urn:govid:problem:overloaded","title":"More connections than the server takes",'
+    b'"status":503,"slug":"overloaded","remedy":"Retry after the number of seconds in Retry-After."}'
+)
+
+
+async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The ASGI application of a connection beyond ``MAX_CONNECTIONS``."""
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(_TOO_MANY)).encode()),
+        (b"retry-after", b"1"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": _TOO_MANY, "more_body": False})
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection whose request head does not end within ``MAX_HEAD`` bytes and ``HEAD_SECONDS``."""
 
@@ -26,13 +46,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _in_body = False
     _moved = False
     _deadline: asyncio.TimerHandle | None = None
+    _grace: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.app = too_many_connections
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
+        self._stop_grace()
         super().connection_lost(exc)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -52,12 +76,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._moved, self._in_body = True, False
+        self._stop_grace()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._in_body:
-            # Answered early: what is still to come of the body is of no use to anybody.
-            self.loop.call_later(GRACE_SECONDS, self.transport.close)
+            # Answered early: what is still to come of the body is of no use to anybody. A client that soon
+            # ends it, as one does that was told 503 meanwhile, keeps its connection.
+            self._grace = self.loop.call_later(GRACE_SECONDS, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
         if not self._in_body and self._deadline is None:
@@ -78,3 +104,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _stop_grace(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None

@@ -14,12 +14,11 @@ import uvicorn
 from govid.config import Settings
 from govid.errors import InvalidSettings
 from server.app import create_app
+from server.memory import give_back
 from server.metrics import Metrics
 from server.protocol import BoundedHttpProtocol
 from server.service import DRAIN_SECONDS, Service
 from server.settings import ServerSettings
-
-MAX_CONNECTIONS = 1024
 
 
 def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) -> None:
@@ -33,6 +32,7 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
     logging.basicConfig(
         level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    give_back()
     stopped: list[int] = []
     # uvicorn takes over once it runs, drains, and raises the signal again: a stop that was asked for is
     # a success. A signal before that must not be lost either.
@@ -56,7 +56,6 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
             server_header=False,
             date_header=True,
             timeout_graceful_shutdown=DRAIN_SECONDS,
-            limit_concurrency=MAX_CONNECTIONS,
             http=BoundedHttpProtocol,
             lifespan="on",
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,14 +15,19 @@ from typing import Any, TypeVar
 from litestar import Request
 
 from govid.config import Settings
-from govid.errors import GovidError, InvalidParameter, NotReady, Overloaded, Refusal
+from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server.bodies import Body
-from server.errors import BodyTooSlow
+from server.errors import BodyTooSlow, Overloaded
 from server.metrics import Metrics
 from server.settings import ServerSettings
+from server.workers import Workers
 
 R = TypeVar("R")
+# Nobody stands before a desk for these: they are computed when nothing interactive waits, or in between.
+BATCH = frozenset({"embed", "enrol", "add_reference"})
+LONGEST_RETRY_SECONDS = 30
+WARNING_SECONDS = 10
 DRAIN_SECONDS = 10
 log = logging.getLogger("govid.server")
 
@@ -31,13 +37,17 @@ class Service:
 
     def __init__(self, settings: Settings, server: ServerSettings, metrics: Metrics) -> None:
         self._settings = settings
-        self._metrics = metrics
+        self.metrics = metrics
         self._capacity = server.worker_count + server.max_waiting
-        self._pool = ThreadPoolExecutor(server.worker_count, thread_name_prefix="govid")
+        # The last places are kept for those who stand before a desk.
+        self._batch_capacity = self._capacity - server.max_waiting // 4
+        self._workers = Workers(server.worker_count)
         self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
         self._body_bytes = 0
         self._body_seconds = server.body_seconds
+        self._turned_away = 0
+        self._next_warning = 0.0
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self.failure: GovidError | None = None
@@ -57,6 +67,7 @@ class Service:
 
     def start(self) -> None:
         """Load the engine in the background, so that /healthz answers meanwhile."""
+        self._workers.start()
         self._loader.start()
 
     def _load(self) -> None:
@@ -71,12 +82,12 @@ class Service:
             self.failure = GovidError(str(error))
             self.on_failure()
             return
-        self._metrics.follow_gallery(lambda: len(engine.gallery))
-        self._metrics.model.info(
+        self.metrics.follow_gallery(lambda: len(engine.gallery))
+        self.metrics.model.info(
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
-        self._metrics.left_out.set(engine.left_out)
-        self._metrics.ready.set(1)
+        self.metrics.left_out.set(engine.left_out)
+        self.metrics.ready.set(1)
         self._engine = engine
         if engine.left_out:
             log.warning(
@@ -98,12 +109,14 @@ class Service:
             BodyTooSlow: the body did not arrive in time.
         """
         engine = self.engine
-        with self._place() as place:
+        content_type = _only(request, b"content-type")
+        with self._place(operation) as place:
             try:
                 async with asyncio.timeout(self._body_seconds):
-                    body = Body(_only(request, "content-type"), await self._receive(request, place))
+                    data = await self._receive(request, place)
             except TimeoutError:
                 raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
+            body = Body(content_type, request.scope["query_string"], data)
             return await self._run(place, operation, lambda: call(engine, body))
 
     async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:
@@ -113,7 +126,7 @@ class Service:
             place.body_bytes += len(chunk)
             self._body_bytes += len(chunk)
             if self._body_bytes > self._max_body_bytes:
-                raise Overloaded
+                raise self._overloaded()
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -124,7 +137,7 @@ class Service:
             NotReady, Overloaded.
         """
         engine = self.engine
-        with self._place() as place:
+        with self._place(operation) as place:
             return await self._run(place, operation, lambda: call(engine))
 
     async def ping(self) -> None:
@@ -137,34 +150,44 @@ class Service:
         await asyncio.to_thread(self.engine.store.ping)
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(call)
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
         place.held = True
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, place))
         try:
-            return await asyncio.wrap_future(future)
+            result: R = await self._workers.submit(
+                call, interactive=operation not in BATCH, ended=lambda: self._leave(place)
+            )
+            return result
         except Refusal as refusal:
-            self._metrics.refusals.labels(operation, refusal.reason, refusal.slug).inc()
+            self.metrics.refusals.labels(operation, refusal.reason, refusal.slug).inc()
             raise
 
     @contextmanager
-    def _place(self) -> Iterator[_Place]:
-        if self._in_flight >= self._capacity:
-            raise Overloaded
+    def _place(self, operation: str) -> Iterator[_Place]:
+        if self._in_flight >= (self._batch_capacity if operation in BATCH else self._capacity):
+            raise self._overloaded()
         place = _Place()
         self._in_flight += 1
-        self._metrics.waiting.inc()
+        self.metrics.waiting.inc()
         try:
             yield place
         finally:
             if not place.held:
                 self._leave(place)
 
+    def _overloaded(self) -> Overloaded:
+        """A refusal that asks to come back when what waits now should be done."""
+        self._turned_away += 1
+        # One line at a time: a flood must not write the disk full that the audit needs.
+        if (now := time.monotonic()) >= self._next_warning:
+            log.warning("overloaded: %d requests turned away since the last such line", self._turned_away)
+            self._turned_away, self._next_warning = 0, now + WARNING_SECONDS
+        seconds = math.ceil(self._in_flight * self._workers.mean_seconds / self._workers.count)
+        return Overloaded(min(max(seconds, 1), LONGEST_RETRY_SECONDS))
+
     def _leave(self, place: _Place) -> None:
         self._in_flight -= 1
         self._body_bytes -= place.body_bytes
-        self._metrics.waiting.dec()
+        self.metrics.waiting.dec()
 
     async def stop(self) -> None:
         """Finish what runs, then close the records. The event loop goes on meanwhile.
@@ -190,7 +213,7 @@ class Service:
         # Killed inside a model load, the process would abort.
         if self._loader.ident is not None:
             self._loader.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._workers.stop()
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -204,9 +227,10 @@ class _Place:
     held: bool = False
 
 
-def _only(request: Request[Any, Any, Any], name: str) -> str:
+def _only(request: Request[Any, Any, Any], name: bytes) -> str:
     """The header's value; given twice, two readers of one request could disagree."""
-    values = request.headers.getall(name, [])
+    # The raw list: Litestar would build a dictionary of all headers for this one.
+    values = [value for known, value in request.scope["headers"] if known == name]
     if len(values) > 1:
-        raise InvalidParameter(f"the header {name} comes twice")
-    return values[0] if values else ""
+        raise InvalidParameter(f"the header {name.decode()} comes twice")
+    return values[0].decode("latin-1") if values else ""

@@ -317,12 +317,6 @@ class StorageFull(OperatorError):
     remedy = "Free some space; reads go on meanwhile."
 
 
-class Overloaded(OperatorError):
-    slug = "overloaded"
-    title = "More requests wait than the server can answer in time"
-    remedy = "Retry after the number of seconds in Retry-After."
-
-
 class NotReady(OperatorError):
     slug = "not-ready"
     title = "The server is still loading its models and gallery"

@@ -11,7 +11,6 @@ from govid.pipeline import Engine
 from govid.results import EmbeddedTemplate, Identification, Verification
 from server import bodies
 from server.controllers.reply import decided, portrait, request_id, timed
-from server.metrics import Metrics
 from server.openapi import problems, reads
 from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
 from server.service import Service
@@ -37,7 +36,6 @@ class ComparisonController(Controller):
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
-        metrics: NamedDependency[Metrics],
     ) -> Response[Verification]:
         """Do two photos show the same person?"""
 
@@ -51,15 +49,14 @@ class ComparisonController(Controller):
             )
 
         result = await service.answer(request, "compare", call)
-        decided(metrics, "compare", result)
-        return timed(metrics, "compare", result)
+        decided(service.metrics, "compare", result)
+        return timed(service.metrics, "compare", result)
 
     @post("/verify", operation_class=reads(VerifyRequest), responses=PROBLEMS, status_code=200)
     async def verify(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
-        metrics: NamedDependency[Metrics],
     ) -> Response[Verification]:
         """Is the photo or template the enrolled subject?"""
 
@@ -73,15 +70,14 @@ class ComparisonController(Controller):
             )
 
         result = await service.answer(request, "verify", call)
-        decided(metrics, "verify", result)
-        return timed(metrics, "verify", result)
+        decided(service.metrics, "verify", result)
+        return timed(service.metrics, "verify", result)
 
     @post("/identify", operation_class=reads(IdentifyRequest), responses=PROBLEMS, status_code=200)
     async def identify(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
-        metrics: NamedDependency[Metrics],
     ) -> Response[Identification]:
         """Who of all enrolled subjects is it? NON_MATCH says: nobody known."""
 
@@ -95,19 +91,18 @@ class ComparisonController(Controller):
             )
 
         result = await service.answer(request, "identify", call)
-        decided(metrics, "identify", result)
-        return timed(metrics, "identify", result)
+        decided(service.metrics, "identify", result)
+        return timed(service.metrics, "identify", result)
 
     @post("/embed", operation_class=reads(EmbedRequest), responses=PROBLEMS, status_code=200)
     async def embed(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
-        metrics: NamedDependency[Metrics],
     ) -> Response[EmbeddedTemplate]:
         """The template of one photo; nothing is stored."""
 
         def call(engine: Engine, body: bodies.Body) -> EmbeddedTemplate:
             return engine.embed(body.parse(EmbedRequest).photo, request_id=request_id(request))
 
-        return timed(metrics, "embed", await service.answer(request, "embed", call))
+        return timed(service.metrics, "embed", await service.answer(request, "embed", call))

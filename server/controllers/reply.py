@@ -64,7 +64,7 @@ def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200
     A replayed reply ran no stage and has none.
     """
     for stage, spent in result.stages.items():
-        metrics.stage.labels(operation, stage).observe(spent / 1e3)
+        metrics.stage_of(operation, stage).observe(spent / 1e3)
     timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
     return Response(result, status_code=status, headers={"Server-Timing": timing} if timing else {})
@@ -72,7 +72,7 @@ def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200
 
 def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:
     """Count a decision."""
-    metrics.decisions.labels(operation, result.use_case, result.decision).inc()
+    metrics.decisions_of(operation, result.use_case, result.decision).inc()
 
 
 def marked_if_replayed(

@@ -39,7 +39,6 @@ class SubjectController(Controller):
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
-        metrics: NamedDependency[Metrics],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Enrolment]:
         """Create a subject from its first portrait or template."""
@@ -54,7 +53,7 @@ class SubjectController(Controller):
                 request_id=request_id(request),
             )
 
-        return _stored(request, metrics, "enrol", await service.answer(request, "enrol", call))
+        return _stored(request, service.metrics, "enrol", await service.answer(request, "enrol", call))
 
     @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest), responses=PROBLEMS)
     async def add_reference(
@@ -62,7 +61,6 @@ class SubjectController(Controller):
         request: Request[Any, Any, Any],
         subject_id: FromPath[str],
         service: NamedDependency[Service],
-        metrics: NamedDependency[Metrics],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Enrolment]:
         """Add one more portrait or template to a subject."""
@@ -78,7 +76,7 @@ class SubjectController(Controller):
             )
 
         return _stored(
-            request, metrics, "add_reference", await service.answer(request, "add_reference", call)
+            request, service.metrics, "add_reference", await service.answer(request, "add_reference", call)
         )
 
     @get(responses=problems(400, 503))

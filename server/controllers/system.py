@@ -8,7 +8,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from govid.errors import NotReady
 from govid.pipeline import Engine
-from server.metrics import Metrics
 from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
 
@@ -37,9 +36,9 @@ class SystemController(Controller):
         return Response(Health(status="ready", checks={"models": "ok", "gallery": "ok", "store": "ok"}))
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST)
-    async def prometheus(self, metrics: NamedDependency[Metrics]) -> bytes:
+    async def prometheus(self, service: NamedDependency[Service]) -> bytes:
         """Metrics in Prometheus' text format."""
-        return metrics.render()
+        return service.metrics.render()
 
     @get("/v1/models")
     async def models(self, service: NamedDependency[Service]) -> ModelList:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.protocol import GRACE_SECONDS
 from tests import support
 from tests.support import OBAMA, b64
 
@@ -74,6 +76,16 @@ def raw(api: httpx.Client, request: bytes) -> bytes:
         return answer
 
 
+def answered(connection: socket.socket) -> bytes:
+    """One JSON answer; its head and body may come apart."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        block = connection.recv(65536)
+        assert block, answer
+        answer += block
+    return answer
+
+
 def test_an_announced_giant_is_refused_before_it_is_sent(api: httpx.Client) -> None:
     head = POST + b"Content-Type: application/json\r\nContent-Length: 20971520\r\n\r\n"
     answer = raw(api, head)
@@ -105,6 +117,23 @@ def test_trailers_are_no_headers_and_have_an_end(api: httpx.Client) -> None:
     with contextlib.suppress(ConnectionError):  # closed while we still write
         raw(api, head + b"0\r\n" + b"a: b\r\n" * 100_000)
     assert api.get("/healthz").status_code == 200
+
+
+def test_an_early_answer_cuts_off_a_body_without_an_end_and_nobody_else(api: httpx.Client) -> None:
+    address = (api.base_url.host, api.base_url.port or 80)
+    head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    with (
+        socket.create_connection(address, timeout=5) as patient,
+        socket.create_connection(address) as endless,
+    ):
+        for connection in (patient, endless):
+            connection.sendall(head + b"ab")
+            assert answered(connection).startswith(b"HTTP/1.1 404")
+        patient.sendall(b"cd")
+        time.sleep(GRACE_SECONDS + 0.3)
+        patient.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answered(patient).startswith(b"HTTP/1.1 200")
+        assert endless.recv(65536) == b""
 
 
 def test_an_echo_is_short(api: httpx.Client) -> None:

@@ -22,10 +22,18 @@ def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
         replies += [
             client.post("/v1/subjects", content=body, headers=head) for head, body, _, _ in BODIES.values()
         ]
+        bare = {"Content-Type": "application/octet-stream"}
+        replies += [
+            client.post("/v1/subjects", params={"subject_id": f"b{n}"}, content=photo, headers=bare)
+            for n, (photo, _, _) in enumerate(PHOTOS.values())
+        ]
         assert all(400 <= reply.status_code < 500 for reply in replies)
         assert client.get("/v1/subjects").json()["subjects"] == []
         made = client.post("/v1/embed", json={"photo": b64(OBAMA)}).json()
         client.post("/v1/subjects", json={"subject_id": "kept", "photo": b64(OBAMA)})
+        template = base64.b64decode(made["embedding"])
+        asked = {"subject_id": "kept", "model_id": made["model_id"]}
+        assert client.post("/v1/verify", params=asked, content=template, headers=bare).status_code == 200
     for reply in replies:
         assert "Traceback" not in reply.text
         assert str(folder) not in reply.text
@@ -34,6 +42,7 @@ def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
     assert "Traceback" not in log
     assert b64(OBAMA)[:60] not in log
     assert made["embedding"][:40] not in log
+    assert repr(template[:16])[2:-1] not in log
     with sqlite3.connect(folder / "govid.sqlite3") as records:
         assert records.execute("SELECT count(*) FROM reference").fetchone() == (1,)
         audit = "".join(row[0] for row in records.execute("SELECT record FROM audit"))

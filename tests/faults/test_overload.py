@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
+
+from server.protocol import MAX_CONNECTIONS
 from tests import support
 from tests.support import OBAMA, OBAMA_LATER
 
@@ -25,3 +30,20 @@ def test_a_full_queue_says_503_and_the_server_goes_on(tmp_path: Path) -> None:
         assert all(int(reply.headers["retry-after"]) >= 1 for reply in turned_away)
         assert client.post("/v1/compare", files=files).status_code == 200
         assert client.get("/healthz").status_code == 200
+
+
+def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _), ExitStack() as held:
+        address = (client.base_url.host, client.base_url.port)
+        for _ in range(MAX_CONNECTIONS):
+            held.enter_context(socket.create_connection(address))
+        with httpx.Client(base_url=client.base_url, trust_env=False) as another:
+            reply = another.get("/healthz")
+        assert (reply.status_code, reply.json()["slug"]) == (503, "overloaded")
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert int(reply.headers["retry-after"]) >= 1
+        assert client.get("/healthz").status_code == 200, "who was there before is served"
+        held.close()
+        with httpx.Client(base_url=client.base_url, trust_env=False) as another:
+            assert another.get("/healthz").status_code == 200

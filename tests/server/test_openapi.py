@@ -19,6 +19,7 @@ def test_the_server_shows_it_and_loads_nothing_from_elsewhere(api: httpx.Client)
     assert shown.headers["content-type"].startswith("application/")
     assert shown.json()["paths"]["/v1/verify"]["post"]["requestBody"]["content"].keys() == {
         "application/json",
+        "application/octet-stream",
         "multipart/form-data",
     }
     for page in ("/schema/swagger", "/schema/redoc"):

@@ -1,0 +1,120 @@
+"""Threads that compute, fed from two queues: what somebody waits for comes before what can wait."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+# While other work waits, at most this many interactive jobs in a row go before one of it.
+MAX_PASSED = 4
+# How much one job moves the mean of their times: about the last ten count.
+_WEIGHT = 0.1
+
+
+@dataclass(slots=True)
+class _Job:
+    call: Callable[[], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    ended: Callable[[], None]
+
+
+class Workers:
+    """A fixed number of threads. ``concurrent.futures`` has one queue, and wakes the loop twice per job."""
+
+    def __init__(self, count: int) -> None:
+        self._threads = [threading.Thread(target=self._work, name=f"govid-{n}") for n in range(count)]
+        self._interactive: deque[_Job] = deque()
+        self._batch: deque[_Job] = deque()
+        # One token per job, True, and one per thread at the end, False.
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._choosing = threading.Lock()
+        self._passed = 0
+        self.mean_seconds = 0.0
+        """Recent mean time of a job in a worker, 0 before the first one ends."""
+
+    @property
+    def count(self) -> int:
+        """How many jobs run at once."""
+        return len(self._threads)
+
+    def start(self) -> None:
+        """Start the threads; jobs handed in before are done then."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(
+        self, call: Callable[[], Any], *, interactive: bool, ended: Callable[[], None]
+    ) -> asyncio.Future[Any]:
+        """Queue a job; called on the event loop.
+
+        Args:
+            ended: called on the loop when the worker is free again, even if nobody waits for the result.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(call, loop, loop.create_future(), ended)
+        (self._interactive if interactive else self._batch).append(job)
+        self._tokens.put(True)
+        return job.future
+
+    def stop(self) -> None:
+        """Drop what waits, wait for what runs."""
+        with self._choosing:
+            dropped = [*self._interactive, *self._batch]
+            self._interactive.clear()
+            self._batch.clear()
+        for job in dropped:
+            _tell(job, job.future.cancel)
+        for _ in self._threads:
+            self._tokens.put(False)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _work(self) -> None:
+        while self._tokens.get():
+            job = self._next()
+            if job is not None:
+                self._do(job)
+
+    def _do(self, job: _Job) -> None:
+        start = time.perf_counter()
+        try:
+            result = job.call()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the request has to end with it
+            _tell(job, _unless_done, job.future.set_exception, error)
+        else:
+            _tell(job, _unless_done, job.future.set_result, result)
+        spent = time.perf_counter() - start
+        self.mean_seconds += (spent - self.mean_seconds) * (_WEIGHT if self.mean_seconds else 1)
+
+    def _next(self) -> _Job | None:
+        with self._choosing:
+            if self._batch and (not self._interactive or self._passed >= MAX_PASSED):
+                self._passed = 0
+                return self._batch.popleft()
+            if not self._interactive:
+                return None  # dropped by stop()
+            self._passed += 1 if self._batch else 0
+            return self._interactive.popleft()
+
+
+def _tell(job: _Job, action: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401
+    def on_loop() -> None:
+        job.ended()
+        action(*arguments)
+
+    with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+        job.loop.call_soon_threadsafe(on_loop)
+
+
+def _unless_done(settle: Callable[[Any], None], value: Any) -> None:  # noqa: ANN401
+    with suppress(asyncio.InvalidStateError):  # the request was given up meanwhile
+        settle(value)

@@ -1,0 +1,62 @@
+"""The load tools, in short: they fail on errors and wrong decisions, never on time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+
+def ran(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_short_report_up_to_and_beyond_the_capacity_has_no_errors(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = ran(
+        "benchmarks.load_report", "--scenario", "mixed", "--seconds", "2", "--parts", "0.8", "2",
+        "--out", str(out),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<svg") >= 2
+    assert not re.search(r"<script|src=|href=|url\(|@import", page), "it loads nothing"
+
+
+@pytest.mark.slow
+def test_a_wrong_answer_is_an_error(tmp_path: Path) -> None:
+    """Of a server that says 404 to everything: what a report must never call a success."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Wrong(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            answers = {"/v1/subjects": (201, b"{}"), "/v1/embed": (200, b'{"model_id":"m","embedding":""}')}
+            status, body = answers.get(self.path, (200, b'{"decision":"NON_MATCH"}'))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Wrong) as wrong:
+        threading.Thread(target=wrong.serve_forever, daemon=True).start()
+        host = f"http://127.0.0.1:{wrong.server_port}"
+        done = ran(
+            "benchmarks.load", "--host", host, "--scenario", "identify", "--seconds", "3", "--users", "1"
+        )
+        wrong.shutdown()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "decision NON_MATCH, expected MATCH" in done.stdout

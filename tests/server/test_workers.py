@@ -1,0 +1,157 @@
+"""The two queues: interactive work first, and none that waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from server.errors import Overloaded
+from server.metrics import Metrics
+from server.service import Service
+from server.settings import ServerSettings
+from server.workers import MAX_PASSED, Workers
+
+
+@contextmanager
+def one_worker() -> Iterator[Workers]:
+    workers = Workers(1)
+    workers.start()
+    try:
+        yield workers
+    finally:
+        workers.stop()
+
+
+class Gate:
+    """A job that holds its worker until it is opened."""
+
+    def __init__(self) -> None:
+        self._taken, self._open = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self._taken.set()
+        self._open.wait()
+
+    def submitted(self, workers: Workers, ended: Callable[[], None]) -> asyncio.Future[None]:
+        future = workers.submit(self, interactive=True, ended=ended)
+        self._taken.wait()
+        return future
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def ran_in_order(jobs: str) -> str:
+    """The order in which one worker runs jobs that all wait: i is interactive, b is not."""
+    done: list[str] = []
+
+    async def run() -> None:
+        with one_worker() as workers:
+            gate = Gate()
+            blocking = gate.submitted(workers, lambda: None)
+            futures = [
+                workers.submit(
+                    lambda name=name: done.append(name), interactive=name == "i", ended=lambda: None
+                )
+                for name in jobs
+            ]
+            gate.open()
+            await asyncio.gather(blocking, *futures)
+
+    asyncio.run(run())
+    return "".join(done)
+
+
+def test_interactive_work_goes_first() -> None:
+    assert ran_in_order("bbii") == "iibb"
+    assert ran_in_order("iii") == "iii"
+    assert ran_in_order("bb") == "bb"
+
+
+def test_other_work_is_never_passed_more_often_than_stated() -> None:
+    order = ran_in_order("bb" + "i" * 20)
+    assert order == "i" * MAX_PASSED + "b" + "i" * MAX_PASSED + "b" + "i" * (20 - 2 * MAX_PASSED)
+
+
+def test_an_error_reaches_who_waits_and_the_worker_goes_on() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    async def run() -> None:
+        with one_worker() as workers:
+            freed: list[int] = []
+            with pytest.raises(ValueError, match="no"):
+                await workers.submit(fail, interactive=True, ended=lambda: freed.append(1))
+            assert freed == [1]
+            assert await workers.submit(lambda: 7, interactive=False, ended=lambda: None) == 7
+
+    asyncio.run(run())
+
+
+def test_a_stop_drops_what_waits_and_gives_its_place_back() -> None:
+    async def run() -> None:
+        gate, freed = Gate(), list[str]()
+        workers = Workers(1)
+        workers.start()
+        running = gate.submitted(workers, lambda: freed.append("running"))
+        waiting = workers.submit(lambda: None, interactive=False, ended=lambda: freed.append("waiting"))
+        stopping = asyncio.create_task(asyncio.to_thread(workers.stop))
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        gate.open()
+        await running
+        await stopping
+        assert sorted(freed) == ["running", "waiting"]
+
+    asyncio.run(run())
+
+
+def test_a_result_nobody_waits_for_frees_the_place_all_the_same() -> None:
+    async def run() -> None:
+        with one_worker() as workers:
+            gate, freed = Gate(), asyncio.Event()
+            gate.submitted(workers, freed.set).cancel()
+            gate.open()
+            await asyncio.wait_for(freed.wait(), 5)
+
+    asyncio.run(run())
+
+
+class Idle(Service):
+    """A service without an engine whose jobs wait at a gate."""
+
+    def __init__(self, server: ServerSettings) -> None:
+        super().__init__(None, server, Metrics())  # type: ignore[arg-type]
+        self._engine = object()  # type: ignore[assignment]
+
+
+def test_the_last_places_are_kept_for_interactive_work() -> None:
+    async def run() -> None:
+        service, gate = Idle(ServerSettings(workers=1, max_waiting=4)), threading.Event()
+        service._workers.start()
+
+        def ask(operation: str) -> asyncio.Task[bool]:
+            call: Callable[[object], bool] = lambda _: gate.wait()  # noqa: E731
+            return asyncio.create_task(service.run(operation, call))
+
+        asked = [ask("embed") for _ in range(6)] + [ask("verify") for _ in range(2)]
+        await asyncio.sleep(0)
+        gate.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert answers[:4] + answers[6:7] == [True] * 5
+        assert [type(answer) for answer in answers[4:6] + answers[7:]] == [Overloaded] * 3
+        await asyncio.to_thread(service._workers.stop)
+
+    asyncio.run(run())
+
+
+def test_retry_after_is_the_time_the_queue_needs() -> None:
+    service = Idle(ServerSettings(workers=2, max_waiting=100))
+    service._in_flight = 100
+    for mean, seconds in ((0.0, 1), (0.001, 1), (0.08, 4), (60.0, 30)):
+        service._workers.mean_seconds = mean
+        assert service._overloaded().retry_after_seconds == seconds
