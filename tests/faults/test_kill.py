@@ -73,7 +73,7 @@ def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
     unknown: set[str] = set()
     for round_number in range(ROUNDS):
         with support.server(folder) as (client, process):
-            model_id = client.get("/v1/models").json()["models"][-1]["model_id"]
+            model_id = client.get("/v1/models").json()["template_model_id"]
             there = everything(client)
             assert set(present) <= there
             assert not deleted & there
