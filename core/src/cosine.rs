@@ -7,8 +7,9 @@ use crate::check::{exact_square_sum, trusted};
 use crate::error::{CoreError, Operand};
 use crate::kernels::{Kernels, PairSums, scalar};
 
-/// Rows between two conversions of sums to scores: small enough for the sums to stay in L1.
-const BLOCK: usize = 32;
+/// Rows between two conversions of sums to scores, while memory waits: many enough for that to be
+/// seldom, few enough for the sums to stay in L1.
+const BLOCK: usize = 128;
 
 /// Comparison score of two embeddings, in [-1, 1], higher is more alike.
 ///
@@ -72,7 +73,8 @@ pub fn cosine_many(
         for ((score, dot), square) in scores.iter_mut().zip(&*dots).zip(&*squares) {
             *score = (dot * per_probe / square.sqrt()).clamp(-1.0, 1.0) as f32;
         }
-        if squares.iter().all(|&square| trusted(square)) {
+        // Not `all`, which would look at them one by one.
+        if squares.iter().fold(true, |good, &square| good & trusted(square)) {
             continue;
         }
         for (i, row) in rows.chunks_exact(dimensions).enumerate() {

@@ -15,6 +15,8 @@ pub enum Operand {
     B,
     /// The embedding compared with a block of references.
     Probe,
+    /// The embeddings compared with a block of references.
+    Probes,
     /// The block of references.
     References,
     /// The caller's array for the comparison scores.
@@ -29,6 +31,7 @@ impl Operand {
             Self::A => "a",
             Self::B => "b",
             Self::Probe => "probe",
+            Self::Probes => "probes",
             Self::References => "references",
             Self::Out => "out",
         }
@@ -51,6 +54,15 @@ pub enum CoreError {
         /// Elements (or rows, for `out`) that were needed.
         expected: usize,
         /// Elements (or rows, for `out`) that came.
+        received: usize,
+    },
+    /// An embedding of int8 codes is longer than sums in i32 can hold.
+    TooLong {
+        /// The argument at fault.
+        operand: Operand,
+        /// The most codes a row may have.
+        limit: usize,
+        /// Codes that came.
         received: usize,
     },
     /// An element is NaN or infinite. A NaN score fails every `>=` and would read as `NON_MATCH`.
@@ -88,9 +100,10 @@ pub enum CoreError {
 
 impl CoreError {
     /// Every slug, in the order of the variants. Slugs are public and never change.
-    pub const SLUGS: [&'static str; 7] = [
+    pub const SLUGS: [&'static str; 8] = [
         "empty",
         "length-mismatch",
+        "too-long",
         "non-finite",
         "zero-norm",
         "overlap",
@@ -103,11 +116,12 @@ impl CoreError {
         match self {
             Self::Empty { .. } => Self::SLUGS[0],
             Self::LengthMismatch { .. } => Self::SLUGS[1],
-            Self::NonFinite { .. } => Self::SLUGS[2],
-            Self::ZeroNorm { .. } => Self::SLUGS[3],
-            Self::Overlap { .. } => Self::SLUGS[4],
-            Self::UnknownIsa { .. } => Self::SLUGS[5],
-            Self::IsaUnavailable { .. } => Self::SLUGS[6],
+            Self::TooLong { .. } => Self::SLUGS[2],
+            Self::NonFinite { .. } => Self::SLUGS[3],
+            Self::ZeroNorm { .. } => Self::SLUGS[4],
+            Self::Overlap { .. } => Self::SLUGS[5],
+            Self::UnknownIsa { .. } => Self::SLUGS[6],
+            Self::IsaUnavailable { .. } => Self::SLUGS[7],
         }
     }
 
@@ -116,6 +130,7 @@ impl CoreError {
         match self {
             Self::Empty { operand }
             | Self::LengthMismatch { operand, .. }
+            | Self::TooLong { operand, .. }
             | Self::NonFinite { operand, .. }
             | Self::ZeroNorm { operand, .. }
             | Self::Overlap { operand } => Some(*operand),
@@ -129,6 +144,7 @@ impl CoreError {
             Self::LengthMismatch { expected, received, .. } => {
                 vec![("expected", expected), ("received", received)]
             }
+            Self::TooLong { limit, received, .. } => vec![("limit", limit), ("received", received)],
             Self::NonFinite { row, index, .. } => vec![("row", row), ("index", index)],
             Self::ZeroNorm { row, .. } => vec![("row", row)],
             Self::Empty { .. }
@@ -145,6 +161,9 @@ impl fmt::Display for CoreError {
             Self::Empty { operand } => write!(f, "{}: has no elements", operand.name()),
             Self::LengthMismatch { operand, expected, received } => {
                 write!(f, "{}: expected length {expected}, received {received}", operand.name())
+            }
+            Self::TooLong { operand, limit, received } => {
+                write!(f, "{}: {received} codes a row, the limit is {limit}", operand.name())
             }
             Self::NonFinite { operand, row, index } => {
                 write!(f, "{}: NaN or infinity at row {row}, index {index}", operand.name())
@@ -174,6 +193,7 @@ mod tests {
         vec![
             CoreError::Empty { operand },
             CoreError::LengthMismatch { operand, expected: 128, received: 512 },
+            CoreError::TooLong { operand, limit: 131_071, received: 200_000 },
             CoreError::NonFinite { operand, row: 3, index: 7 },
             CoreError::ZeroNorm { operand, row: 5 },
             CoreError::Overlap { operand },

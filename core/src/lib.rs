@@ -3,15 +3,21 @@
 //! Every public function checks lengths, finiteness and norms, and answers with a [`CoreError`]
 //! that names the culprit. Nothing here knows Python except the `python` module.
 
+mod block;
 mod check;
 mod cosine;
 mod error;
+mod int8;
 mod kernels;
 mod normalize;
 #[cfg(feature = "python")]
 mod python;
+mod quantize;
 
+pub use block::cosine_block;
 pub use cosine::{cosine, cosine_many};
 pub use error::{CoreError, Operand};
-pub use kernels::{Isa, Kernels, PairSums};
+pub use int8::{cosine_block_int8, cosine_many_int8};
+pub use kernels::{Isa, Kernels, MAX_CODES, PairSums};
 pub use normalize::{l2_normalize, l2_normalize_rows};
+pub use quantize::quantize_rows;

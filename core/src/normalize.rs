@@ -1,5 +1,8 @@
 //! L2 normalisation of one embedding, or of every row of a matrix, in place.
 
+#[cfg(feature = "python")]
+use std::{mem::MaybeUninit, ptr};
+
 use crate::check::{exact_square_sum, trusted};
 use crate::error::{CoreError, Operand};
 use crate::kernels::Kernels;
@@ -29,16 +32,59 @@ pub fn l2_normalize_rows(
     matrix: &mut [f32],
     dimensions: usize,
 ) -> Result<(), CoreError> {
-    if dimensions == 0 {
-        return Err(CoreError::Empty { operand: Operand::X });
-    }
-    let received = matrix.len();
-    let expected = received - received % dimensions;
-    if received != expected {
-        return Err(CoreError::LengthMismatch { operand: Operand::X, expected, received });
-    }
+    check_lengths(matrix.len(), dimensions)?;
     for (row, vector) in matrix.chunks_exact_mut(dimensions).enumerate() {
         normalize_row(kernels, vector, row)?;
+    }
+    Ok(())
+}
+
+/// Writes every row of `matrix`, scaled to norm 1, to `out`, of the same length: to the bit what
+/// `l2_normalize_rows` makes of it, without a copy first.
+///
+/// # Errors
+/// As `l2_normalize_rows`. The contents of `out` are then not all written.
+#[cfg(feature = "python")]
+pub(crate) fn l2_normalize_to(
+    kernels: &Kernels,
+    matrix: &[f32],
+    dimensions: usize,
+    out: &mut [MaybeUninit<f32>],
+) -> Result<(), CoreError> {
+    check_lengths(matrix.len(), dimensions)?;
+    let rows = matrix.chunks_exact(dimensions).zip(out.chunks_exact_mut(dimensions));
+    for (row, (vector, out)) in rows.enumerate() {
+        let square_sum = kernels.square_sum(vector);
+        if trusted(square_sum) && !is_unit(square_sum) {
+            let factor = (1.0 / square_sum.sqrt()) as f32;
+            for (out, x) in out.iter_mut().zip(vector) {
+                out.write(x * factor);
+            }
+            continue;
+        }
+        // SAFETY: both have `dimensions` elements, and a borrow to write overlaps no other.
+        let copy = unsafe {
+            ptr::copy_nonoverlapping(vector.as_ptr(), out.as_mut_ptr().cast(), dimensions);
+            &mut *(ptr::from_mut(out) as *mut [f32])
+        };
+        normalize_row(kernels, copy, row)?;
+    }
+    Ok(())
+}
+
+/// Whether the norm is 1 but for the rounding of an earlier normalisation.
+fn is_unit(square_sum: f64) -> bool {
+    (square_sum - 1.0).abs() <= UNIT_TOLERANCE
+}
+
+pub(crate) fn check_lengths(received: usize, dimensions: usize) -> Result<(), CoreError> {
+    let operand = Operand::X;
+    if dimensions == 0 {
+        return Err(CoreError::Empty { operand });
+    }
+    let expected = received - received % dimensions;
+    if received != expected {
+        return Err(CoreError::LengthMismatch { operand, expected, received });
     }
     Ok(())
 }
@@ -48,7 +94,7 @@ fn normalize_row(kernels: &Kernels, vector: &mut [f32], row: usize) -> Result<()
     if !trusted(square_sum) {
         return exact(vector, row);
     }
-    if (square_sum - 1.0).abs() > UNIT_TOLERANCE {
+    if !is_unit(square_sum) {
         kernels.scale(vector, (1.0 / square_sum.sqrt()) as f32);
     }
     Ok(())

@@ -5,7 +5,7 @@
 //! comparison itself and guards only against other Rust code.
 
 use std::mem::MaybeUninit;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::{ptr, slice};
 
 use numpy::npyffi::flags::{NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
@@ -18,14 +18,14 @@ use pyo3::types::PyDict;
 
 use crate::error::{CoreError as Error, Operand};
 use crate::kernels::{Isa, Kernels};
-use crate::normalize;
+use crate::{block, int8, normalize};
 
-/// From this many elements on the GIL is released: 4 MiB, about 0.09 ms of `cosine_many`.
+/// From this much work on the GIL is released: 4 MiB to read, about 0.09 ms of `cosine_many`.
 ///
 /// Measured on Zen 4 beside a busy Python thread: once released, the GIL may come back only after
 /// the interpreter's switch interval of 5 ms (90th percentile 5.2 ms for a call of 0.02 ms). A call
 /// shorter than a fiftieth of that interval keeps other threads waiting less than it would wait.
-const RELEASE_GIL_FROM: usize = 1 << 20;
+const RELEASE_GIL_FROM: usize = 4 << 20;
 
 create_exception!(
     govid._core,
@@ -34,14 +34,15 @@ create_exception!(
     "The numbers are wrong: lengths, NaN or infinity, or a zero norm; or a bad `GOVID_ISA`."
 );
 
-/// The one doorway out of the GIL.
+/// The one doorway out of the GIL. `bytes` says how long the work may take: the bytes it reads
+/// from memory, or for a block of pairs what could be read meanwhile.
 fn compute<T: Send>(
     py: Python<'_>,
-    elements: usize,
+    bytes: usize,
     work: impl FnOnce(&'static Kernels) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let work = || work(Kernels::active()?);
-    let result = if elements < RELEASE_GIL_FROM { work() } else { py.detach(work) };
+    let result = if bytes < RELEASE_GIL_FROM { work() } else { py.detach(work) };
     result.map_err(|error| raise(py, &error))
 }
 
@@ -64,13 +65,29 @@ fn raise(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// An argument that is what it should be: a C-contiguous, aligned float32 array.
-struct Array<'a> {
-    data: *mut f32,
+/// What an array may hold.
+trait Number: numpy::Element + Copy {
+    const NAME: &'static str;
+    const TYPE: NPY_TYPES;
+}
+
+impl Number for f32 {
+    const NAME: &'static str = "float32";
+    const TYPE: NPY_TYPES = NPY_TYPES::NPY_FLOAT;
+}
+
+impl Number for i8 {
+    const NAME: &'static str = "int8";
+    const TYPE: NPY_TYPES = NPY_TYPES::NPY_BYTE;
+}
+
+/// An argument that is what it should be: a C-contiguous, aligned array of the right numbers.
+struct Array<'a, T> {
+    data: *mut T,
     shape: &'a [usize],
 }
 
-impl<'a> Array<'a> {
+impl<'a, T: Number> Array<'a, T> {
     /// Checks an argument to read.
     #[inline]
     fn input(
@@ -102,13 +119,13 @@ impl<'a> Array<'a> {
         if let Ok(array) = argument.cast::<PyUntypedArray>() {
             let fields = fields(array);
             let number = usize::try_from(fields.nd).unwrap_or(0);
-            if is_float32(array) && dimensions.contains(&number) && fields.flags & flags == flags {
+            if holds::<T>(array) && dimensions.contains(&number) && fields.flags & flags == flags {
                 // SAFETY: NumPy keeps `nd` lengths there, none negative; `dimensions` starts at 1.
                 let shape = unsafe { slice::from_raw_parts(fields.dimensions.cast(), number) };
                 return Ok(Self { data: fields.data.cast(), shape });
             }
         }
-        Err(refuse(argument, operand, &dimensions, flags))
+        Err(refuse::<T>(argument, operand, &dimensions, flags))
     }
 
     fn len(&self) -> usize {
@@ -120,29 +137,31 @@ impl<'a> Array<'a> {
         self.shape[self.shape.len() - 1]
     }
 
-    fn as_slice(&self) -> &'a [f32] {
-        // SAFETY: `checked` saw float32, aligned and contiguous; NumPy never has null data. That
+    fn as_slice(&self) -> &'a [T] {
+        // SAFETY: `checked` saw the type, aligned and contiguous; NumPy never has null data. That
         // no other thread writes meanwhile is the caller's contract, stated in `_core.pyi`.
         unsafe { slice::from_raw_parts(self.data, self.len()) }
     }
 
     /// The elements of a new array, which may not be written yet.
-    fn as_memory(&mut self) -> &'a mut [MaybeUninit<f32>] {
+    fn as_memory(&mut self) -> &'a mut [MaybeUninit<T>] {
         // SAFETY: as in `as_mut_slice`, but for the values, which `MaybeUninit` does not promise.
         unsafe { slice::from_raw_parts_mut(self.data.cast(), self.len()) }
     }
 
-    fn as_mut_slice(&mut self) -> &'a mut [f32] {
+    fn as_mut_slice(&mut self) -> &'a mut [T] {
         // SAFETY: as in `as_slice`, and `output` saw it writeable; the caller of this method made
         // sure that no other argument overlaps it.
         unsafe { slice::from_raw_parts_mut(self.data, self.len()) }
     }
 
-    fn overlaps(&self, other: &Self) -> bool {
-        let (start, other_start) = (self.data.addr(), other.data.addr());
-        let end = start + self.len() * size_of::<f32>();
-        let other_end = other_start + other.len() * size_of::<f32>();
-        start < other_end && other_start < end
+    fn overlaps<U: Number>(&self, other: &Array<'_, U>) -> bool {
+        let (mine, theirs) = (self.addresses(), other.addresses());
+        mine.start < theirs.end && theirs.start < mine.end
+    }
+
+    fn addresses(&self) -> Range<usize> {
+        self.data.addr()..self.data.addr() + self.len() * size_of::<T>()
     }
 }
 
@@ -153,15 +172,15 @@ fn fields<'a>(array: &'a Bound<'_, PyUntypedArray>) -> &'a PyArrayObject_fields 
 }
 
 #[inline]
-fn is_float32(array: &Bound<'_, PyUntypedArray>) -> bool {
+fn holds<T: Number>(array: &Bound<'_, PyUntypedArray>) -> bool {
     let dtype = array.dtype();
-    dtype.num() == NPY_TYPES::NPY_FLOAT as i32 && dtype.is_native_byteorder() == Some(true)
+    dtype.num() == T::TYPE as i32 && dtype.is_native_byteorder() != Some(false)
 }
 
 /// A new array, its elements not written yet. Not `PyArray::zeros`, which releases the GIL from
 /// 1 KiB on: a short call would have to wait for it.
-fn new_array<'py>(py: Python<'py>, shape: &[usize]) -> Bound<'py, PyArrayDyn<f32>> {
-    // SAFETY: the two callers write every element, or drop the array, before anyone reads it.
+fn new_array<'py, T: Number>(py: Python<'py>, shape: &[usize]) -> Bound<'py, PyArrayDyn<T>> {
+    // SAFETY: the callers write every element, or drop the array, before anyone reads it.
     unsafe { PyArrayDyn::new(py, shape, false) }
 }
 
@@ -169,14 +188,14 @@ fn new_array<'py>(py: Python<'py>, shape: &[usize]) -> Bound<'py, PyArrayDyn<f32
 ///
 /// # Safety
 /// They have.
-unsafe fn written(memory: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+unsafe fn written<T>(memory: &mut [MaybeUninit<T>]) -> &mut [T] {
     // SAFETY: the caller wrote every element.
-    unsafe { &mut *(ptr::from_mut(memory) as *mut [f32]) }
+    unsafe { &mut *(ptr::from_mut(memory) as *mut [T]) }
 }
 
 /// Says what was expected and what came.
 #[cold]
-fn refuse(
+fn refuse<T: Number>(
     argument: &Bound<'_, PyAny>,
     operand: Operand,
     dimensions: &RangeInclusive<usize>,
@@ -205,8 +224,9 @@ fn refuse(
         (first, last) => format!("{first}-D or {last}-D"),
     };
     PyTypeError::new_err(format!(
-        "{}: expected a {dimensions} C-contiguous{writeable} float32 array, received {received}",
-        operand.name()
+        "{}: expected a {dimensions} C-contiguous{writeable} {} array, received {received}",
+        operand.name(),
+        T::NAME
     ))
 }
 
@@ -219,14 +239,10 @@ fn l2_normalize<'py>(
     let source = Array::input(x, Operand::X, 1..=2)?;
     let result = new_array(py, source.shape);
     let mut target = Array::output(&result, Operand::Out, 1..=2)?;
-    let (columns, len) = (source.columns(), source.len());
+    let columns = source.columns();
     let (rows, memory) = (source.as_slice(), target.as_memory());
-    compute(py, len, |kernels| {
-        // SAFETY: `result` is new and has the shape of `source`: as long, and apart from it.
-        unsafe { ptr::copy_nonoverlapping(rows.as_ptr(), memory.as_mut_ptr().cast(), rows.len()) };
-        // SAFETY: the copy wrote all of it.
-        let unit_rows = unsafe { written(memory) };
-        normalize::l2_normalize_rows(kernels, unit_rows, columns)
+    compute(py, size_of_val(rows), |kernels| {
+        normalize::l2_normalize_to(kernels, rows, columns, memory)
     })?;
     Ok(result)
 }
@@ -235,9 +251,9 @@ fn l2_normalize<'py>(
 #[pyfunction]
 fn l2_normalize_inplace(py: Python<'_>, x: &Bound<'_, PyAny>) -> PyResult<()> {
     let mut array = Array::output(x, Operand::X, 1..=2)?;
-    let (columns, len) = (array.columns(), array.len());
+    let columns = array.columns();
     let rows = array.as_mut_slice();
-    compute(py, len, |kernels| normalize::l2_normalize_rows(kernels, rows, columns))
+    compute(py, size_of_val(rows), |kernels| normalize::l2_normalize_rows(kernels, rows, columns))
 }
 
 /// Comparison score of two embeddings, in [-1, 1].
@@ -245,7 +261,7 @@ fn l2_normalize_inplace(py: Python<'_>, x: &Bound<'_, PyAny>) -> PyResult<()> {
 fn cosine(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<f64> {
     let a = Array::input(a, Operand::A, 1..=1)?.as_slice();
     let b = Array::input(b, Operand::B, 1..=1)?.as_slice();
-    compute(py, a.len(), |kernels| crate::cosine::cosine(kernels, a, b))
+    compute(py, size_of_val(a), |kernels| crate::cosine::cosine(kernels, a, b))
 }
 
 /// Comparison scores of one probe against a block of references, in [-1, 1].
@@ -257,33 +273,120 @@ fn cosine_many<'py>(
     references: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let probe = Array::input(probe, Operand::Probe, 1..=1)?;
-    let references = Array::input(references, Operand::References, 2..=2)?;
-    let (rows, columns) = (references.shape[0], references.columns());
-    let dimensions = probe.len();
+    compare(
+        py,
+        (probe, Operand::Probe),
+        references,
+        out,
+        |kernels, _, probe, references, scores| {
+            crate::cosine::cosine_many(kernels, probe, references, scores)
+        },
+    )
+}
+
+/// Comparison scores of each probe with each reference, in [-1, 1].
+#[pyfunction]
+#[pyo3(signature = (probes, references, out=None))]
+fn cosine_block<'py>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    compare(py, (probes, Operand::Probes), references, out, block::cosine_block)
+}
+
+/// `cosine_many` of int8 codes.
+#[pyfunction]
+#[pyo3(signature = (probe, references, out=None))]
+fn cosine_many_int8<'py>(
+    py: Python<'py>,
+    probe: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    compare(
+        py,
+        (probe, Operand::Probe),
+        references,
+        out,
+        |kernels, _, probe, references, scores| {
+            int8::cosine_many_int8(kernels, probe, references, scores)
+        },
+    )
+}
+
+/// `cosine_block` of int8 codes.
+#[pyfunction]
+#[pyo3(signature = (probes, references, out=None))]
+fn cosine_block_int8<'py>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    compare(py, (probes, Operand::Probes), references, out, int8::cosine_block_int8)
+}
+
+/// Checks the arrays of a comparison of one probe, or several, with a block of references, and
+/// fills `out`, or a new array, with their scores. `work` gets kernels, dimensions, probes,
+/// references, scores.
+fn compare<'py, T: Number + Sync>(
+    py: Python<'py>,
+    (probes, operand): (&Bound<'py, PyAny>, Operand),
+    references: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+    work: impl FnOnce(&Kernels, usize, &[T], &[T], &mut [f32]) -> Result<(), Error> + Send,
+) -> PyResult<Bound<'py, PyAny>> {
+    let number = if operand == Operand::Probe { 1 } else { 2 };
+    let probes = Array::<T>::input(probes, operand, number..=number)?;
+    let references = Array::<T>::input(references, Operand::References, 2..=2)?;
+    let dimensions = probes.columns();
     if dimensions == 0 {
-        return Err(raise(py, &Error::Empty { operand: Operand::Probe }));
+        return Err(raise(py, &Error::Empty { operand }));
     }
-    same_length(py, Operand::References, dimensions, columns)?;
+    same_length(py, Operand::References, dimensions, references.columns())?;
+    // (references) for one probe, (probes, references) for several.
+    let rows = [probes.shape[0], references.shape[0]];
+    let shape = &rows[2 - number..];
     let result = match out {
         Some(out) => out.clone(),
-        None => new_array(py, &[rows]).into_any(),
+        None => new_array::<f32>(py, shape).into_any(),
     };
-    let mut scores = Array::output(&result, Operand::Out, 1..=1)?;
-    same_length(py, Operand::Out, rows, scores.len())?;
-    for (input, operand) in [(&probe, Operand::Probe), (&references, Operand::References)] {
+    let mut scores = Array::output(&result, Operand::Out, number..=number)?;
+    for (expected, received) in shape.iter().zip(scores.shape) {
+        same_length(py, Operand::Out, *expected, *received)?;
+    }
+    for (input, operand) in [(&probes, operand), (&references, Operand::References)] {
         if scores.overlaps(input) {
             return Err(raise(py, &Error::Overlap { operand }));
         }
     }
-    let len = references.len();
-    let (probe, references) = (probe.as_slice(), references.as_slice());
+    let bytes = if number == 1 { size_of::<T>() } else { size_of::<T>().max(rows[0]) };
+    let bytes = references.len().saturating_mul(bytes);
+    let (probes, references) = (probes.as_slice(), references.as_slice());
     let memory = scores.as_memory();
-    compute(py, len, |kernels| {
+    compute(py, bytes, |kernels| {
         memory.fill(MaybeUninit::new(0.0));
         // SAFETY: `fill` wrote all of it.
         let scores = unsafe { written(memory) };
-        crate::cosine::cosine_many(kernels, probe, references, scores)
+        work(kernels, dimensions, probes, references, scores)
+    })?;
+    Ok(result)
+}
+
+/// Codes of every row of `x`, as a new array.
+#[pyfunction]
+fn quantize<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<i8>>> {
+    let source = Array::input(x, Operand::X, 1..=2)?;
+    let result = new_array(py, source.shape);
+    let mut target = Array::output(&result, Operand::Out, 1..=2)?;
+    let columns = source.columns();
+    let (rows, memory) = (source.as_slice(), target.as_memory());
+    compute(py, size_of_val(rows), |_| {
+        memory.fill(MaybeUninit::new(0));
+        // SAFETY: `fill` wrote all of it.
+        crate::quantize::quantize_rows(rows, columns, unsafe { written(memory) })
     })?;
     Ok(result)
 }
@@ -315,6 +418,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(l2_normalize_inplace, module)?)?;
     module.add_function(wrap_pyfunction!(cosine, module)?)?;
     module.add_function(wrap_pyfunction!(cosine_many, module)?)?;
+    module.add_function(wrap_pyfunction!(cosine_block, module)?)?;
+    module.add_function(wrap_pyfunction!(quantize, module)?)?;
+    module.add_function(wrap_pyfunction!(cosine_many_int8, module)?)?;
+    module.add_function(wrap_pyfunction!(cosine_block_int8, module)?)?;
     module.add_function(wrap_pyfunction!(isa, module)?)?;
     module.add_function(wrap_pyfunction!(available_isas, module)?)?;
     Ok(())

@@ -1,48 +1,18 @@
 //! The same properties on every instruction set, against the scalar specification.
-//!
-//! One macro makes one module an instruction set. One that this build has no code for is
-//! `ignored`; one that this CPU lacks says `skipped` on stderr.
 
 #![allow(clippy::float_cmp, reason = "sums of small integers are exact, in any order")]
 
-use std::io::Write;
+mod support;
 
-use govid_core::{CoreError, Isa, Kernels, Operand, cosine, cosine_many, l2_normalize_rows};
+use govid_core::{CoreError, Kernels, Operand, cosine, cosine_many, l2_normalize_rows};
 use proptest::prelude::*;
+use support::{LENGTHS, every_isa, integers, ramp, scalar};
 
-/// These hug the widths of the vectors: 4, 8, 16 lanes, and four of each.
-const LENGTHS: [usize; 14] = [0, 1, 15, 16, 17, 31, 32, 33, 127, 128, 129, 511, 512, 513];
-
-/// Row counts that hug the block of 32.
-const ROW_COUNTS: [usize; 6] = [0, 1, 31, 32, 33, 65];
+/// Row counts that hug groups of 4 and the block of 128.
+const ROW_COUNTS: [usize; 8] = [0, 1, 3, 5, 127, 128, 129, 257];
 
 /// f32 sums of up to 513 terms in 4 or more lanes, against f64.
 const TOLERANCE: f64 = 2e-6;
-
-fn scalar() -> &'static Kernels {
-    Isa::Scalar.kernels().expect("scalar is always there")
-}
-
-/// Kernels of an instruction set; none, loudly, if this CPU lacks it.
-fn kernels_or_skip(isa: Isa) -> Option<&'static Kernels> {
-    let kernels = isa.kernels().ok();
-    if kernels.is_none() {
-        // Not eprintln!, which the test harness swallows when a test passes; one write, so that
-        // tests side by side do not mix their lines.
-        let line = format!("\nskipped: this CPU has no {}\n", isa.name());
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
-    kernels
-}
-
-/// Small integers: every sum is exact in f32, whatever its order.
-fn integers(len: usize, seed: usize) -> Vec<f32> {
-    (0..len).map(|i| ((i * 7 + seed * 13 + i * i * 3) % 15) as f32 - 7.0).collect()
-}
-
-fn ramp(len: usize, seed: f32) -> Vec<f32> {
-    (0..len).map(|i| ((i as f32).mul_add(0.37, seed)).sin() + 0.01).collect()
-}
 
 fn close(a: f64, b: f64, scale: f64) -> bool {
     (a - b).abs() <= TOLERANCE * scale
@@ -57,42 +27,16 @@ fn pairs() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
     })
 }
 
-macro_rules! every_isa {
-    ($($module:ident: $isa:expr, $arch:meta;)*) => {$(
-        mod $module {
-            use super::*;
-            properties! { $isa, $arch,
-                integers_agree_exactly,
-                unaligned_slices_agree,
-                rows_agree_with_pairs,
-                tiny_and_huge_vectors_are_right,
-                culprits_are_named_wherever_they_stand,
-                normalising_twice_changes_nothing,
-                scale_touches_every_element_and_no_other,
-                random_vectors_agree,
-                random_vectors_are_normalised,
-            }
-        }
-    )*};
-}
-
-macro_rules! properties {
-    ($isa:expr, $arch:meta, $($property:ident,)*) => {$(
-        #[test]
-        #[cfg_attr(not($arch), ignore = "this build has no code for it")]
-        fn $property() {
-            if let Some(kernels) = kernels_or_skip($isa) {
-                super::$property(kernels);
-            }
-        }
-    )*};
-}
-
 every_isa! {
-    scalar: Isa::Scalar, all();
-    avx2: Isa::Avx2, target_arch = "x86_64";
-    avx512: Isa::Avx512, target_arch = "x86_64";
-    neon: Isa::Neon, target_arch = "aarch64";
+    integers_agree_exactly,
+    unaligned_slices_agree,
+    rows_agree_with_pairs,
+    tiny_and_huge_vectors_are_right,
+    culprits_are_named_wherever_they_stand,
+    normalising_twice_changes_nothing,
+    scale_touches_every_element_and_no_other,
+    random_vectors_agree,
+    random_vectors_are_normalised,
 }
 
 fn integers_agree_exactly(kernels: &Kernels) {

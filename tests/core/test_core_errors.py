@@ -19,6 +19,9 @@ BLOCK = np.ones((3, 4), np.float32)
 SHARED = np.ones((4, 4), np.float32)
 ZERO = np.zeros(4, np.float32)
 EMPTY = np.empty(0, np.float32)
+CODE = np.ones(4, np.int8)
+CODES = np.ones((3, 4), np.int8)
+LONG = np.ones((1, 2**17), np.int8)
 
 
 def spoilt(value: float) -> NDArray[np.float32]:
@@ -96,6 +99,74 @@ CASES: dict[str, Case] = {
         {"row": 1},
     ),
     "zero x": (lambda: _core.l2_normalize(zero_row()), "zero-norm", "x", {"row": 1}),
+    "empty probes": (lambda: _core.cosine_block(BLOCK[:, :0].copy(), BLOCK), "empty", "probes", {}),
+    "empty code": (lambda: _core.cosine_many_int8(CODE[:0], CODES), "empty", "probe", {}),
+    "empty to quantize": (lambda: _core.quantize(EMPTY), "empty", "x", {}),
+    "columns of a block": (
+        lambda: _core.cosine_block(SHARED[:, :1].copy(), BLOCK),
+        "length-mismatch",
+        "references",
+        {"expected": 1, "received": 4},
+    ),
+    "rows of out": (
+        lambda: _core.cosine_block(SHARED, BLOCK, np.empty((3, 4), np.float32)),
+        "length-mismatch",
+        "out",
+        {"expected": 4, "received": 3},
+    ),
+    "columns of out": (
+        lambda: _core.cosine_block_int8(CODES, CODES, np.empty((3, 4), np.float32)),
+        "length-mismatch",
+        "out",
+        {"expected": 3, "received": 4},
+    ),
+    "long code": (
+        lambda: _core.cosine_many_int8(LONG[0], LONG),
+        "too-long",
+        "probe",
+        {"limit": 2**17 - 1, "received": 2**17},
+    ),
+    "long codes": (
+        lambda: _core.cosine_block_int8(LONG, LONG),
+        "too-long",
+        "probes",
+        {"limit": 2**17 - 1, "received": 2**17},
+    ),
+    "NaN in probes": (lambda: _core.cosine_block(spoilt(np.nan), BLOCK), "non-finite", "probes", PLACE),
+    "inf in a block": (lambda: _core.cosine_block(BLOCK, spoilt(np.inf)), "non-finite", "references", PLACE),
+    "NaN to quantize": (lambda: _core.quantize(spoilt(np.nan)), "non-finite", "x", PLACE),
+    "zero in probes": (lambda: _core.cosine_block(zero_row(), BLOCK), "zero-norm", "probes", {"row": 1}),
+    "zero in a block": (
+        lambda: _core.cosine_block(BLOCK, zero_row()),
+        "zero-norm",
+        "references",
+        {"row": 1},
+    ),
+    "zero to quantize": (lambda: _core.quantize(zero_row()), "zero-norm", "x", {"row": 1}),
+    "zero code": (
+        lambda: _core.cosine_many_int8(CODE, zero_row().astype(np.int8)),
+        "zero-norm",
+        "references",
+        {"row": 1},
+    ),
+    "zero codes": (
+        lambda: _core.cosine_block_int8(zero_row().astype(np.int8), CODES),
+        "zero-norm",
+        "probes",
+        {"row": 1},
+    ),
+    "out in probes": (
+        lambda: _core.cosine_block(SHARED[:2], BLOCK, SHARED.reshape(-1)[:6].reshape(2, 3)),
+        "overlap",
+        "probes",
+        {},
+    ),
+    "out in codes": (
+        lambda: _core.cosine_many_int8(CODE, SHARED.view(np.int8).reshape(-1, 4), SHARED.reshape(-1)),
+        "overlap",
+        "references",
+        {},
+    ),
     "out in references": (
         lambda: _core.cosine_many(PROBE, SHARED[:3], SHARED[1, :3]),
         "overlap",
@@ -128,6 +199,7 @@ def test_every_slug_about_numbers_has_a_case() -> None:
     assert {slug for _, slug, _, _ in CASES.values()} == {
         "empty",
         "length-mismatch",
+        "too-long",
         "non-finite",
         "zero-norm",
         "overlap",
@@ -190,6 +262,28 @@ def test_a_wrong_matrix_is_a_type_error(wrong: NDArray[np.float32]) -> None:
             call(wrong)
     with pytest.raises(TypeError, match=r"references: expected a 2-D C-contiguous"):
         _core.cosine_many(PROBE, wrong)
+
+
+@pytest.mark.parametrize("wrong", [BLOCK, CODES[:, ::2], CODES.view(np.uint8), CODES.astype(np.int16)])
+def test_wrong_codes_are_a_type_error(wrong: NDArray[np.int8]) -> None:
+    with pytest.raises(TypeError, match=r"probe: expected a 1-D C-contiguous int8 array"):
+        _core.cosine_many_int8(wrong, CODES)
+    with pytest.raises(TypeError, match=r"probes: expected a 2-D C-contiguous int8 array"):
+        _core.cosine_block_int8(wrong, CODES)
+    with pytest.raises(TypeError, match=r"references: expected a 2-D C-contiguous int8 array"):
+        _core.cosine_block_int8(CODES, wrong)
+
+
+def test_codes_are_not_embeddings() -> None:
+    codes = cast("NDArray[np.float32]", CODES)
+    with pytest.raises(TypeError, match=r"probes: expected a 2-D C-contiguous float32 array, received int8"):
+        _core.cosine_block(codes, BLOCK)
+    with pytest.raises(TypeError, match=r"out: expected .* float32 array, received int8"):
+        _core.cosine_block(BLOCK, BLOCK, codes)
+    with pytest.raises(
+        TypeError, match=r"x: expected a 1-D or 2-D C-contiguous float32 array, received int8"
+    ):
+        _core.quantize(codes)
 
 
 def test_a_read_only_array_is_not_written() -> None:

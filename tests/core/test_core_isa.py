@@ -10,7 +10,7 @@ import pytest
 
 from govid import _core
 
-ISAS = ["scalar", "neon", "avx2", "avx512"]
+ISAS = ["scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni"]
 
 COMPARE = """
 import numpy as np
@@ -24,6 +24,13 @@ for length in (1, 15, 16, 17, 31, 32, 33, 127, 128, 129, 511, 512, 513):
     assert np.allclose(_core.cosine_many(block[0], block), exact @ exact[0], rtol=0, atol=2e-6)
     assert abs(_core.cosine(block[0], block[1]) - exact[0] @ exact[1]) < 2e-6
     assert np.allclose(_core.l2_normalize(block), exact, rtol=0, atol=2e-6)
+    assert np.allclose(_core.cosine_block(block, block), exact @ exact.T, rtol=0, atol=2e-6)
+    codes = _core.quantize(block)
+    whole = codes.astype(np.float64)
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    scores = _core.cosine_block_int8(codes, codes)
+    assert np.allclose(scores, whole @ whole.T, rtol=0, atol=5e-7)
+    assert np.array_equal(_core.cosine_many_int8(codes[0], codes), scores[0])
 print(_core.isa())
 """
 

@@ -60,11 +60,16 @@ def no_preemption() -> Iterator[None]:
 
 def calls(shape: tuple[int, int]) -> list[Callable[[], object]]:
     block = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    codes = _core.quantize(np.tile(block, (4, 1)))
     return [
         lambda: _core.cosine_many(block[0], block),
         lambda: _core.cosine(block.reshape(-1), block.reshape(-1)),
         lambda: _core.l2_normalize(block),
         lambda: _core.l2_normalize_inplace(block),
+        lambda: _core.cosine_block(block[:4], block),
+        lambda: _core.quantize(block),
+        lambda: _core.cosine_many_int8(codes[0], codes),
+        lambda: _core.cosine_block_int8(codes[:2], codes),
     ]
 
 

@@ -2,14 +2,23 @@
 
 use core::arch::x86_64::{
     __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps,
-    _mm256_add_ps, _mm256_castps256_ps128, _mm256_cmpgt_epi32, _mm256_extractf128_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_mul_ps, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cmpgt_epi32,
+    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_mul_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps,
+    _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{Isa, Kernels, PairSums};
+use super::tiles::tiles;
+use super::{Isa, Kernels, PairSums, int8};
 
-pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Avx2, pair, rows, square_sum, scale };
+const TABLE: Kernels =
+    Kernels { isa: Isa::Avx2, pair, rows, block, square_sum, scale, int8: int8::avx2::KERNELS };
+
+pub(super) static KERNELS: Kernels = TABLE;
+
+/// The same, but for the int8 kernels.
+pub(super) static WITH_VNNI: Kernels =
+    Kernels { isa: Isa::AvxVnni, int8: int8::avxvnni::KERNELS, ..TABLE };
 
 const LANES: usize = 8;
 type Lanes = [f32; LANES];
@@ -86,6 +95,38 @@ fn row(probe: &[f32], reference: &[f32]) -> (f64, f64) {
         square[1] = _mm256_fmadd_ps(x, x, square[1]);
     }
     (reduce(dot), reduce(square))
+}
+
+type Sums = __m256;
+
+tiles! { "avx2,fma", f32 => f32, 3 references, load and load_tail, load and load_tail }
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn start(_probe: &[f32]) -> Sums {
+    _mm256_setzero_ps()
+}
+
+#[inline]
+#[target_feature(enable = "fma")]
+fn add_products(sums: Sums, probe: __m256, reference: __m256) -> Sums {
+    _mm256_fmadd_ps(probe, reference, sums)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn totals(sums: [Sums; PROBES]) -> [f32; PROBES] {
+    let [a, b, c, d] = sums;
+    // Not three horizontal additions, each of which takes two cycles.
+    let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    let lower = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+    let halves = _mm256_add_ps(lower, _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+    let four = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+    let mut totals = [0.0; PROBES];
+    // SAFETY: the array holds 4 writable f32.
+    unsafe { _mm_storeu_ps(totals.as_mut_ptr(), four) };
+    totals
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -1,14 +1,24 @@
 //! AVX-512F: 16 lanes of f32 with FMA; the last, partial vector is loaded under a mask.
 
 use core::arch::x86_64::{
-    __m512, __mmask16, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m256, __m512, __mmask16, _mm256_add_ps, _mm256_castpd_ps, _mm512_add_ps, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::{Isa, Kernels, PairSums};
+use super::tiles::tiles;
+use super::{Isa, Kernels, PairSums, avx2, int8};
 
-pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Avx512, pair, rows, square_sum, scale };
+/// AVX-512F alone has no arithmetic on bytes.
+const TABLE: Kernels =
+    Kernels { isa: Isa::Avx512, pair, rows, block, square_sum, scale, int8: int8::avx2::KERNELS };
+
+pub(super) static KERNELS: Kernels = TABLE;
+
+/// The same, but for the int8 kernels.
+pub(super) static WITH_VNNI: Kernels =
+    Kernels { isa: Isa::Avx512Vnni, int8: int8::avx512vnni::KERNELS, ..TABLE };
 
 const LANES: usize = 16;
 type Lanes = [f32; LANES];
@@ -85,6 +95,36 @@ fn row(probe: &[f32], reference: &[f32]) -> (f64, f64) {
         square[1] = _mm512_fmadd_ps(x, x, square[1]);
     }
     (reduce(dot), reduce(square))
+}
+
+type Sums = __m512;
+
+tiles! { "avx512f,avx2,fma", f32 => f32, 6 references, load and load_tail, load and load_tail }
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn start(_probe: &[f32]) -> Sums {
+    _mm512_setzero_ps()
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add_products(sums: Sums, probe: __m512, reference: __m512) -> Sums {
+    _mm512_fmadd_ps(probe, reference, sums)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn totals(sums: [Sums; PROBES]) -> [f32; PROBES] {
+    avx2::totals([fold(sums[0]), fold(sums[1]), fold(sums[2]), fold(sums[3])])
+}
+
+/// The upper half added to the lower one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn fold(sums: Sums) -> __m256 {
+    let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(sums)));
+    _mm256_add_ps(_mm512_castps512_ps256(sums), upper)
 }
 
 #[target_feature(enable = "avx512f")]

@@ -2,7 +2,10 @@
 //!
 //! Kernels sum and scale, they judge nothing: the callers check finiteness and norms.
 
+mod int8;
 pub(crate) mod scalar;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod tiles;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -14,6 +17,8 @@ mod neon;
 use std::sync::OnceLock;
 
 use crate::error::CoreError;
+use int8::Int8Kernels;
+pub use int8::MAX_CODES;
 
 /// The environment variable that forces an instruction set.
 const VARIABLE: &str = "GOVID_ISA";
@@ -25,22 +30,29 @@ pub enum Isa {
     Scalar,
     /// AVX2 with FMA, `x86_64`.
     Avx2,
+    /// AVX2 with FMA, and AVX-VNNI for int8, `x86_64`.
+    AvxVnni,
     /// AVX-512F, `x86_64`.
     Avx512,
+    /// AVX-512F, and AVX-512 BW and VNNI for int8, `x86_64`.
+    Avx512Vnni,
     /// NEON, `aarch64`.
     Neon,
 }
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 6] =
+        [Self::Scalar, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
 
     /// The name, as `GOVID_ISA` takes it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
         }
     }
@@ -72,16 +84,37 @@ impl Isa {
         match self {
             Self::Scalar => Ok(&scalar::KERNELS),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => {
-                Ok(&avx2::KERNELS)
+            Self::Avx2 if has_avx2() => Ok(&avx2::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni if has_avx2() && is_x86_feature_detected!("avxvnni") => {
+                Ok(&avx2::WITH_VNNI)
             }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 if is_x86_feature_detected!("avx512f") => Ok(&avx512::KERNELS),
+            Self::Avx512 if has_avx512() => Ok(&avx512::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni
+                if has_avx512()
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vnni") =>
+            {
+                Ok(&avx512::WITH_VNNI)
+            }
             #[cfg(target_arch = "aarch64")]
             Self::Neon if std::arch::is_aarch64_feature_detected!("neon") => Ok(&neon::KERNELS),
             isa => Err(CoreError::IsaUnavailable { isa }),
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// The AVX-512 kernels finish their sums in AVX2, which every such CPU has.
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    has_avx2() && is_x86_feature_detected!("avx512f")
 }
 
 /// The three sums that make a cosine.
@@ -98,6 +131,9 @@ pub struct PairSums {
 /// Probe, references; for each row its dot product and its sum of squares.
 type Rows = unsafe fn(&[f32], &[f32], &mut [f64], &mut [f64]);
 
+/// Probes, references, length of a row; the dot products of the first probe, of the second...
+type Block = unsafe fn(&[f32], &[f32], usize, &mut [f32]);
+
 /// The kernels of one instruction set. Only [`Isa::kernels`] hands one out, after it has asked
 /// the CPU: that is what makes the calls below sound.
 #[derive(Debug)]
@@ -105,8 +141,10 @@ pub struct Kernels {
     isa: Isa,
     pair: unsafe fn(&[f32], &[f32]) -> PairSums,
     rows: Rows,
+    block: Block,
     square_sum: unsafe fn(&[f32]) -> f64,
     scale: unsafe fn(&mut [f32], f32),
+    int8: Int8Kernels,
 }
 
 impl Kernels {
@@ -161,6 +199,58 @@ impl Kernels {
         unsafe { (self.rows)(probe, references, dots, squares) }
     }
 
+    /// The dot product of each probe with each reference: a row of `dots` for each probe.
+    ///
+    /// # Panics
+    /// If the lengths do not fit each other, or `dimensions` is 0.
+    #[inline]
+    pub fn block(&self, probes: &[f32], references: &[f32], dimensions: usize, dots: &mut [f32]) {
+        assert_block(probes, references, dimensions, dots);
+        if !dots.is_empty() {
+            // SAFETY: `Isa::kernels` asked the CPU before handing out self.
+            unsafe { (self.block)(probes, references, dimensions, dots) }
+        }
+    }
+
+    /// As [`Self::rows`], of int8 codes; all sums are exact.
+    ///
+    /// # Panics
+    /// If the lengths do not fit each other, or `probe` is empty or longer than [`MAX_CODES`].
+    #[inline]
+    pub fn rows_int8(
+        &self,
+        probe: &[i8],
+        references: &[i8],
+        dots: &mut [i32],
+        squares: &mut [i32],
+    ) {
+        assert!((1..=MAX_CODES).contains(&probe.len()));
+        assert_eq!(dots.len(), squares.len());
+        assert_eq!(Some(references.len()), dots.len().checked_mul(probe.len()));
+        // SAFETY: `Isa::kernels` asked the CPU before handing out self.
+        unsafe { (self.int8.rows)(probe, references, dots, squares) }
+    }
+
+    /// As [`Self::block`], of int8 codes; all sums are exact.
+    ///
+    /// # Panics
+    /// If the lengths do not fit each other, or `dimensions` is 0 or more than [`MAX_CODES`].
+    #[inline]
+    pub fn block_int8(
+        &self,
+        probes: &[i8],
+        references: &[i8],
+        dimensions: usize,
+        dots: &mut [i32],
+    ) {
+        assert!(dimensions <= MAX_CODES);
+        assert_block(probes, references, dimensions, dots);
+        if !dots.is_empty() {
+            // SAFETY: `Isa::kernels` asked the CPU before handing out self.
+            unsafe { (self.int8.block)(probes, references, dimensions, dots) }
+        }
+    }
+
     /// Sum of squares.
     #[inline]
     pub fn square_sum(&self, vector: &[f32]) -> f64 {
@@ -174,4 +264,12 @@ impl Kernels {
         // SAFETY: `Isa::kernels` asked the CPU before handing out self.
         unsafe { (self.scale)(vector, factor) }
     }
+}
+
+/// The shapes of a block: what a kernel relies on.
+#[inline]
+fn assert_block<T, S>(probes: &[T], references: &[T], dimensions: usize, dots: &[S]) {
+    assert!(probes.len().is_multiple_of(dimensions) && references.len().is_multiple_of(dimensions));
+    let expected = (probes.len() / dimensions).checked_mul(references.len() / dimensions);
+    assert_eq!(expected, Some(dots.len()));
 }

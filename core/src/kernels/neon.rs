@@ -1,12 +1,15 @@
 //! NEON: 4 lanes of f32 with FMA; the last, partial vector is padded with zeros.
 
 use core::arch::aarch64::{
-    float32x4_t, vaddq_f32, vaddvq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vmulq_n_f32, vst1q_f32,
+    float32x4_t, vaddq_f32, vaddvq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vmulq_n_f32, vpaddq_f32,
+    vst1q_f32,
 };
 
-use super::{Isa, Kernels, PairSums};
+use super::tiles::tiles;
+use super::{Isa, Kernels, PairSums, int8};
 
-pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Neon, pair, rows, square_sum, scale };
+pub(super) static KERNELS: Kernels =
+    Kernels { isa: Isa::Neon, pair, rows, block, square_sum, scale, int8: int8::neon::KERNELS };
 
 const LANES: usize = 4;
 type Lanes = [f32; LANES];
@@ -83,6 +86,33 @@ fn row(probe: &[f32], reference: &[f32]) -> (f64, f64) {
         square[1] = vfmaq_f32(square[1], x, x);
     }
     (reduce(dot), reduce(square))
+}
+
+type Sums = float32x4_t;
+
+tiles! { "neon", f32 => f32, 6 references, load and load_tail, load and load_tail }
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn start(_probe: &[f32]) -> Sums {
+    vdupq_n_f32(0.0)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_products(sums: Sums, probe: float32x4_t, reference: float32x4_t) -> Sums {
+    vfmaq_f32(sums, probe, reference)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn totals(sums: [Sums; PROBES]) -> [f32; PROBES] {
+    let [a, b, c, d] = sums;
+    let four = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
+    let mut totals = [0.0; PROBES];
+    // SAFETY: the array holds 4 writable f32.
+    unsafe { vst1q_f32(totals.as_mut_ptr(), four) };
+    totals
 }
 
 #[target_feature(enable = "neon")]

@@ -3,9 +3,10 @@
 //! No finite f32 vector overflows or underflows here, so the callers also use these kernels when
 //! the f32 sums of a faster one cannot be trusted.
 
-use super::{Isa, Kernels, PairSums};
+use super::{Isa, Kernels, PairSums, int8};
 
-pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Scalar, pair, rows, square_sum, scale };
+pub(super) static KERNELS: Kernels =
+    Kernels { isa: Isa::Scalar, pair, rows, block, square_sum, scale, int8: int8::scalar::KERNELS };
 
 pub(crate) fn pair(a: &[f32], b: &[f32]) -> PairSums {
     let mut sums = PairSums { dot: 0.0, aa: 0.0, bb: 0.0 };
@@ -23,6 +24,15 @@ fn rows(probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]
     for ((reference, dot), square) in references.zip(dots).zip(squares) {
         let sums = pair(probe, reference);
         (*dot, *square) = (sums.dot, sums.bb);
+    }
+}
+
+fn block(probes: &[f32], references: &[f32], dimensions: usize, dots: &mut [f32]) {
+    let probes = probes.chunks_exact(dimensions);
+    for (probe, dots) in probes.zip(dots.chunks_exact_mut(references.len() / dimensions)) {
+        for (reference, dot) in references.chunks_exact(dimensions).zip(dots) {
+            *dot = pair(probe, reference).dot as f32;
+        }
     }
 }
 

@@ -1,0 +1,83 @@
+//! Kernels on int8 codes. Sums are i32 and exact, whatever the codes and the order of the sum.
+
+pub(super) mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512vnni;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avxvnni;
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
+
+/// The longest row whose sums fit into i32: each product is at most 2^14, that of -128 and -128.
+pub const MAX_CODES: usize = (1 << 17) - 1;
+
+/// Probe, references; for each row its dot product and its sum of squares.
+type Rows = unsafe fn(&[i8], &[i8], &mut [i32], &mut [i32]);
+
+/// Probes, references, length of a row; the dot products of the first probe, of the second...
+type Block = unsafe fn(&[i8], &[i8], usize, &mut [i32]);
+
+/// The int8 kernels of one instruction set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Int8Kernels {
+    pub(super) rows: Rows,
+    pub(super) block: Block,
+}
+
+/// Defines `rows` in terms of what `tiles!` needs and `add_squares(sums, row)`. The rows are read
+/// one after the other, but four of them add up their lanes together.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! rows {
+    (
+        $features:literal,
+        $probe:ident and $probe_tail:ident, $reference:ident and $reference_tail:ident
+    ) => {
+        #[target_feature(enable = $features)]
+        fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
+            let start = start(probe);
+            let (dots, last_dots) = dots.as_chunks_mut::<PROBES>();
+            let (squares, last_squares) = squares.as_chunks_mut::<PROBES>();
+            let (groups, last) = references.split_at(dots.len() * PROBES * probe.len());
+            let groups = groups.chunks_exact(PROBES * probe.len());
+            for (rows, (dots, squares)) in groups.zip(dots.iter_mut().zip(squares)) {
+                let rows: [_; PROBES] = split(rows, probe.len());
+                (*dots, *squares) = few_rows(start, probe, rows);
+            }
+            let last = last.chunks_exact(probe.len());
+            for (row, (dot, square)) in last.zip(last_dots.iter_mut().zip(last_squares)) {
+                let (dots, squares) = few_rows(start, probe, [row]);
+                (*dot, *square) = (dots[0], squares[0]);
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn few_rows<const R: usize>(
+            start: Sums,
+            probe: &[i8],
+            rows: [&[i8]; R],
+        ) -> ([i32; PROBES], [i32; PROBES]) {
+            let (mut dots, mut squares) = ([zero(); PROBES], [zero(); PROBES]);
+            let (p, p_tail) = probe.as_chunks::<LANES>();
+            for i in 0..R {
+                let (x, x_tail) = rows[i].as_chunks::<LANES>();
+                let (mut dot, mut square) = (start, zero());
+                for (p, x) in p.iter().zip(x) {
+                    dot = add_products(dot, $probe(p), $reference(x));
+                    square = add_squares(square, $probe(x));
+                }
+                if !p_tail.is_empty() {
+                    dot = add_products(dot, $probe_tail(p_tail), $reference_tail(x_tail));
+                    square = add_squares(square, $probe_tail(x_tail));
+                }
+                (dots[i], squares[i]) = (dot, square);
+            }
+            (totals(dots), totals(squares))
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) use rows;
