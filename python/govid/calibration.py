@@ -6,6 +6,8 @@ lowest supported rate as an upper bound, and no threshold.
 
 from __future__ import annotations
 
+import bisect
+import math
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -69,8 +71,13 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Least score at which the false match rate is at most ``fmr``; None below the supported range."""
         if fmr < self.lowest_fmr * (1 - 1e-9):
             return None
+        # The first rate of the falling column that is low enough.
+        i = bisect.bisect_left(self.fmr, -fmr, key=lambda rate: -rate)
+        if i in {0, len(self.fmr)}:
+            return self.score[min(i, len(self.fmr) - 1)]
         # Interpolated in the logarithm of the rate, in which such tails are nearly straight.
-        return float(np.interp(-np.log10(min(fmr, 1.0)), -np.log10(self.fmr), self.score))
+        part = math.log(self.fmr[i - 1] / fmr) / math.log(self.fmr[i - 1] / self.fmr[i])
+        return self.score[i - 1] + part * (self.score[i] - self.score[i - 1])
 
     def fmr_at(self, score: float) -> FmrAtScore:
         """The false match rate of a threshold at ``score``, and its 95 % upper bound."""
@@ -79,8 +86,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if score < self.score[0]:
             # Looser than the table begins: no rate is known, and only certainty bounds it.
             return FmrAtScore(1.0, is_upper_bound=True, upper=1.0)
+        i = min(bisect.bisect_right(self.score, score), len(self.score) - 1)
+        low, high = self.score[i - 1], self.score[i]
+        part = (score - low) / (high - low) if high > low else 1.0
         rate, upper = (
-            float(10 ** np.interp(score, self.score, np.log10(r))) for r in (self.fmr, self.fmr_upper)
+            column[i - 1] * (column[i] / column[i - 1]) ** part for column in (self.fmr, self.fmr_upper)
         )
         return FmrAtScore(rate, is_upper_bound=False, upper=upper)
 
