@@ -36,7 +36,7 @@ SHAPES = {
     FR_LANDMARK: (1, 1, 64, 64),
     YUNET: (1, 3, 192, 192),
 }
-_AS_GOVID = "as govid runs it"
+_AS_GOVID = "prepared as govid prepares it"
 _CLOSE = 1e-3
 # The portrait is not aligned: eight bits follow it less closely than the crops their ranges come from.
 _SAME_WAY = 0.9
@@ -67,7 +67,7 @@ def _table(options: Options, spec: ModelSpec, shape: tuple[int, ...]) -> Table:
             openvino,
             onnx_runtime,
             worker(
-                "OpenVINO int8",
+                "govid, OpenVINO int8",
                 eight,
                 lambda: _int8(spec, content, tensor),
                 lambda out: _same_way(exact, out),
