@@ -36,7 +36,7 @@ SHAPES = {
     FR_LANDMARK: (1, 1, 64, 64),
     YUNET: (1, 3, 192, 192),
 }
-_AS_GOVID = "prepared as govid prepares it"
+_AS_GOVID = "as govid runs it"
 _CLOSE = 1e-3
 # The portrait is not aligned: eight bits follow it less closely than the crops their ranges come from.
 _SAME_WAY = 0.9
@@ -59,7 +59,7 @@ def _table(options: Options, spec: ModelSpec, shape: tuple[int, ...]) -> Table:
     onnx_runtime = worker(
         "ONNX Runtime", "as govid runs it", lambda: _onnx_runtime(spec, content, tensor), right
     )
-    openvino = worker("OpenVINO", "as govid runs it", lambda: _openvino(spec, content, tensor), right)
+    openvino = worker("govid, OpenVINO", "as govid runs it", lambda: _openvino(spec, content, tensor), right)
     contenders = [onnx_runtime]
     if spec.kind == "embedder":
         eight = "as govid runs it; checked by direction alone"

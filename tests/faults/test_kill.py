@@ -34,7 +34,7 @@ class Registrar:
         while True:
             step += 1
             subject = f"{self._number}-{step}"
-            embedding = np.append(RNG.normal(size=128), 4).astype("<f4").tobytes()
+            embedding = np.append(RNG.normal(size=128), 2).astype("<f4").tobytes()
             template = {"model_id": self._model_id, "embedding": b64(embedding)}
             self.unknown.add(subject)
             try:
