@@ -206,13 +206,17 @@ class Engine:
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             candidates, best = self._search(target, purpose, max_candidates)
-        identification = Identification(
+        gallery_size = len(self.gallery)
+        with inquiry.clock.stage("audit"):
+            shown = tuple(candidate.subject_id for candidate in candidates)
+            self._audit_judgement(inquiry, best, gallery_size, candidates=shown)
+        return Identification(
             request_id=inquiry.request_id,
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
             fpir_target=best.fmr_target,
-            gallery_size=len(self.gallery),
+            gallery_size=gallery_size,
             use_case=use_case,
             profile=inquiry.profile.name,
             model_id=self.model_id,
@@ -221,10 +225,6 @@ class Engine:
             stages=inquiry.clock.stages,
             milliseconds=inquiry.clock.milliseconds,
         )
-        with inquiry.clock.stage("audit"):
-            shown = tuple(candidate.subject_id for candidate in candidates)
-            self._audit_judgement(inquiry, best, identification.gallery_size, candidates=shown)
-        return identification
 
     # --- records ------------------------------------------------------------------------------------
 
