@@ -48,7 +48,7 @@ class Body:
         media_type, options = parse_options_header(self._content_type)
         if media_type == BINARY and takes_binary(schema):
             return self._binary(schema)
-        if self._query:
+        if self._query and media_type in {JSON, MULTIPART}:
             raise InvalidParameter(f"parameters go with {BINARY}; here the body has the fields")
         try:
             if media_type == JSON:

@@ -80,11 +80,12 @@ class Workers:
 
     def _work(self) -> None:
         while self._tokens.get():
-            job = self._next()
-            if job is not None:
-                self._do(job)
+            # Without a name here: a thread that waits for its next job must not keep the photo of its last.
+            self._do(self._next())
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: _Job | None) -> None:
+        if job is None:
+            return
         start = time.perf_counter()
         try:
             result = job.call()

@@ -52,11 +52,16 @@ pub fn cosine_block(
 
     let columns = references.len() / dimensions;
     for (operand, number) in apart {
-        for (i, probe) in probes.chunks_exact(dimensions).enumerate() {
+        let row = number * dimensions..(number + 1) * dimensions;
+        if operand == Operand::Probes {
+            let probe = &probes[row];
             for (j, reference) in references.chunks_exact(dimensions).enumerate() {
-                if number == if operand == Operand::Probes { i } else { j } {
-                    out[i * columns + j] = cosine(kernels, probe, reference)? as f32;
-                }
+                out[number * columns + j] = cosine(kernels, probe, reference)? as f32;
+            }
+        } else {
+            let reference = &references[row];
+            for (i, probe) in probes.chunks_exact(dimensions).enumerate() {
+                out[i * columns + number] = cosine(kernels, probe, reference)? as f32;
             }
         }
     }

@@ -7,6 +7,7 @@ thousands of empty segments. Photos of cameras and scanners stay far below these
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from govid.errors import DecompressionBomb
 
@@ -15,6 +16,10 @@ MAX_SEGMENTS = 1000
 MAX_CHUNKS = 10_000  # of a PNG; 10 MiB in chunks of 8 KiB are 1,300
 MAX_FILL = 10_000  # bytes of padding before a marker, which the parser steps over one by one
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+# Start of frame of the JPEG that codes each block at once (ITU-T T.81, table B.1), and of all the others.
+_SEQUENTIAL = {0xC0, 0xC1}
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_WHOLE_BLOCK = bytes((0, 63, 0))
 # 0xFF before 0x00 is data, before 0xFF padding; 0x01 and 0xD0 to 0xD7 stand alone and hold no length.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")
 
@@ -29,19 +34,47 @@ def check_structure(photo: bytes) -> None:
         _check_chunks(photo)
 
 
+def with_plain_scans(photo: bytes) -> bytes:
+    """A sequential JPEG whose scans all say that they hold whole blocks, as they must; others unchanged.
+
+    Some Samsung phones write other numbers there now and then. Decoders do not need them and warn, and where
+    a warning is an error, whole photos would be refused for it.
+    """
+    sequential, wrong = False, []
+    for marker, start in _segments(photo):
+        if marker in _FRAMES:
+            sequential = marker in _SEQUENTIAL
+        if marker == _START_OF_SCAN and sequential:
+            end = start + int.from_bytes(photo[start : start + 2], "big")
+            if end - start == 6 + 2 * photo[start + 2] and photo[end - 3 : end] != _WHOLE_BLOCK:
+                wrong.append(end)
+    if not wrong:
+        return photo
+    mended = bytearray(photo)
+    for end in wrong:
+        mended[end - 3 : end] = _WHOLE_BLOCK
+    return bytes(mended)
+
+
 def _check_segments(photo: bytes) -> None:
-    """Walk the segments of a JPEG to the end of its picture; what is appended behind is not looked at."""
-    place, scans = 2, 0
-    for _ in range(MAX_SEGMENTS):
-        # Anything that is no marker is skipped by the parser: between segments, and as compressed data.
-        found = _MARKER.search(photo, place)
-        if found is None or found[0][1] == _END_OF_IMAGE:
-            return
-        place = found.end() + int.from_bytes(photo[found.end() : found.end() + 2], "big")
-        scans += found[0][1] == _START_OF_SCAN
+    scans = 0
+    for segments, (marker, _) in enumerate(_segments(photo), start=1):
+        scans += marker == _START_OF_SCAN
         if scans > MAX_SCANS:
             raise DecompressionBomb(f"more than {MAX_SCANS} scans")
-    raise DecompressionBomb(f"more than {MAX_SEGMENTS} segments")
+        if segments >= MAX_SEGMENTS:
+            raise DecompressionBomb(f"more than {MAX_SEGMENTS} segments")
+
+
+def _segments(photo: bytes) -> Iterator[tuple[int, int]]:
+    """Marker and place of each segment of a JPEG, to the end of its picture; what is behind is left out."""
+    place = 2
+    # Anything that is no marker is skipped by the parser: between segments, and as compressed data.
+    while (found := _MARKER.search(photo, place)) and found[0][1] != _END_OF_IMAGE:
+        if found.end() + 2 > len(photo):
+            return
+        yield found[0][1], found.end()
+        place = found.end() + int.from_bytes(photo[found.end() : found.end() + 2], "big")
 
 
 def _check_chunks(photo: bytes) -> None:

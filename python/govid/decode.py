@@ -10,7 +10,7 @@ import simplejpeg
 from PIL.Image import Transpose
 
 from govid.config import Settings
-from govid.containers import check_structure
+from govid.containers import check_structure, with_plain_scans
 from govid.errors import (
     DecompressionBomb,
     PhotoAnimated,
@@ -83,9 +83,9 @@ class Decoder:
                 raise PhotoTooSmall(f"{width} x {height} pixels, at least {MIN_SIDE} x {MIN_SIDE}")
             if opened.format in {"PNG", "WEBP"} and getattr(opened, "is_animated", False):
                 raise PhotoAnimated
-            if opened.format == "JPEG" and opened.mode in {"L", "RGB"}:
-                pixels = _jpeg_pixels(photo, width, height)
-            else:
+            # MPO is what Pillow calls a JPEG with further pictures behind the first.
+            pixels = _jpeg_pixels(photo, width, height) if opened.format in {"JPEG", "MPO"} else None
+            if pixels is None or opened.mode not in {"L", "RGB"}:
                 # Here damage shows; Pillow reports it only once, and its EXIF reader would swallow it.
                 opened.load()
                 pixels = np.asarray(_to_rgb(opened), dtype=np.uint8)
@@ -94,9 +94,10 @@ class Decoder:
 
 
 def _jpeg_pixels(photo: bytes, width: int, height: int) -> Image:
-    """Grey and colour JPEG by libjpeg-turbo itself, which reports the damage that Pillow lets pass.
+    """A JPEG by libjpeg-turbo itself, which reports the damage that Pillow lets pass.
 
-    The same pixels as Pillow's in half the time; Pillow fills what is cut off with grey.
+    The same pixels as Pillow's in half the time, where they are grey or colour (inks are left to Pillow);
+    Pillow fills what is cut off with grey.
 
     Raises:
         PhotoTruncated: the header names another size than Pillow read: two readers of one file disagree.
@@ -104,7 +105,7 @@ def _jpeg_pixels(photo: bytes, width: int, height: int) -> Image:
     """
     if simplejpeg.decode_jpeg_header(photo)[:2] != (height, width):
         raise PhotoTruncated
-    pixels: Image = simplejpeg.decode_jpeg(photo, "RGB", strict=True)
+    pixels: Image = simplejpeg.decode_jpeg(with_plain_scans(photo), "RGB", strict=True)
     pixels.flags.writeable = False
     return pixels
 

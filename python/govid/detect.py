@@ -148,7 +148,7 @@ def _levels(picture: Image) -> list[Image]:
     To average blocks of two by two costs a tenth of a reduction by any other factor.
     """
     levels = [picture]
-    while max(levels[-1].shape[:2]) >= 2 * LONG_SIDES[0]:
+    while max(levels[-1].shape[:2]) >= 2 * LONG_SIDES[0] and min(levels[-1].shape[:2]) >= 2:
         levels.append(halved(levels[-1]))
     return levels
 

@@ -208,6 +208,9 @@ def read_manifest(path: Path) -> ModelSpec:
         raise InvalidSettings(
             f"model manifest {path}: needs kind = 'embedder', a dimension, a path and no more"
         )
+    if (spec.norm_constant > 0) != (spec.norm_floor > 0):
+        # Without a floor the constant alone would pass for a template of anybody.
+        raise InvalidSettings(f"model manifest {path}: norm_constant and norm_floor go together")
     return msgspec.structs.replace(spec, path=str(path.parent / spec.path))
 
 

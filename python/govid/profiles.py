@@ -9,6 +9,7 @@ kernel and the gallery need to know nothing of it. The embedder of ``fast`` is t
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -81,7 +82,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}-{digest.hexdigest()[:12]}"
 
     def check(self, embedding: Embedding) -> None:
-        """Refuse a template that no photo gives: one that would look a little like everybody.
+        """Refuse a template with more of the constant than any photo gives, or with parts out of proportion.
+
+        It would look a little like everybody. Any direction is allowed: nobody can tell a face from it.
 
         Args:
             embedding: (dimension,) float32 of unit norm.
@@ -116,6 +119,7 @@ HIGH_ASSURANCE = Profile(
 )
 
 
+@cache
 def high_assurance(precision: Precision) -> Profile:
     """The fused profile in a precision.
 

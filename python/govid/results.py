@@ -45,7 +45,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str | None
     quality: Annotated[tuple[QualityMeasure, ...], Meta(description="Of the probe; empty for a template")]
     stages: Stages
-    milliseconds: Milliseconds
+    milliseconds: Milliseconds = 0.0
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     calibration_id: str
     quality: tuple[QualityMeasure, ...]
     stages: Stages
-    milliseconds: Milliseconds
+    milliseconds: Milliseconds = 0.0
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Candidate, ...], Meta(description="Other subjects who look like the same person")
     ]
     stages: Stages
-    milliseconds: Milliseconds
+    milliseconds: Milliseconds = 0.0
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
     detection_score: float
     quality: tuple[QualityMeasure, ...]
     stages: Stages
-    milliseconds: Milliseconds
+    milliseconds: Milliseconds = 0.0
 
 
 class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):

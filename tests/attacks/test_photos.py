@@ -89,6 +89,7 @@ HOSTILE = {
         422,
         "photo-animated",
     ),
+    "a strip": (encoded(PIL.Image.new("RGB", (12_288, 32), "white")), 422, "face-not-detected"),
     "no face": (encoded(NOISE), 422, "face-not-detected"),
     "two faces": (two_faces(), 422, "multiple-faces"),
     "tiny face": (tiny_face(), 422, "low-quality"),

@@ -61,6 +61,32 @@ def test_a_jpeg_has_the_pixels_that_pillow_gives(mode: str, options: dict[str, A
     np.testing.assert_array_equal(DECODER.decode(photo), expected)
 
 
+def test_numbers_of_a_scan_that_nobody_needs_may_be_wrong() -> None:
+    # As Samsung phones write them now and then; libjpeg warns of them.
+    photo = encoded(PICTURE, "JPEG")
+    scan = photo.index(b"\xff\xda")
+    end = scan + 2 + int.from_bytes(photo[scan + 2 : scan + 4], "big")
+    odd = photo[: end - 3] + bytes(3) + photo[end:]
+    np.testing.assert_array_equal(DECODER.decode(odd), DECODER.decode(photo))
+    with pytest.raises(PhotoTruncated):
+        DECODER.decode(odd[: end + (len(odd) - end) // 2] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kind", ["CMYK", "MPO"])
+def test_further_kinds_of_jpeg_are_truncated_where_data_is_lost(kind: str) -> None:
+    large = PICTURE.resize((240, 160))
+    if kind == "MPO":
+        photo = encoded(large, "MPO", save_all=True, append_images=[large])
+        first = photo.index(b"\xff\xd8", 2)
+        cut = photo[: first * 6 // 10] + b"\xff\xd9" + photo[first:]
+    else:
+        photo = encoded(large.convert("CMYK"), "JPEG")
+        cut = photo[: len(photo) * 6 // 10] + b"\xff\xd9"
+    assert DECODER.decode(photo).shape == (160, 240, 3)
+    with pytest.raises(PhotoTruncated):
+        DECODER.decode(cut)
+
+
 def test_bytes_behind_the_end_of_a_jpeg_do_no_harm() -> None:
     photo = encoded(PICTURE, "JPEG")
     np.testing.assert_array_equal(DECODER.decode(photo + b"left by a phone"), DECODER.decode(photo))

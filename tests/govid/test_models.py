@@ -129,6 +129,8 @@ def test_a_swapped_file_is_refused_at_start(tmp_path: Path) -> None:
         {"digest": "x"},
         {"colour": "RGB"},
         {"scale": 0.0},
+        {"norm_constant": 5.0},
+        {"norm_floor": 11.5},
     ],
 )
 def test_a_wrong_manifest_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support import LFW, MODELS, ROOT
 
-# What was reached (docs/accuracy.md) less a few pairs, which another processor may round to the other side.
-LEAST_ACCURACY = 99.4
+# What was reached (docs/accuracy.md) less six pairs, which another processor may round to the other side.
+LEAST_ACCURACY = 99.3
 ARGUMENTS = ("--compare", "fast,high_assurance", "--fail-under", str(LEAST_ACCURACY), "--json")
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -155,3 +159,24 @@ def test_retry_after_is_the_time_the_queue_needs() -> None:
     for mean, seconds in ((0.0, 1), (0.001, 1), (0.08, 4), (60.0, 30)):
         service._workers.mean_seconds = mean
         assert service._overloaded().retry_after_seconds == seconds
+
+
+def test_a_worker_that_waits_keeps_nothing_of_its_last_job() -> None:
+    class Photo:
+        """Stands for the bytes of a body, which a weak reference cannot follow."""
+
+    async def run(workers: Workers) -> weakref.ref[Photo]:
+        photo = Photo()
+        followed = weakref.ref(photo)
+        call = partial(id, photo)
+        del photo
+        await workers.submit(call, interactive=True, ended=lambda: None)
+        return followed
+
+    with one_worker() as workers:
+        followed = asyncio.run(run(workers))
+        deadline = time.monotonic() + 10
+        while followed() is not None and time.monotonic() < deadline:
+            gc.collect()
+            time.sleep(0.01)
+        assert followed() is None

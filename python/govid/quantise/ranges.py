@@ -6,6 +6,7 @@ They were measured on photos (``scripts/quantise.py``) and ship with the package
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib import resources
 from typing import Annotated, NamedTuple
 
@@ -47,6 +48,7 @@ class Shipped(NamedTuple):
     """Eight hexadecimal digits of the SHA-256 of the numbers: others never share a template's id."""
 
 
+@cache
 def shipped(spec: ModelSpec) -> Shipped:
     """The ranges of a model.
 

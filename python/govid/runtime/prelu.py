@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def without_prelu(content: bytes) -> bytes:
@@ -26,8 +27,8 @@ def without_prelu(content: bytes) -> bytes:
     weights = {tensor.name: tensor for tensor in graph.initializer}
     kept: list[Any] = []
     for node in graph.node:
-        if node.op_type == "PRelu" and node.input[1] in weights:
-            slope = onnx.numpy_helper.to_array(weights[node.input[1]]).astype(np.float32).reshape(-1, 1, 1, 1)
+        slope = _by_channel(weights.get(node.input[1])) if node.op_type == "PRelu" else None
+        if slope is not None:
             kept += _convolutions(node.input[0], node.output[0], len(slope))
             # Added to the graph, not rebuilt: its weights are tens of megabytes.
             graph.initializer.extend(
@@ -40,6 +41,16 @@ def without_prelu(content: bytes) -> bytes:
     graph.node.extend(kept)
     rewritten: bytes = model.SerializeToString()
     return rewritten
+
+
+def _by_channel(weights: Any) -> NDArray[np.float32] | None:  # noqa: ANN401 - protobuf types carry no stubs
+    """Slopes of shape (channels, 1, 1, 1), where there is one per channel of a picture; other PRelu stays."""
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    slope = None if weights is None else numpy_helper.to_array(weights)
+    if slope is None or slope.dtype != np.float32 or slope.ndim != 3 or slope.shape[1:] != (1, 1):
+        return None
+    return slope.reshape(-1, 1, 1, 1) if len(slope) > 1 else None
 
 
 def _convolutions(x: str, y: str, channels: int) -> list[Any]:
