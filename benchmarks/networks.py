@@ -57,7 +57,7 @@ def _table(options: Options, spec: ModelSpec, shape: tuple[int, ...]) -> Table:
     exact = _unoptimised(content, tensor)
     right = partial(_agrees, exact)
     onnx_runtime = worker(
-        "ONNX Runtime", "as govid runs it", lambda: _onnx_runtime(spec, content, tensor), right
+        "govid, ONNX Runtime", "as govid runs it", lambda: _onnx_runtime(spec, content, tensor), right
     )
     openvino = worker("govid, OpenVINO", "as govid runs it", lambda: _openvino(spec, content, tensor), right)
     contenders = [onnx_runtime]
