@@ -63,11 +63,11 @@ def _ten_best(scores: Call) -> Call:
 def _gallery(block: Block) -> Call:
     gallery = FlatGallery(block.rows.shape[1])
     gallery.add(range(len(block.rows)), block.rows)
-    return partial(gallery.search, block.probe, NEAREST)
+    return partial(gallery.search, block.probe[None], NEAREST)
 
 
-def _ids(hits: list[Hit]) -> list[int]:
-    return [hit.reference_id for hit in hits]
+def _ids(found: list[list[Hit]]) -> list[int]:
+    return [hit.reference_id for hit in found[0]]
 
 
 def _faiss(block: Block, index: Any) -> Call:  # noqa: ANN401 - modules without stubs

@@ -311,6 +311,12 @@ class StoreUnavailable(OperatorError):
     remedy = "Check the disk and the file permissions of the data folder; retry afterwards."
 
 
+class GalleryUnavailable(OperatorError):
+    slug = "gallery-unavailable"
+    title = "The gallery cannot be searched"
+    remedy = "Look at /readyz and /v1/gallery for the reason; records are safe, retry afterwards."
+
+
 class StorageFull(OperatorError):
     slug = "storage-full"
     title = "The disk of the record store is full"

@@ -425,7 +425,7 @@ class Engine:
         """Candidates that are not NON_MATCH, one per subject, and the judgement of the best score."""
         self._follower.catch_up()
         # One subject may hold several of the best places.
-        hits = self.gallery.search(probe.embedding, limit * self.settings.max_references)
+        (hits,) = self.gallery.search(probe.embedding[None], limit * self.settings.max_references)
         owners = self.store.owners([hit.reference_id for hit in hits])
         best: dict[str, float] = {}
         for hit in hits:

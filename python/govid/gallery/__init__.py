@@ -1,34 +1,93 @@
-"""1:N: every active reference in memory, searched by one probe."""
+"""1:N: every active reference, searched by one probe or by many.
+
+A gallery is a copy that can be lost: the record store is the truth, and ``follower.py`` keeps the copy in
+step with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol, TypeAlias
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from govid.types import Embedding
+Probes: TypeAlias = NDArray[np.float32]
+"""(p, dimension) float32 of unit L2 norm, C-contiguous; p may be 0."""
+
+Within: TypeAlias = NDArray[np.int64]
+"""Reference ids that a search is restricted to, ascending and without repetition."""
 
 
 class Hit(NamedTuple):
-    """One reference found by a search."""
+    """One reference found by a search. ``score`` is the exact cosine of the float32 embeddings."""
 
     reference_id: int
     score: float
 
 
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of what an exact search finds a gallery finds, measured on a sample of probes."""
+
+    probes: Annotated[int, Meta(description="Mated probes of the sample")]
+    recall_at_1: float
+    recall_at_10: float
+    fnir: Annotated[float, Meta(description="Part of the mates above the threshold that a search misses")]
+    threshold: float
+
+
+class GalleryStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator wants to know of a gallery."""
+
+    tier: str
+    references: int
+    dimension: int
+    memory_bytes: int
+    disk_bytes: int = 0
+    pending: Annotated[
+        int, Meta(description="References that are searched exactly beside the index until the next build")
+    ] = 0
+    building: bool = False
+    built_at: Annotated[float | None, Meta(description="Seconds since the epoch")] = None
+    recall: Annotated[Recall | None, Meta(description="null: exact by construction")] = None
+
+
 class Gallery(Protocol):
-    """An index of unit-norm embeddings. Safe to call from several threads."""
+    """An index of unit-norm embeddings. Safe to call from several threads.
+
+    Any method raises GalleryUnavailable if the gallery's engine cannot be reached.
+    """
 
     def add(self, reference_ids: Sequence[int], embeddings: NDArray[np.float32]) -> None:
         """Add (n, dimension) float32 rows; an id that is present already is left as it is."""
 
     def remove(self, reference_ids: Sequence[int]) -> None:
-        """Remove these ids; an unknown id is without effect."""
+        """Remove these ids, at once for every later search; an unknown id is without effect."""
 
-    def search(self, probe: Embedding, k: int) -> list[Hit]:
-        """The up to ``k`` references with the highest comparison score, best first."""
+    def search(
+        self, probes: Probes, k: int, *, threshold: float = -1.0, within: Within | None = None
+    ) -> list[list[Hit]]:
+        """For each probe the up to ``k`` references with the highest scores >= ``threshold``, best first."""
+
+    def range_search(
+        self, probes: Probes, threshold: float, *, within: Within | None = None
+    ) -> list[list[Hit]]:
+        """For each probe all references with a score >= ``threshold``, best first."""
+
+    def snapshot(self, folder: Path, sequence: int) -> None:
+        """Write the gallery as it stands at that change of the store, whole or not at all."""
+
+    def load(self, folder: Path) -> int | None:
+        """Fill an empty gallery from a snapshot; the change it stands at, None without a sound snapshot."""
+
+    def stats(self) -> GalleryStats:
+        """What it holds, what it costs and how well it finds."""
+
+    def close(self) -> None:
+        """Release files, threads and connections."""
 
     def __len__(self) -> int:
         """How many references are searchable."""

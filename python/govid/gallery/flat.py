@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from govid.gallery import Hit
+from govid.gallery import GalleryStats, Hit, Probes, Within
 from govid.gallery.access import ReadersOrWriter
-from govid.types import Embedding
 
 
 class FlatGallery:
@@ -37,13 +38,42 @@ class FlatGallery:
                 self._index.remove_ids(faiss.IDSelectorBatch(np.fromiter(gone, dtype=np.int64)))
                 self._known -= gone
 
-    def search(self, probe: Embedding, k: int) -> list[Hit]:
+    def search(
+        self, probes: Probes, k: int, *, threshold: float = -1.0, within: Within | None = None
+    ) -> list[list[Hit]]:
         with self._access.read():
             k = min(k, len(self._known))
-            if k == 0:
-                return []
-            scores, ids = self._index.search(probe[None], k)
-        return [Hit(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
+            if k == 0 or not len(probes):
+                return [[] for _ in probes]
+            options: Any = None
+            if within is not None:
+                options = faiss.SearchParameters()
+                options.sel = faiss.IDSelectorBatch(within)
+            scores, ids = self._index.search(probes, k, params=options)
+        return [
+            [Hit(int(i), float(s)) for i, s in zip(*row, strict=True) if i >= 0 and s >= threshold]
+            for row in zip(ids, scores, strict=True)
+        ]
+
+    def range_search(
+        self, probes: Probes, threshold: float, *, within: Within | None = None
+    ) -> list[list[Hit]]:
+        return self.search(probes, len(self._known), threshold=threshold, within=within)
+
+    def snapshot(self, folder: Path, sequence: int) -> None:
+        """Kept in memory only: the store fills it anew."""
+
+    def load(self, folder: Path) -> int | None:  # noqa: ARG002
+        return None
+
+    def stats(self) -> GalleryStats:
+        dimension, held = self._index.d, len(self._known)
+        return GalleryStats(
+            tier="exact", references=held, dimension=dimension, memory_bytes=held * dimension * 4
+        )
+
+    def close(self) -> None:
+        """Nothing to release."""
 
     def __len__(self) -> int:
         return len(self._known)

@@ -45,7 +45,7 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
         while not done.is_set():
             follower.catch_up()
         follower.catch_up()
-        results.append({hit.reference_id for hit in gallery.search(template().embedding, 10_000)})
+        results.append({hit.reference_id for hit in gallery.search(template().embedding[None], 10_000)[0]})
         store.close()
 
     results: list[set[int]] = []
