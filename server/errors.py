@@ -71,6 +71,7 @@ STATUS: dict[type[GovidError], int] = {
     errors.InvalidSubjectId: 422,
     errors.UnknownSubject: 404,
     errors.SubjectExists: 409,
+    errors.SubjectHeld: 409,
     errors.TooManyReferences: 409,
     errors.UnknownUseCase: 422,
     errors.InvalidTemplate: 422,

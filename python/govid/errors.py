@@ -180,6 +180,12 @@ class SubjectExists(CallerError):
     remedy = "Add a reference to the subject instead, or delete it first."
 
 
+class SubjectHeld(CallerError):
+    slug = "subject-held"
+    title = "The subject is not active: a suspected duplicate has yet to be decided"
+    remedy = "Ask an adjudicator to decide the case, or delete the subject."
+
+
 class TooManyReferences(CallerError):
     slug = "too-many-references"
     title = "The subject has as many references as allowed"

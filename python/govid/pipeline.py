@@ -157,7 +157,7 @@ class Engine:
         inquiry = self._inquiry("verify", request_id, subject_id.checked(subject), use_case)
         with self._refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
-                templates = [reference.template for reference in self.store.references(subject)]
+                templates = self.store.templates(subject)
             known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
             if not known:
                 raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
@@ -311,7 +311,7 @@ class Engine:
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
-        page = [record.subject_id for record in self.store.subjects(after=after, limit=limit + 1)]
+        page = self.store.subjects(after=after, limit=limit + 1)
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
 
@@ -474,7 +474,7 @@ class Engine:
                 milliseconds=clock.milliseconds,
             )
 
-        def kept(reference: Reference) -> bytes:
+        def kept(reference: Reference, _: int | None) -> bytes:
             # A replay runs no stage.
             first = enrolment(reference)
             return msgspec.json.encode(msgspec.structs.replace(first, stages={}, milliseconds=0.0))

@@ -139,7 +139,7 @@ def test_a_subject_is_no_duplicate_of_itself(engine: Engine) -> None:
 def test_references_of_an_older_model_are_not_compared(engine: Engine) -> None:
     old = Template("sface-2020-000000000000", np.full(128, 128**-0.5, dtype=np.float32))
     record = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED")
-    engine.store.add_subject(NewReference("veteran", old, (), 0.0), record, None, lambda _: b"")
+    engine.store.add_subject(NewReference("veteran", old, (), 0.0), record, None, lambda *_: b"")
     with pytest.raises(NoComparableReference):
         engine.verify("veteran", OBAMA)
     assert engine.identify(OBAMA).gallery_size == 0

@@ -40,9 +40,10 @@ class GalleryFollower:
     def catch_up(self) -> None:
         """Apply all changes committed before this call. Costs one indexed look-up where there is none."""
         with self._lock:
-            for change in self._store.changes(after=self._sequence):
-                if change.template is None:
-                    self._gallery.remove([change.reference_id])
-                elif fitted := self._fit(change.template):
-                    self._gallery.add([change.reference_id], fitted.embedding[None])
-                self._sequence = change.sequence
+            while changes := self._store.changes(after=self._sequence, limit=_BATCH):
+                for change in changes:
+                    if change.template is None:
+                        self._gallery.remove([change.reference_id])
+                    elif fitted := self._fit(change.template):
+                        self._gallery.add([change.reference_id], fitted.embedding[None])
+                    self._sequence = change.sequence

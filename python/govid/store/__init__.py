@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
+from govid.gallery import Within
 from govid.types import QualityMeasure, Reference, Template
 
 
@@ -29,6 +30,18 @@ class SubjectRecord:
 
     subject_id: str
     created_at: float
+    held: bool
+    """Whether a person has yet to decide if somebody else is the same person."""
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """An enrolled reference that looks like a new one's face."""
+
+    subject_id: str
+    reference_id: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +59,13 @@ class Replayed:
     reply: bytes
 
 
+ReplyTo: TypeAlias = Callable[[Reference, int | None], bytes]
+"""The reply to keep for a stored reference, and for the case that holds it, if one does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of the gallery: a reference came (with its template) or went (without)."""
+    """One step of the gallery: a reference came (with its template) or went, or is held (without)."""
 
     sequence: int
     reference_id: int
@@ -73,25 +90,34 @@ class Store(Protocol):
     def recall(self, idempotency: Idempotency) -> Replayed | None:
         """The kept reply, None for a new key; raises IdempotencyKeyReused for another request."""
 
+    identity: str
+    """Made once with the store: what was derived from another one does not fit."""
+
     def add_subject(
         self,
         new: NewReference,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: Callable[[Reference], bytes],
+        reply: ReplyTo,
+        *,
+        groups: Sequence[str] = (),
+        suspicions: Sequence[Suspicion] = (),
     ) -> Reference | Replayed:
-        """Create a subject with its first reference; raises SubjectExists."""
+        """Create a subject with its first reference; raises SubjectExists.
+
+        With suspicions it is held, and a case for a person to decide is opened with it.
+        """
 
     def add_reference(
         self,
         new: NewReference,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: Callable[[Reference], bytes],
+        reply: ReplyTo,
         *,
         max_references: int,
     ) -> Reference | Replayed:
-        """Add a reference; raises UnknownSubject, TooManyReferences."""
+        """Add a reference; raises UnknownSubject, SubjectHeld, TooManyReferences."""
 
     def delete_subject(
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
@@ -101,23 +127,35 @@ class Store(Protocol):
     def subject(self, subject_id: str) -> SubjectRecord:
         """One subject; raises UnknownSubject."""
 
-    def subjects(self, *, after: str, limit: int) -> list[SubjectRecord]:
-        """Up to ``limit`` subjects whose id sorts behind ``after``, in order of their ids."""
+    def subjects(self, *, after: str, limit: int) -> list[str]:
+        """Up to ``limit`` ids of subjects that sort behind ``after``, in order."""
 
     def references(self, subject_id: str) -> list[Reference]:
         """All references of a subject, oldest first; raises UnknownSubject."""
 
+    def templates(self, subject_id: str) -> list[Template]:
+        """The templates of an active subject, oldest first; raises UnknownSubject, SubjectHeld."""
+
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
-        """Subject id of each reference that still exists."""
+        """Subject id of each reference that still exists and is active."""
+
+    def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
+        """All active references of these subjects and of the members of these groups."""
 
     def append_audit(self, record: AuditRecord) -> None:
         """Keep one audit record."""
 
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
-        """A sequence number and every reference as it stood at that number."""
+        """A sequence number and every active reference as it stood at that number, by ascending id."""
 
-    def changes(self, *, after: int) -> list[Change]:
-        """What changed behind that sequence number, in order."""
+    def changes(self, *, after: int, limit: int) -> list[Change]:
+        """The first ``limit`` changes behind that sequence number, in order."""
+
+    def gallery_position(self, name: str) -> int | None:
+        """The change up to which a shared gallery was fed; None before the first time."""
+
+    def set_gallery_position(self, name: str, sequence: int) -> None:
+        """Keep that position."""
 
     def ping(self) -> None:
         """Return if the store answers."""

@@ -29,13 +29,13 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
     path = tmp_path / "govid.sqlite3"
     writing = SqliteStore(path)
     for number in range(50):
-        writing.add_subject(NewReference(f"old-{number}", template(), (), 0.0), AUDIT, None, lambda _: b"")
+        writing.add_subject(NewReference(f"old-{number}", template(), (), 0.0), AUDIT, None, lambda *_: b"")
     done = threading.Event()
 
     def write(worker: int) -> None:
         for number in range(60):
             subject = f"{worker}-{number}"
-            writing.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda _: b"")
+            writing.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda *_: b"")
             if number % 3 == 0:
                 writing.delete_subject(subject, AUDIT, None, b"")
 
@@ -60,8 +60,8 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
         thread.join()
     stored = {
         reference.reference_id
-        for record in writing.subjects(after="", limit=1000)
-        for reference in writing.references(record.subject_id)
+        for subject_id in writing.subjects(after="", limit=1000)
+        for reference in writing.references(subject_id)
     }
     assert results == [stored] * 3
     assert len(stored) == 50 + 3 * 40
@@ -71,7 +71,7 @@ def test_a_reference_of_another_model_stays_out(tmp_path: Path) -> None:
     store, gallery = SqliteStore(tmp_path / "govid.sqlite3"), FlatGallery(16)
     follower = GalleryFollower(gallery, store, of_model_m)
     other = Template("n", template().embedding)
-    written = store.add_subject(NewReference("a", other, (), 0.0), AUDIT, None, lambda _: b"")
+    written = store.add_subject(NewReference("a", other, (), 0.0), AUDIT, None, lambda *_: b"")
     assert isinstance(written, Reference)
     follower.catch_up()
     assert len(gallery) == 0

@@ -1,0 +1,364 @@
+"""``govid.store.Store`` in SQL, for every database."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from govid import template as codec
+from govid.audit import AuditRecord
+from govid.errors import IdempotencyKeyReused, SubjectExists, SubjectHeld, TooManyReferences, UnknownSubject
+from govid.gallery import Within
+from govid.store import (
+    Change,
+    Counts,
+    Idempotency,
+    NewReference,
+    Replayed,
+    ReplyTo,
+    SubjectRecord,
+    Suspicion,
+    cases,
+)
+from govid.store.database import Connection, Database, Row, Value
+from govid.types import QualityMeasure, Reference, Template
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+_REFERENCE = "reference_id, subject_id, model_id, embedding, quality, reference.created_at"
+_IDS_AT_ONCE = 500
+
+
+class SqlStore:
+    """The records of a database. ``database`` is for the other tables, each with a file beside this one."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        with database.writing() as connection:
+            if (row := connection.row("SELECT identity FROM store_identity")) is None:
+                row = (str(uuid.uuid4()),)
+                connection.execute("INSERT INTO store_identity VALUES (?)", row)
+        self.identity: str = row[0]
+
+    # --- writes -------------------------------------------------------------------------------------
+
+    def recall(self, idempotency: Idempotency) -> Replayed | None:
+        with self.database.reading() as connection:
+            return _recall(connection, idempotency)
+
+    def add_subject(
+        self,
+        new: NewReference,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: ReplyTo,
+        *,
+        groups: Sequence[str] = (),
+        suspicions: Sequence[Suspicion] = (),
+    ) -> Reference | Replayed:
+        with self.database.writing() as connection:
+            if idempotency and (replayed := _recall(connection, idempotency)):
+                return replayed
+            reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
+            if reference is None:
+                raise SubjectExists
+            case_id = None
+            if suspicions:
+                case_id = cases.open_case(connection, "enrolment", reference, suspicions)
+            append_audit(connection, audit)
+            _remember(connection, idempotency, lambda: reply(reference, case_id))
+            return reference
+
+    def add_reference(
+        self,
+        new: NewReference,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: ReplyTo,
+        *,
+        max_references: int,
+    ) -> Reference | Replayed:
+        with self.database.writing() as connection:
+            if idempotency and (replayed := _recall(connection, idempotency)):
+                return replayed
+            # Two requests at once could otherwise both see a last free place.
+            connection.exclusive("gallery_change")
+            held = connection.row(
+                "SELECT count(reference_id), max(held) FROM subject LEFT JOIN reference USING (subject_id)"
+                " WHERE subject_id = ? GROUP BY subject_id",
+                (new.subject_id,),
+            )
+            if held is None:
+                raise UnknownSubject
+            if held[1]:
+                raise SubjectHeld
+            if held[0] >= max_references:
+                raise TooManyReferences(f"{held[0]} references, at most {max_references}")
+            reference = insert_reference(connection, new, held=False)
+            append_audit(connection, audit)
+            _remember(connection, idempotency, lambda: reply(reference, None))
+            return reference
+
+    def delete_subject(
+        self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
+    ) -> Replayed | None:
+        with self.database.writing() as connection:
+            if idempotency and (replayed := _recall(connection, idempotency)):
+                return replayed
+            connection.exclusive("gallery_change")
+            connection.execute(
+                "INSERT INTO gallery_change (reference_id)"
+                " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
+                (subject_id,),
+            )
+            if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
+                raise UnknownSubject
+            append_audit(connection, audit)
+            _remember(connection, idempotency, lambda: reply)
+        self.database.scrub()
+        return None
+
+    def append_audit(self, record: AuditRecord) -> None:
+        with self.database.writing() as connection:
+            append_audit(connection, record)
+
+    def set_gallery_position(self, name: str, sequence: int) -> None:
+        with self.database.writing() as connection:
+            connection.execute(
+                "INSERT INTO gallery_position VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence",
+                (name, sequence),
+            )
+
+    # --- reads --------------------------------------------------------------------------------------
+
+    def subject(self, subject_id: str) -> SubjectRecord:
+        with self.database.reading() as connection:
+            row = connection.row(
+                "SELECT subject_id, created_at, held FROM subject WHERE subject_id = ?", (subject_id,)
+            )
+            if row is None:
+                raise UnknownSubject
+            groups = connection.rows(
+                "SELECT name FROM subject_group WHERE subject_id = ? ORDER BY name", (subject_id,)
+            )
+        return SubjectRecord(row[0], row[1], bool(row[2]), tuple(name for (name,) in groups))
+
+    def subjects(self, *, after: str, limit: int) -> list[str]:
+        with self.database.reading() as connection:
+            rows = connection.rows(
+                "SELECT subject_id FROM subject WHERE subject_id > ? ORDER BY subject_id LIMIT ?",
+                (after, limit),
+            )
+        return [subject_id for (subject_id,) in rows]
+
+    def references(self, subject_id: str) -> list[Reference]:
+        with self.database.reading() as connection:
+            rows = connection.rows(
+                f"SELECT {_REFERENCE} FROM reference WHERE subject_id = ? ORDER BY reference_id",
+                (subject_id,),
+            )
+        if not rows:
+            raise UnknownSubject
+        return [_reference(row) for row in rows]
+
+    def templates(self, subject_id: str) -> list[Template]:
+        with self.database.reading() as connection:
+            rows = connection.rows(
+                "SELECT reference_id, model_id, embedding, held"
+                " FROM reference JOIN subject USING (subject_id) WHERE subject_id = ? ORDER BY reference_id",
+                (subject_id,),
+            )
+        if not rows:
+            raise UnknownSubject
+        if rows[0][3]:
+            raise SubjectHeld
+        return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _ in rows]
+
+    def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        with self.database.reading() as connection:
+            for some in _chunks([int(reference_id) for reference_id in reference_ids]):
+                found.update(
+                    connection.rows(
+                        "SELECT reference_id, subject_id FROM reference JOIN subject USING (subject_id)"
+                        f" WHERE held = 0 AND reference_id IN ({_marks(some)})",
+                        some,
+                    )
+                )
+        return found
+
+    def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
+        ids: list[int] = []
+        with self.database.reading() as connection:
+            for column, source, values in (
+                ("subject_id", "subject", list(subjects)),
+                ("name", "subject_group JOIN subject USING (subject_id)", list(groups)),
+            ):
+                for some in _chunks(values):
+                    ids += (
+                        reference_id
+                        for (reference_id,) in connection.rows(
+                            f"SELECT reference_id FROM {source} JOIN reference USING (subject_id)"
+                            f" WHERE held = 0 AND {column} IN ({_marks(some)})",
+                            some,
+                        )
+                    )
+        return np.unique(np.array(ids, dtype=np.int64))
+
+    def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
+        # A change between the two statements is seen twice and applied once: adding a known id and
+        # removing an unknown one are both without effect in a gallery.
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
+        assert row is not None
+
+        def templates() -> Iterator[tuple[int, Template]]:
+            with self.database.reading() as connection:
+                for reference_id, model_id, data in connection.stream(
+                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                    " WHERE held = 0 ORDER BY reference_id"
+                ):
+                    yield reference_id, codec.stored(model_id, data, reference_id)
+
+        return int(row[0]), templates()
+
+    def changes(self, *, after: int, limit: int) -> list[Change]:
+        with self.database.reading() as connection:
+            rows = connection.rows(
+                "SELECT sequence, gallery_change.reference_id, model_id, embedding FROM gallery_change"
+                " LEFT JOIN (reference JOIN subject"
+                "  ON reference.subject_id = subject.subject_id AND held = 0)"
+                " ON reference.reference_id = gallery_change.reference_id"
+                " WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                (after, limit),
+            )
+        return [
+            Change(
+                sequence,
+                reference_id,
+                None if model_id is None else codec.stored(model_id, data, reference_id),
+            )
+            for sequence, reference_id, model_id, data in rows
+        ]
+
+    def gallery_position(self, name: str) -> int | None:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT sequence FROM gallery_position WHERE name = ?", (name,))
+        return None if row is None else int(row[0])
+
+    def ping(self) -> None:
+        with self.database.reading() as connection:
+            connection.row("SELECT 1 FROM subject LIMIT 1")
+
+    def counts(self) -> Counts:
+        with self.database.reading() as connection:
+            found = [
+                connection.row(f"SELECT count(*) FROM {table}") for table in ("subject", "reference", "audit")
+            ]
+        return Counts(*(row[0] for row in found if row))
+
+    def close(self) -> None:
+        self.database.close()
+
+
+# --- inside a transaction, for the files beside this one ---------------------------------------------
+
+
+def insert_subject(
+    connection: Connection, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
+) -> Reference | None:
+    """A subject with its first reference; None if there is one of that id already."""
+    added = connection.execute(
+        "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (new.subject_id, new.created_at, int(held)),
+    )
+    if not added:
+        return None
+    connection.execute_many(
+        "INSERT INTO subject_group VALUES (?, ?)", [(name, new.subject_id) for name in sorted(set(groups))]
+    )
+    return insert_reference(connection, new, held=held)
+
+
+def insert_reference(connection: Connection, new: NewReference, *, held: bool) -> Reference:
+    """A reference, and the news of it for every gallery unless its subject is held."""
+    row = connection.row(
+        "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at)"
+        " VALUES (?, ?, ?, ?, ?) RETURNING reference_id",
+        (
+            new.subject_id,
+            new.template.model_id,
+            codec.pack(new.template),
+            msgspec.json.encode(new.quality).decode(),
+            new.created_at,
+        ),
+    )
+    assert row is not None
+    if not held:
+        announce(connection, [row[0]])
+    return Reference(int(row[0]), new.subject_id, new.template, new.quality, new.created_at)
+
+
+def announce(connection: Connection, reference_ids: Sequence[int]) -> None:
+    """Tell every gallery to look at these references again.
+
+    Sequence numbers become visible in their order: whoever has read one has missed none before it.
+    """
+    connection.exclusive("gallery_change")
+    connection.execute_many(
+        "INSERT INTO gallery_change (reference_id) VALUES (?)",
+        [(reference_id,) for reference_id in reference_ids],
+    )
+
+
+def append_audit(connection: Connection, record: AuditRecord) -> None:
+    """Keep one audit record."""
+    connection.execute("INSERT INTO audit (record) VALUES (?)", (msgspec.json.encode(record).decode(),))
+
+
+def _recall(connection: Connection, idempotency: Idempotency) -> Replayed | None:
+    row = connection.row(
+        "SELECT request_digest, reply FROM idempotency WHERE key = ? AND created_at >= ?",
+        (idempotency.key, time.time() - IDEMPOTENCY_SECONDS),
+    )
+    if row is None:
+        return None
+    if row[0] != idempotency.request_digest:
+        raise IdempotencyKeyReused
+    return Replayed(bytes(row[1]))
+
+
+def _remember(connection: Connection, idempotency: Idempotency | None, reply: Callable[[], bytes]) -> None:
+    if idempotency is None:
+        return
+    now = time.time()
+    connection.execute("DELETE FROM idempotency WHERE created_at < ?", (now - IDEMPOTENCY_SECONDS,))
+    connection.execute(
+        "INSERT INTO idempotency VALUES (?, ?, ?, ?)",
+        (idempotency.key, idempotency.request_digest, reply(), now),
+    )
+
+
+def _reference(row: Row) -> Reference:
+    reference_id, subject_id, model_id, data, quality, created_at = row
+    return Reference(
+        reference_id,
+        subject_id,
+        codec.stored(model_id, data, reference_id),
+        msgspec.json.decode(quality, type=tuple[QualityMeasure, ...]),
+        created_at,
+    )
+
+
+def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """A statement takes a limited number of parameters."""
+    for start in range(0, len(values), _IDS_AT_ONCE):
+        yield values[start : start + _IDS_AT_ONCE]
+
+
+def _marks(values: Sequence[Value]) -> str:
+    return ",".join("?" * len(values))
