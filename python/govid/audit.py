@@ -15,14 +15,18 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str
     operation: str
     outcome: str
-    """A decision, ``ENROLLED``, ``DELETED``, or the reason of a refusal."""
+    """A decision, ``ENROLLED``, ``DELETED``, the reason of a refusal, a state of a job or a verdict."""
     subject_id: str | None = None
     use_case: str | None = None
     model_id: str | None = None
     calibration_id: str | None = None
     candidates: tuple[str, ...] = ()
-    """All subjects an identification showed, best first."""
+    """All subjects an identification showed, best first, or those a verdict is about."""
     score: float | None = None
     threshold: float | None = None
     fmr_target: float | None = None
     comparisons: int | None = None
+    job_id: int | None = None
+    case_id: int | None = None
+    adjudicator: str | None = None
+    """Who decided a case."""

@@ -111,6 +111,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 10
 
+    dedup_false_pairs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Pairs of strangers that one dedup job is expected to put before an adjudicator; there "
+            "are more where the calibration supports no rate so low.",
+        ),
+    ] = 10.0
+
+    adjudicators_required: Annotated[
+        int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
+    ] = 1
+
     @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
+from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
 
@@ -92,6 +93,9 @@ class Store(Protocol):
 
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
+
+    database: Database
+    """Where the other tables are, each with a file beside this one."""
 
     def add_subject(
         self,
