@@ -1,8 +1,8 @@
 """The queue of suspected duplicates, and what people decide of them.
 
 A verdict merges nothing and deletes nothing: it is a finding. ``different`` and ``twins`` release a subject
-that was held for the case; after ``same`` or ``fraud`` it stays held until it is deleted. Who decides is a field
-of the request until there is authentication: until then two people guard against error, not against deceit.
+that was held for the case; after ``same`` or ``fraud`` it stays held until it is deleted. Who decides is a
+field of the request until there is authentication: until then two people guard against error, not deceit.
 """
 
 from __future__ import annotations

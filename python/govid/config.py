@@ -115,8 +115,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(
             gt=0,
-            description="Pairs of strangers that one dedup job is expected to put before an adjudicator; there "
-            "are more where the calibration supports no rate so low.",
+            description="Pairs of strangers one dedup job is expected to put before an adjudicator; more where "
+            "the calibration supports no rate so low.",
         ),
     ] = 10.0
 

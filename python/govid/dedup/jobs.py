@@ -27,6 +27,7 @@ from govid.store.database import Connection, Database
 from govid.types import Template
 
 MAX_PAGE = 1000
+CACHE_BYTES = 256 * 1024 * 1024
 MOST_FALSE_PAIRS = 10_000_000
 """Expected pairs of strangers beyond which a job is not begun: they would fill the disk, and nobody's day."""
 
@@ -93,6 +94,7 @@ class Dedup:
     false_pairs: float
     """Pairs of strangers that one job is expected to give, if the calibration supports it."""
     range_size: int = plan.RANGE
+    cache_bytes: int = CACHE_BYTES
 
     def start(
         self,
@@ -231,7 +233,9 @@ class Dedup:
         with self.database.reading() as connection:
             job = _known(connection, job_id)
             spans = rows.spans(connection, job_id)
-        reader = RangeReader(self.database, spans, self.profile.dimension, self._fit)
+        reader = RangeReader(
+            self.database, spans, self.profile.dimension, self._fit, cache_bytes=self.cache_bytes
+        )
         failures: list[BaseException] = []
 
         def run() -> None:

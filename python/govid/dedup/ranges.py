@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govid import template as codec
+from govid.errors import StoreUnavailable
 from govid.store import dedup as rows
 from govid.store.database import Database
 from govid.types import Template
-
-CACHE_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,14 @@ class RangeReader:
         dimension: int,
         fit: Callable[[Template], Template | None],
         *,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int,
     ) -> None:
         """Reads nothing yet.
 
         Args:
             spans: the changes of each range: behind the first up to the second.
             fit: the template in the active profile's form, None if it cannot be had.
+            cache_bytes: most bytes of templates to keep, beyond the range that was read last.
         """
         self._database = database
         self._spans = spans
@@ -87,6 +87,8 @@ class RangeReader:
                 fitted = self._fit(codec.stored(model_id, data, reference_id))
                 if fitted is None:
                     other_model += 1
+                elif len(fitted.embedding) != self._dimension:
+                    raise StoreUnavailable(f"the template of reference {reference_id} is damaged")
                 else:
                     fitting[reference_id] = (subject_id, fitted)
         embeddings = np.empty((len(fitting), self._dimension), dtype=np.float32)
