@@ -42,6 +42,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         int,
         Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
     ] = 256 * 1024 * 1024
+    dedup_resume: Annotated[
+        bool,
+        Meta(
+            description="A server that starts works on the dedup job that it finds running: a crash or an "
+            "update then costs no more than a block. Other workers on the same job are no harm."
+        ),
+    ] = True
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     @property

@@ -22,7 +22,7 @@ from govid.audit import AuditRecord
 from govid.errors import CaseClosed, InvalidParameter, UnknownCase
 from govid.results import Score
 from govid.store import Idempotency, cases, records, verdicts
-from govid.store.database import Connection, Database
+from govid.store.database import MAX_INTEGER, Connection, Database
 from govid.store.verdicts import VerdictRow
 
 MAX_PAGE = 1000
@@ -128,7 +128,9 @@ class Adjudication:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
         with self._database.reading() as connection:
-            rows = cases.page(connection, closed=closed, after=after, limit=limit + 1)
+            rows = cases.page(
+                connection, closed=closed, after=min(max(after, 0), MAX_INTEGER), limit=limit + 1
+            )
             shown = tuple(CaseSummary(**_summary(connection, row)) for row in rows[:limit])
         return CasePage(cases=shown, next_after=shown[-1].case_id if len(rows) > limit else None)
 
@@ -213,7 +215,7 @@ class Adjudication:
             verdicts.release(connection, before.held)
 
     def _case(self, connection: Connection, case_id: int) -> Case:
-        row = cases.case(connection, case_id)
+        row = cases.case(connection, case_id) if 0 < case_id <= MAX_INTEGER else None
         if row is None:
             raise UnknownCase
         given = verdicts.of_case(connection, case_id)

@@ -5,7 +5,14 @@ A row never holds a photo, an embedding or anything from which a face could be m
 
 from __future__ import annotations
 
+import uuid
+
 import msgspec
+
+
+def new_request_id() -> str:
+    """A fresh id under which a reply, its audit record and its log lines are found."""
+    return str(uuid.uuid4())
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -22,7 +22,17 @@ PREFIX = "GOVID_"
 RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR"})
 # One environment serves the engine and the server: what only the server reads is no error elsewhere.
 SERVER_SETTINGS = frozenset(
-    {"host", "port", "behind_proxy", "workers", "max_waiting", "body_seconds", "max_body_bytes", "log_level"}
+    {
+        "host",
+        "port",
+        "behind_proxy",
+        "workers",
+        "max_waiting",
+        "body_seconds",
+        "max_body_bytes",
+        "dedup_resume",
+        "log_level",
+    }
 )
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -115,8 +125,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(
             gt=0,
-            description="Pairs of strangers one dedup job is expected to put before an adjudicator; more where "
-            "the calibration supports no rate so low.",
+            description="Pairs of strangers that a dedup job should show an adjudicator on average; more if the "
+            "calibration supports no rate so low.",
         ),
     ] = 10.0
 

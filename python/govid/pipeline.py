@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -364,7 +363,9 @@ class Engine:
         use_case: str | None = None,
     ) -> _Inquiry:
         purpose = policy.use_case(use_case) if use_case else None
-        return _Inquiry(operation, request_id or new_request_id(), self._profile(purpose), subject, purpose)
+        return _Inquiry(
+            operation, request_id or audit.new_request_id(), self._profile(purpose), subject, purpose
+        )
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -532,11 +533,6 @@ class Engine:
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
         )
-
-
-def new_request_id() -> str:
-    """A fresh id under which a reply, its audit record and its log lines are found."""
-    return str(uuid.uuid4())
 
 
 def _content(portrait: Probe) -> bytes:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from litestar import Request, Response
 from litestar.params import HeaderParameter
 
+from govid.adjudication import Case
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
@@ -76,7 +77,7 @@ def decided(metrics: Metrics, operation: str, result: Verification | Identificat
 
 
 def marked_if_replayed(
-    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion
+    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion | Case
 ) -> None:
     """A kept reply has the id of the request that made it."""
     if result.request_id != request_id(request):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from govid import _core
 from govid.dedup.ranges import References
-from govid.dedup.search import TooManyPairs, above
 from govid.store.dedup import Pair, Tally
 
 # Probes between two pauses: some hundredths of a second.
@@ -84,8 +84,10 @@ def _found(
     """What the search finds, in parts small enough for memory. Each side has the row it begins at."""
     (first, rows), (second, columns) = probes, references
     try:
-        i, j, scores = above(rows, columns, threshold, SLICE_PAIRS)
-    except TooManyPairs:
+        i, j, scores = _core.above(rows, columns, threshold, SLICE_PAIRS)
+    except _core.CoreError as error:
+        if error.slug != "too-many":
+            raise
         if len(rows) > 1:
             middle = len(rows) // 2
             for part in ((first, rows[:middle]), (first + middle, rows[middle:])):

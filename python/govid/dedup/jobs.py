@@ -23,7 +23,7 @@ from govid.faces import PIPELINE
 from govid.profiles import Profile
 from govid.store import dedup as rows
 from govid.store import records
-from govid.store.database import Connection, Database
+from govid.store.database import MAX_INTEGER, Connection, Database
 from govid.types import Template
 
 MAX_PAGE = 1000
@@ -128,7 +128,7 @@ class Dedup:
             raise JobTooLoose(f"about {expected:.0f} pairs of strangers in {comparisons} comparisons")
         with self.database.writing() as connection:
             connection.exclusive("dedup_job")
-            if (running := rows.running(connection, kind)) is not None:
+            if (running := rows.running(connection, kind=kind)) is not None:
                 raise JobRunning(running)
             job_id = rows.insert_job(
                 connection,
@@ -164,15 +164,16 @@ class Dedup:
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
+        before = None if before is None else min(max(before, 0), MAX_INTEGER)
         with self.database.reading() as connection:
             some = rows.jobs(connection, before=before, limit=limit + 1)
             shown = tuple(_shown(connection, row) for row in some[:limit])
         return DedupJobs(jobs=shown, next_before=shown[-1].job_id if len(some) > limit else None)
 
     def running(self) -> int | None:
-        """The newest job that runs, if one does."""
+        """The newest running job that compares templates of the active model."""
         with self.database.reading() as connection:
-            return rows.running(connection)
+            return rows.running_with(connection, self.profile.model_id)
 
     def cancel(self, job_id: int, *, request_id: str) -> DedupJob:
         """Stop a job within a block; what it found stays. Cancelled again, it stays cancelled.
@@ -204,7 +205,7 @@ class Dedup:
                 raise JobEnded
             if job.model_id != self.profile.model_id:
                 raise InvalidParameter(f"the job compares templates of {job.model_id}")
-            if (running := rows.running(connection, job.kind)) not in {None, job_id}:
+            if (running := rows.running(connection, kind=job.kind)) not in {None, job_id}:
                 assert running is not None
                 raise JobRunning(running)
             rows.restart(connection, job_id)
@@ -298,7 +299,8 @@ class Dedup:
                 raise InvalidParameter(f"job {job_id} did not compare everything with the active model")
             return job.last_change
         if reference_id is not None:
-            if (change := rows.change_of(connection, reference_id)) is None:
+            change = rows.change_of(connection, reference_id) if abs(reference_id) <= MAX_INTEGER else None
+            if change is None:
                 raise InvalidParameter(f"no reference {reference_id} ever was active")
             return change
         return None
@@ -316,7 +318,7 @@ def opened(settings: Settings, database: Database) -> Dedup:
 
 
 def _known(connection: Connection, job_id: int) -> rows.JobRow:
-    job = rows.job(connection, job_id)
+    job = rows.job(connection, job_id) if 0 < job_id <= MAX_INTEGER else None
     if job is None:
         raise UnknownJob
     return job

@@ -120,11 +120,16 @@ def span_ends(database: Database, *, first: int, last: int, size: int) -> Iterat
         first = int(row[0])
 
 
-def running(connection: Connection, kind: str | None = None) -> int | None:
-    """The job of this kind, or of any, that runs."""
+def running(connection: Connection, *, kind: str) -> int | None:
+    """The job of this kind that runs."""
+    row = connection.row("SELECT max(job_id) FROM dedup_job WHERE state = 'running' AND kind = ?", (kind,))
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def running_with(connection: Connection, model_id: str) -> int | None:
+    """The newest running job that compares templates of this model."""
     row = connection.row(
-        "SELECT max(job_id) FROM dedup_job WHERE state = 'running'" + (" AND kind = ?" if kind else ""),
-        (kind,) if kind else (),
+        "SELECT max(job_id) FROM dedup_job WHERE state = 'running' AND model_id = ?", (model_id,)
     )
     return None if row is None or row[0] is None else int(row[0])
 
@@ -196,7 +201,7 @@ def job(connection: Connection, job_id: int) -> JobRow | None:
 
 def jobs(connection: Connection, *, before: int | None, limit: int) -> list[JobRow]:
     """Jobs with an id below ``before``, the newest first."""
-    where, parameters = ("WHERE job_id < ?", (before, limit)) if before else ("", (limit,))
+    where, parameters = ("WHERE job_id < ?", (before, limit)) if before is not None else ("", (limit,))
     rows = connection.rows(f"SELECT {_JOB} FROM dedup_job {where} ORDER BY job_id DESC LIMIT ?", parameters)
     return [JobRow(*row) for row in rows]
 

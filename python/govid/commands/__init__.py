@@ -1,0 +1,1 @@
+"""Groups of ``govid`` sub-commands, one file each."""
