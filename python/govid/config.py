@@ -125,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(
             gt=0,
-            description="Pairs of strangers that a dedup job should show an adjudicator on average; more if the "
+            description="Pairs of strangers a dedup job should show an adjudicator on average; more if the "
             "calibration supports no rate so low.",
         ),
     ] = 10.0
