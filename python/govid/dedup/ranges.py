@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govid import template as codec
+from govid.dedup.screen import Codes, codes
 from govid.errors import StoreUnavailable
 from govid.store import dedup as rows
 from govid.store.database import Database
@@ -31,6 +32,13 @@ class References:
     subjects: NDArray[np.object_]
     embeddings: NDArray[np.float32]
     other_model: int
+    codes: Codes
+    """Of the embeddings."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the embeddings and codes."""
+        return self.embeddings.nbytes + self.codes.rows.nbytes
 
 
 class RangeReader:
@@ -74,9 +82,9 @@ class RangeReader:
         with self._lock:
             if number not in self._kept:
                 self._kept[number] = read
-                self._room -= read.embeddings.nbytes
+                self._room -= read.nbytes
             while self._room < 0 and len(self._kept) > 1:
-                self._room += self._kept.popitem(last=False)[1].embeddings.nbytes
+                self._room += self._kept.popitem(last=False)[1].nbytes
             return read
 
     def _read(self, after: int, last: int) -> References:
@@ -99,4 +107,5 @@ class RangeReader:
             np.array([subject_id for subject_id, _ in fitting.values()], dtype=object),
             embeddings,
             other_model,
+            codes(embeddings),
         )
