@@ -67,8 +67,10 @@ def compare(
         for candidates in _candidates(
             (start, probes.codes.rows[start:end]), (0, references.codes.rows[:columns]), screen
         ):
-            pairs = _exact(candidates, probes, references, threshold)
-            some = pairs.where(pairs.references < pairs.probes) if same_range else pairs
+            some = candidates
+            if same_range:
+                some = some.where(some.references < some.probes)
+            some = _exact(some, probes, references, threshold)
             strangers = probes.subjects[some.probes] != references.subjects[some.references]
             same_subject += int(len(strangers) - np.count_nonzero(strangers))
             kept = kept.and_(some.where(strangers))
