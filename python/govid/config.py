@@ -125,8 +125,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(
             gt=0,
-            description="Pairs of strangers a dedup job should show on average, a day's work to look at; more "
-            "if the calibration supports no rate so low.",
+            description="Pairs of strangers a dedup job should show on average: a day's work to look at. It "
+            "shows more if the calibration supports no rate so low.",
         ),
     ] = 100.0
 
