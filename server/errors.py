@@ -72,6 +72,8 @@ STATUS: dict[type[GovidError], int] = {
     errors.UnknownSubject: 404,
     errors.SubjectExists: 409,
     errors.SubjectHeld: 409,
+    errors.DuplicateFace: 409,
+    errors.InvalidGroup: 422,
     errors.TooManyReferences: 409,
     errors.UnknownUseCase: 422,
     errors.InvalidTemplate: 422,

@@ -111,6 +111,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 10
 
+    on_duplicate: Annotated[
+        Literal["report", "hold", "reject"],
+        Meta(
+            description="What an enrolment that looks like another subject becomes: enrolled with a report; "
+            "held until a person has decided its case; refused where it is a MATCH and held where it is "
+            "INCONCLUSIVE."
+        ),
+    ] = "report"
+
     @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""

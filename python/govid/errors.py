@@ -186,6 +186,22 @@ class SubjectHeld(CallerError):
     remedy = "Ask an adjudicator to decide the case, or delete the subject."
 
 
+class DuplicateFace(CallerError):
+    slug = "duplicate-face"
+    title = "The portrait looks like another enrolled subject"
+    remedy = "Look at the candidates in the audit record of this request; enrol the person once."
+
+    def __init__(self, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.candidates = candidates
+
+
+class InvalidGroup(CallerError):
+    slug = "invalid-group"
+    title = "The name of a group is not allowed"
+    remedy = "Use 1 to 64 of the characters a-z, A-Z, 0-9, dot, underscore and hyphen."
+
+
 class TooManyReferences(CallerError):
     slug = "too-many-references"
     title = "The subject has as many references as allowed"

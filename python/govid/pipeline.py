@@ -22,8 +22,10 @@ from typing import Self, TypeAlias
 import msgspec
 
 from govid import audit, calibration, config, policy, score, subject_id, template
+from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
+    DuplicateFace,
     InvalidParameter,
     NoComparableReference,
     NotCalibrated,
@@ -32,12 +34,11 @@ from govid.errors import (
     TemplateWrongModel,
 )
 from govid.faces import FacePipeline, Photo, read_photo
+from govid.gallery import Gallery
 from govid.gallery.flat import FlatGallery
-from govid.gallery.follower import GalleryFollower
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
-    Candidate,
     Deletion,
     EmbeddedTemplate,
     Enrolment,
@@ -47,6 +48,7 @@ from govid.results import (
     SubjectPage,
     Verification,
 )
+from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store
 from govid.store.sqlite import SqliteStore
 from govid.timing import StageClock
@@ -56,7 +58,6 @@ Probe: TypeAlias = Photo | Template | PackedTemplate
 """What is compared: a photo, or the template made from one, which is checked like any input."""
 
 MAX_CANDIDATES = 100
-MAX_DUPLICATES = 10
 MAX_PAGE = 1000
 
 
@@ -102,9 +103,12 @@ class Engine:
         }
         self._check_calibrations()
         self.store = store or SqliteStore(self.settings.database)
-        self.gallery = FlatGallery(self._faces.dimension)
-        self._follower = GalleryFollower(
-            self.gallery, self.store, lambda template: reduced(template, self._faces.profile)
+        self._search = Search(
+            FlatGallery(self._faces.dimension),
+            self.store,
+            lambda template: reduced(template, self._faces.profile),
+            self.calibration,
+            self.settings.max_references,
         )
 
     @property
@@ -120,7 +124,12 @@ class Engine:
     @property
     def left_out(self) -> int:
         """References found at start that no search covers, because another model or profile made them."""
-        return self._follower.left_out
+        return self._search.follower.left_out
+
+    @property
+    def gallery(self) -> Gallery:
+        """What a search goes through."""
+        return self._search.gallery
 
     @property
     def calibration(self) -> calibration.Calibration:
@@ -186,16 +195,25 @@ class Engine:
         *,
         use_case: str = "general",
         max_candidates: int = 5,
+        subjects: Sequence[str] = (),
+        groups: Sequence[str] = (),
         request_id: str | None = None,
     ) -> Identification:
-        """Who of all enrolled subjects is the probe, if anyone?
+        """Who of all enrolled subjects, or of those named, is the probe, if anyone?
 
         Args:
             max_candidates: 1 to 100.
+            subjects: up to 1000 ids; together with ``groups`` whom to search. Nobody enrolled has an unknown
+                one: it is no error.
+            groups: up to 16 names.
 
         Raises:
-            Refusal, InvalidTemplate, OperatorError.
+            Refusal, InvalidTemplate, InvalidSubjectId, InvalidGroup, OperatorError.
         """
+        if len(subjects) > MAX_PAGE:
+            raise InvalidParameter(f"{len(subjects)} subjects, at most {MAX_PAGE}")
+        subjects = [subject_id.checked(subject) for subject in subjects]
+        groups = subject_id.checked_groups(groups)
         if not 1 <= max_candidates <= MAX_CANDIDATES:
             raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
         purpose = policy.use_case(use_case)
@@ -205,18 +223,18 @@ class Engine:
         with self._refusals_audited(inquiry):
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
-            candidates, best = self._search(target, purpose, max_candidates)
-        gallery_size = len(self.gallery)
+            findings = self._search(target, purpose, max_candidates, subjects=subjects, groups=groups)
+        candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
-            self._audit_judgement(inquiry, best, gallery_size, candidates=shown)
+            self._audit_judgement(inquiry, best, findings.size, candidates=shown)
         return Identification(
             request_id=inquiry.request_id,
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
             fpir_target=best.fmr_target,
-            gallery_size=gallery_size,
+            gallery_size=findings.size,
             use_case=use_case,
             profile=inquiry.profile.name,
             model_id=self.model_id,
@@ -233,19 +251,26 @@ class Engine:
         subject: str,
         portrait: Probe,
         *,
+        groups: Sequence[str] = (),
         idempotency_key: str | None = None,
         request_id: str | None = None,
     ) -> Enrolment:
         """Create a subject from its first portrait (or template).
 
+        One that looks like another subject is treated as ``settings.on_duplicate`` says. Of two simultaneous
+        enrolments of one face, the second one sees the first.
+
         Args:
             subject: 1 to 128 printable characters without path meaning.
+            groups: up to 16 names under which a search can be restricted to this subject.
             idempotency_key: the same key and request again returns the first reply and changes nothing.
 
         Raises:
-            SubjectExists, Refusal, InvalidTemplate, IdempotencyKeyReused, OperatorError.
+            SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, IdempotencyKeyReused,
+            OperatorError.
         """
-        return self._enrol("enrol", subject, portrait, idempotency_key, request_id)
+        groups = subject_id.checked_groups(groups)
+        return self._enrol("enrol", subject, portrait, idempotency_key, request_id, groups)
 
     def add_reference(
         self,
@@ -257,8 +282,12 @@ class Engine:
     ) -> Enrolment:
         """Add one more portrait (or template) to a subject.
 
+        Only a whole subject can be held: unless duplicates are merely reported, a portrait that looks like
+        another subject is refused.
+
         Raises:
-            UnknownSubject, TooManyReferences, Refusal, InvalidTemplate, IdempotencyKeyReused, OperatorError.
+            UnknownSubject, SubjectHeld, TooManyReferences, DuplicateFace, Refusal, InvalidTemplate,
+            IdempotencyKeyReused, OperatorError.
         """
         return self._enrol("add_reference", subject, portrait, idempotency_key, request_id)
 
@@ -279,7 +308,7 @@ class Engine:
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._follower.catch_up()
+        self._search.follower.catch_up()
         return deletion
 
     def subject(self, subject: str) -> Subject:
@@ -292,6 +321,8 @@ class Engine:
         return Subject(
             subject_id=record.subject_id,
             created_at=record.created_at,
+            held=record.held,
+            groups=record.groups,
             references=tuple(
                 ReferenceSummary(
                     reference_id=r.reference_id,
@@ -419,79 +450,69 @@ class Engine:
             milliseconds=clock.milliseconds,
         )
 
-    def _search(
-        self, probe: Template, purpose: policy.UseCase, limit: int, *, without: str | None = None
-    ) -> tuple[tuple[Candidate, ...], policy.Judgement]:
-        """Candidates that are not NON_MATCH, one per subject, and the judgement of the best score."""
-        self._follower.catch_up()
-        # One subject may hold several of the best places.
-        (hits,) = self.gallery.search(probe.embedding[None], limit * self.settings.max_references)
-        owners = self.store.owners([hit.reference_id for hit in hits])
-        best: dict[str, float] = {}
-        for hit in hits:
-            owner = owners.get(hit.reference_id)
-            if owner is not None and owner != without:
-                best.setdefault(owner, hit.score)
-        judged = [
-            (owner, policy.decide_search(value, len(self.gallery), purpose, self.calibration))
-            for owner, value in best.items()
-        ]
-        candidates = tuple(
-            Candidate(subject_id=owner, score=judgement.score, decision=judgement.decision)
-            for owner, judgement in judged[:limit]
-            if judgement.decision is not Decision.NON_MATCH
-        )
-        nobody = policy.decide_search(-1.0, len(self.gallery), purpose, self.calibration)
-        return candidates, judged[0][1] if judged else nobody
-
     def _enrol(
-        self, operation: str, subject: str, portrait: Probe, key: str | None, request_id: str | None
+        self,
+        operation: str,
+        subject: str,
+        portrait: Probe,
+        key: str | None,
+        request_id: str | None,
+        groups: tuple[str, ...] = (),
     ) -> Enrolment:
         inquiry = self._inquiry(operation, request_id, subject_id.checked(subject))
         with self._refusals_audited(inquiry):
-            return self._enrolment(inquiry, subject, portrait, key)
+            return self._enrolment(inquiry, subject, portrait, key, groups)
 
-    def _enrolment(self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None) -> Enrolment:
+    def _enrolment(
+        self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None, groups: tuple[str, ...]
+    ) -> Enrolment:
         clock = inquiry.clock
         content = _content(portrait)
-        idempotency = _idempotency(key, inquiry.operation, subject, content)
+        idempotency = _idempotency(key, inquiry.operation, subject, content, *groups)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
         with clock.stage("duplicates"):
-            duplicates, _ = self._search(made, policy.GENERAL, MAX_DUPLICATES, without=subject)
+            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate)
+        first = inquiry.operation == "enrol"
 
-        def enrolment(reference: Reference) -> Enrolment:
+        def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
             return Enrolment(
                 request_id=inquiry.request_id,
                 subject_id=subject,
+                held=case_id is not None,
+                case_id=case_id,
                 reference_id=reference.reference_id,
                 model_id=self.model_id,
                 created_at=reference.created_at,
                 quality=quality,
-                possible_duplicates=duplicates,
+                possible_duplicates=check.candidates,
                 stages=clock.stages,
                 milliseconds=clock.milliseconds,
             )
 
-        def kept(reference: Reference, _: int | None) -> bytes:
+        def kept(reference: Reference, case_id: int | None) -> bytes:
             # A replay runs no stage.
-            first = enrolment(reference)
-            return msgspec.json.encode(msgspec.structs.replace(first, stages={}, milliseconds=0.0))
+            reply = enrolment(reference, case_id)
+            return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
 
         new = NewReference(subject, made, quality, time.time())
         record = self._record(inquiry, "ENROLLED")
         with clock.stage("store"):
-            if inquiry.operation == "enrol":
-                outcome = self.store.add_subject(new, record, idempotency, kept)
+            if first:
+                gate = check.gate(can_hold=True)
+                outcome = self.store.add_subject(new, record, idempotency, kept, groups=groups, gate=gate)
             else:
+                gate = check.gate(can_hold=False)
                 limit = self.settings.max_references
-                outcome = self.store.add_reference(new, record, idempotency, kept, max_references=limit)
+                outcome = self.store.add_reference(
+                    new, record, idempotency, kept, max_references=limit, gate=gate
+                )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
-            self._follower.catch_up()
-        return enrolment(outcome)
+            self._search.follower.catch_up()
+        return enrolment(outcome.reference, outcome.case_id)
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
@@ -500,7 +521,9 @@ class Engine:
             yield
         except CallerError as error:
             outcome = error.reason if isinstance(error, Refusal) else error.slug
-            self.store.append_audit(self._record(inquiry, outcome))
+            suspects = error.candidates if isinstance(error, DuplicateFace) else ()
+            record = msgspec.structs.replace(self._record(inquiry, outcome), candidates=suspects)
+            self.store.append_audit(record)
             raise
 
     def _audit_judgement(
@@ -548,10 +571,12 @@ def _content(portrait: Probe) -> bytes:
     return portrait.data if isinstance(portrait, PackedTemplate) else portrait
 
 
-def _idempotency(key: str | None, operation: str, subject: str, content: bytes) -> Idempotency | None:
+def _idempotency(
+    key: str | None, operation: str, subject: str, content: bytes, *groups: str
+) -> Idempotency | None:
     if key is None:
         return None
     digest = hashlib.sha256()
-    for part in (operation.encode(), subject.encode(), content):
+    for part in (operation.encode(), subject.encode(), content, *(group.encode() for group in groups)):
         digest.update(len(part).to_bytes(8, "big") + part)
     return Idempotency(key, digest.hexdigest())

@@ -54,6 +54,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str
     score: Score
     decision: Decision
+    fpir_at_score: Annotated[
+        float, Meta(description="Chance that such a search for a stranger names anyone with so high a score")
+    ]
 
 
 class Identification(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +72,7 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     fpir_target: float
-    gallery_size: int
+    gallery_size: Annotated[int, Meta(description="References the probe was compared with")]
     use_case: str
     profile: str
     model_id: str
@@ -80,10 +83,14 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """A reference that is stored and searchable."""
+    """A reference that is stored, and searchable unless its subject is held."""
 
     request_id: str
     subject_id: str
+    held: Annotated[
+        bool, Meta(description="Not active before a person has decided the case: it may be a duplicate")
+    ] = False
+    case_id: Annotated[int | None, Meta(description="The case that holds the subject")] = None
     reference_id: int
     model_id: str
     created_at: float
@@ -138,6 +145,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     subject_id: str
     created_at: float
+    held: bool
+    groups: tuple[str, ...]
     references: tuple[ReferenceSummary, ...]
 
 

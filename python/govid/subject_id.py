@@ -1,12 +1,16 @@
-"""Subject ids: what a caller may call a person."""
+"""Subject ids and group names: what a caller may call people."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
 
-from govid.errors import InvalidSubjectId
+from govid.errors import InvalidGroup, InvalidSubjectId
 
 MAX_LENGTH = 128
+MAX_GROUPS = 16
+_GROUP = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Printable by their Unicode category and yet unseen: fillers, joiners, blanks and variation selectors.
 _INVISIBLE = frozenset(
     (
@@ -38,3 +42,16 @@ def checked(subject_id: str) -> str:
     if not unicodedata.is_normalized("NFC", subject_id):
         raise InvalidSubjectId("is not in Unicode normalisation form C")
     return subject_id
+
+
+def checked_groups(groups: Sequence[str]) -> tuple[str, ...]:
+    """Names of groups, each once and in order, if they are allowed.
+
+    Raises:
+        InvalidGroup: one is not, or there are too many.
+    """
+    if len(groups) > MAX_GROUPS:
+        raise InvalidGroup(f"{len(groups)} groups, at most {MAX_GROUPS}")
+    if not all(_GROUP.fullmatch(group) for group in groups):
+        raise InvalidGroup
+    return tuple(sorted(set(groups)))

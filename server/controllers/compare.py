@@ -87,6 +87,8 @@ class ComparisonController(Controller):
                 portrait(asked.photo, asked.template),
                 use_case=asked.use_case,
                 max_candidates=asked.max_candidates,
+                subjects=asked.subjects,
+                groups=asked.groups,
                 request_id=request_id(request),
             )
 

@@ -49,6 +49,7 @@ class SubjectController(Controller):
             return engine.enrol(
                 asked.subject_id,
                 portrait(asked.photo, asked.template),
+                groups=asked.groups,
                 idempotency_key=key,
                 request_id=request_id(request),
             )
@@ -116,6 +117,7 @@ class SubjectController(Controller):
 def _stored(
     request: Request[Any, Any, Any], metrics: Metrics, operation: str, result: Enrolment
 ) -> Response[Enrolment]:
-    response = timed(metrics, operation, result, status=201)
+    # 202: it is kept, and not active before a person has decided.
+    response = timed(metrics, operation, result, status=202 if result.held else 201)
     marked_if_replayed(request, response, result)
     return response

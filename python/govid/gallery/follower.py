@@ -37,8 +37,12 @@ class GalleryFollower:
             if fitting:
                 gallery.add([i for i, _ in fitting], np.stack([t.embedding for _, t in fitting]))
 
-    def catch_up(self) -> None:
-        """Apply all changes committed before this call. Costs one indexed look-up where there is none."""
+    def catch_up(self) -> int:
+        """Apply all changes committed before this call. Costs one indexed look-up where there is none.
+
+        Returns:
+            Number of the last change applied.
+        """
         with self._lock:
             while changes := self._store.changes(after=self._sequence, limit=_BATCH):
                 for change in changes:
@@ -47,3 +51,4 @@ class GalleryFollower:
                     elif fitted := self._fit(change.template):
                         self._gallery.add([change.reference_id], fitted.embedding[None])
                     self._sequence = change.sequence
+            return self._sequence

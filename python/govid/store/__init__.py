@@ -64,12 +64,31 @@ ReplyTo: TypeAlias = Callable[[Reference, int | None], bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """A reference that is kept, and the case that holds its subject, if one does."""
+
+    reference: Reference
+    case_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One step of the gallery: a reference came (with its template) or went, or is held (without)."""
 
     sequence: int
     reference_id: int
     template: Template | None
+    subject_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Looks for duplicates inside the transaction of an enrolment, when no other face can come in between."""
+
+    seen: int
+    """Number of the last change that the search before the transaction covered."""
+    judge: Callable[[Sequence[Change]], Sequence[Suspicion]]
+    """From what changed since: why the new subject is held. Raises to refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +120,11 @@ class Store(Protocol):
         reply: ReplyTo,
         *,
         groups: Sequence[str] = (),
-        suspicions: Sequence[Suspicion] = (),
-    ) -> Reference | Replayed:
-        """Create a subject with its first reference; raises SubjectExists.
+        gate: Gate | None = None,
+    ) -> Stored | Replayed:
+        """Create a subject with its first reference; raises SubjectExists and what the gate raises.
 
-        With suspicions it is held, and a case for a person to decide is opened with it.
+        If the gate has suspicions the subject is held, and a case for a person to decide is opened with it.
         """
 
     def add_reference(
@@ -116,8 +135,12 @@ class Store(Protocol):
         reply: ReplyTo,
         *,
         max_references: int,
-    ) -> Reference | Replayed:
-        """Add a reference; raises UnknownSubject, SubjectHeld, TooManyReferences."""
+        gate: Gate | None = None,
+    ) -> Stored | Replayed:
+        """Add a reference; raises UnknownSubject, SubjectHeld, TooManyReferences and what the gate raises.
+
+        Only a whole subject can be held: suspicions of this gate are without effect.
+        """
 
     def delete_subject(
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes

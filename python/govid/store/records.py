@@ -16,10 +16,12 @@ from govid.gallery import Within
 from govid.store import (
     Change,
     Counts,
+    Gate,
     Idempotency,
     NewReference,
     Replayed,
     ReplyTo,
+    Stored,
     SubjectRecord,
     Suspicion,
     cases,
@@ -30,6 +32,7 @@ from govid.types import QualityMeasure, Reference, Template
 IDEMPOTENCY_SECONDS = 24 * 3600
 _REFERENCE = "reference_id, subject_id, model_id, embedding, quality, reference.created_at"
 _IDS_AT_ONCE = 500
+_CHANGES_AT_ONCE = 1000
 
 
 class SqlStore:
@@ -57,20 +60,23 @@ class SqlStore:
         reply: ReplyTo,
         *,
         groups: Sequence[str] = (),
-        suspicions: Sequence[Suspicion] = (),
-    ) -> Reference | Replayed:
+        gate: Gate | None = None,
+    ) -> Stored | Replayed:
         with self.database.writing() as connection:
             if idempotency and (replayed := _recall(connection, idempotency)):
                 return replayed
+            suspicions = _judged(connection, gate)
             reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
             if reference is None:
                 raise SubjectExists
             case_id = None
             if suspicions:
                 case_id = cases.open_case(connection, "enrolment", reference, suspicions)
+                suspects = tuple(suspicion.subject_id for suspicion in suspicions)
+                audit = msgspec.structs.replace(audit, outcome="HELD", candidates=suspects)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply(reference, case_id))
-            return reference
+            return Stored(reference, case_id)
 
     def add_reference(
         self,
@@ -80,7 +86,8 @@ class SqlStore:
         reply: ReplyTo,
         *,
         max_references: int,
-    ) -> Reference | Replayed:
+        gate: Gate | None = None,
+    ) -> Stored | Replayed:
         with self.database.writing() as connection:
             if idempotency and (replayed := _recall(connection, idempotency)):
                 return replayed
@@ -97,10 +104,11 @@ class SqlStore:
                 raise SubjectHeld
             if held[0] >= max_references:
                 raise TooManyReferences(f"{held[0]} references, at most {max_references}")
+            _judged(connection, gate)
             reference = insert_reference(connection, new, held=False)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply(reference, None))
-            return reference
+            return Stored(reference)
 
     def delete_subject(
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
@@ -228,22 +236,7 @@ class SqlStore:
 
     def changes(self, *, after: int, limit: int) -> list[Change]:
         with self.database.reading() as connection:
-            rows = connection.rows(
-                "SELECT sequence, gallery_change.reference_id, model_id, embedding FROM gallery_change"
-                " LEFT JOIN (reference JOIN subject"
-                "  ON reference.subject_id = subject.subject_id AND held = 0)"
-                " ON reference.reference_id = gallery_change.reference_id"
-                " WHERE sequence > ? ORDER BY sequence LIMIT ?",
-                (after, limit),
-            )
-        return [
-            Change(
-                sequence,
-                reference_id,
-                None if model_id is None else codec.stored(model_id, data, reference_id),
-            )
-            for sequence, reference_id, model_id, data in rows
-        ]
+            return _changes(connection, after, limit)
 
     def gallery_position(self, name: str) -> int | None:
         with self.database.reading() as connection:
@@ -318,6 +311,38 @@ def announce(connection: Connection, reference_ids: Sequence[int]) -> None:
 def append_audit(connection: Connection, record: AuditRecord) -> None:
     """Keep one audit record."""
     connection.execute("INSERT INTO audit (record) VALUES (?)", (msgspec.json.encode(record).decode(),))
+
+
+def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
+    if gate is None:
+        return ()
+    connection.exclusive("gallery_change")
+    changes: list[Change] = []
+    after = gate.seen
+    while some := _changes(connection, after, _CHANGES_AT_ONCE):
+        changes += some
+        after = some[-1].sequence
+    return gate.judge(changes)
+
+
+def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
+    rows = connection.rows(
+        "SELECT sequence, gallery_change.reference_id, model_id, embedding, subject.subject_id"
+        " FROM gallery_change LEFT JOIN (reference JOIN subject"
+        "  ON reference.subject_id = subject.subject_id AND held = 0)"
+        " ON reference.reference_id = gallery_change.reference_id"
+        " WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        (after, limit),
+    )
+    return [
+        Change(
+            sequence,
+            reference_id,
+            None if model_id is None else codec.stored(model_id, data, reference_id),
+            subject_id,
+        )
+        for sequence, reference_id, model_id, data, subject_id in rows
+    ]
 
 
 def _recall(connection: Connection, idempotency: Idempotency) -> Replayed | None:

@@ -8,9 +8,9 @@ import numpy as np
 from govid.audit import AuditRecord
 from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
-from govid.store import NewReference
+from govid.store import NewReference, Stored
 from govid.store.sqlite import SqliteStore
-from govid.types import Reference, Template
+from govid.types import Template
 
 AUDIT = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED")
 RNG = np.random.default_rng(4)
@@ -72,7 +72,7 @@ def test_a_reference_of_another_model_stays_out(tmp_path: Path) -> None:
     follower = GalleryFollower(gallery, store, of_model_m)
     other = Template("n", template().embedding)
     written = store.add_subject(NewReference("a", other, (), 0.0), AUDIT, None, lambda *_: b"")
-    assert isinstance(written, Reference)
+    assert isinstance(written, Stored)
     follower.catch_up()
     assert len(gallery) == 0
     assert GalleryFollower(gallery, store, of_model_m).left_out == 1

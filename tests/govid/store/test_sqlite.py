@@ -19,7 +19,7 @@ from govid.errors import (
     TooManyReferences,
     UnknownSubject,
 )
-from govid.store import Idempotency, NewReference, Replayed
+from govid.store import Idempotency, NewReference, Replayed, Stored
 from govid.store.sqlite import SqliteDatabase, SqliteStore
 from govid.types import QualityMeasure, Reference, Template
 
@@ -48,9 +48,9 @@ def test_what_is_written_is_there_after_reopening(store: SqliteStore, tmp_path: 
     store.close()
     again = SqliteStore(tmp_path / "var" / "govid.sqlite3")
     (read,) = again.references("a")
-    assert isinstance(written, Reference)
-    assert (read.reference_id, read.quality) == (written.reference_id, QUALITY)
-    np.testing.assert_array_equal(read.template.embedding, written.template.embedding)
+    assert isinstance(written, Stored)
+    assert (read.reference_id, read.quality) == (written.reference.reference_id, QUALITY)
+    np.testing.assert_array_equal(read.template.embedding, written.reference.template.embedding)
     assert again.counts().audit_records == 1
     again.close()
 
@@ -83,9 +83,9 @@ def test_a_failed_write_leaves_no_audit_record_and_no_key(store: SqliteStore) ->
 
 def test_a_key_replays_its_reply_and_refuses_another_request(store: SqliteStore) -> None:
     first = store.add_subject(new("a"), AUDIT, Idempotency("k", "d"), reply)
-    assert isinstance(first, Reference)
+    assert isinstance(first, Stored)
     again = store.add_subject(new("a"), AUDIT, Idempotency("k", "d"), reply)
-    assert again == Replayed(b"reference %d" % first.reference_id)
+    assert again == Replayed(b"reference %d" % first.reference.reference_id)
     with pytest.raises(IdempotencyKeyReused):
         store.add_subject(new("b"), AUDIT, Idempotency("k", "other"), reply)
 
@@ -95,14 +95,14 @@ def test_changes_tell_another_process_what_came_and_went(store: SqliteStore) -> 
     sequence, templates = store.all_templates()
     assert len(list(templates)) == 1
     b = store.add_subject(new("b", model_id="other"), AUDIT, None, reply)
-    assert isinstance(b, Reference)
+    assert isinstance(b, Stored)
     store.delete_subject("a", AUDIT, None, b"")
     came, went = store.changes(after=sequence, limit=10)
-    assert came.reference_id == b.reference_id
+    assert came.reference_id == b.reference.reference_id
     assert came.template is not None
     assert went.template is None
     assert store.changes(after=went.sequence, limit=10) == []
-    assert [reference_id for reference_id, _ in store.all_templates()[1]] == [b.reference_id]
+    assert [reference_id for reference_id, _ in store.all_templates()[1]] == [b.reference.reference_id]
 
 
 def test_threads_write_without_losing_anything(store: SqliteStore) -> None:
