@@ -15,7 +15,9 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str
     operation: str
     outcome: str
-    """A decision, ``ENROLLED``, ``DELETED``, or the reason of a refusal."""
+    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, or the reason of a refusal."""
+    caller: str | None = None
+    """Name of the relying party that asked."""
     subject_id: str | None = None
     use_case: str | None = None
     model_id: str | None = None

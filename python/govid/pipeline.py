@@ -22,6 +22,7 @@ from typing import Self, TypeAlias
 import msgspec
 
 from govid import audit, calibration, config, policy, score, subject_id, template
+from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
@@ -67,6 +68,7 @@ class _Inquiry:
 
     operation: str
     request_id: str
+    caller: Caller
     profile: Profile
     subject: str | None = None
     purpose: policy.UseCase | None = None
@@ -156,14 +158,20 @@ class Engine:
     # --- 1:1 ----------------------------------------------------------------------------------------
 
     def verify(
-        self, subject: str, probe: Probe, *, use_case: str = "general", request_id: str | None = None
+        self,
+        subject: str,
+        probe: Probe,
+        *,
+        use_case: str = "general",
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Verification:
         """Is the probe the enrolled subject?
 
         Raises:
             UnknownSubject, Refusal, InvalidTemplate, OperatorError.
         """
-        inquiry = self._inquiry("verify", request_id, subject_id.checked(subject), use_case)
+        inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
         with self._refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
                 templates = self.store.templates(subject)
@@ -174,14 +182,20 @@ class Engine:
         return self._verification(inquiry, target, quality, known)
 
     def compare(
-        self, reference: Photo, probe: Photo, *, use_case: str = "general", request_id: str | None = None
+        self,
+        reference: Photo,
+        probe: Photo,
+        *,
+        use_case: str = "general",
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Verification:
         """Do two photos show the same person? Nothing but the audit record is stored.
 
         Raises:
             Refusal, OperatorError.
         """
-        inquiry = self._inquiry("compare", request_id, None, use_case)
+        inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
             known, _ = self._probe(reference, inquiry)
             target, quality = self._probe(probe, inquiry)
@@ -198,6 +212,7 @@ class Engine:
         subjects: Sequence[str] = (),
         groups: Sequence[str] = (),
         request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Identification:
         """Who of all enrolled subjects, or of those named, is the probe, if anyone?
 
@@ -219,7 +234,7 @@ class Engine:
         purpose = policy.use_case(use_case)
         self._profile(purpose)
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
-        inquiry = replace(self._inquiry("identify", request_id), purpose=purpose)
+        inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
@@ -254,6 +269,7 @@ class Engine:
         groups: Sequence[str] = (),
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Enrolment:
         """Create a subject from its first portrait (or template).
 
@@ -262,6 +278,7 @@ class Engine:
 
         Args:
             subject: 1 to 128 printable characters without path meaning.
+            caller: whom the audit names.
             groups: up to 16 names under which a search can be restricted to this subject.
             idempotency_key: the same key and request again returns the first reply and changes nothing.
 
@@ -270,7 +287,7 @@ class Engine:
             OperatorError.
         """
         groups = subject_id.checked_groups(groups)
-        return self._enrol("enrol", subject, portrait, idempotency_key, request_id, groups)
+        return self._enrol("enrol", subject, portrait, idempotency_key, request_id, caller, groups)
 
     def add_reference(
         self,
@@ -279,6 +296,7 @@ class Engine:
         *,
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Enrolment:
         """Add one more portrait (or template) to a subject.
 
@@ -289,17 +307,22 @@ class Engine:
             UnknownSubject, SubjectHeld, TooManyReferences, DuplicateFace, Refusal, InvalidTemplate,
             IdempotencyKeyReused, OperatorError.
         """
-        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id)
+        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id, caller)
 
     def delete(
-        self, subject: str, *, idempotency_key: str | None = None, request_id: str | None = None
+        self,
+        subject: str,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Deletion:
         """Delete a subject with all its references; no search finds it once this returns.
 
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
-        inquiry = self._inquiry("delete", request_id, subject_id.checked(subject))
+        inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
         idempotency = _idempotency(idempotency_key, "delete", subject, b"")
         deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
         with self._refusals_audited(inquiry):
@@ -348,13 +371,15 @@ class Engine:
 
     # --- templates ----------------------------------------------------------------------------------
 
-    def embed(self, photo: Photo, *, request_id: str | None = None) -> EmbeddedTemplate:
+    def embed(
+        self, photo: Photo, *, request_id: str | None = None, caller: Caller = LOCAL
+    ) -> EmbeddedTemplate:
         """The template of one photo; nothing is stored.
 
         Raises:
             Refusal, OperatorError.
         """
-        inquiry = self._inquiry("embed", request_id)
+        inquiry = self._inquiry("embed", request_id, caller)
         with self._refusals_audited(inquiry):
             sample = self._faces.sample(photo, inquiry.clock)
         with inquiry.clock.stage("audit"):
@@ -391,11 +416,13 @@ class Engine:
         self,
         operation: str,
         request_id: str | None,
+        caller: Caller,
         subject: str | None = None,
         use_case: str | None = None,
     ) -> _Inquiry:
         purpose = policy.use_case(use_case) if use_case else None
-        return _Inquiry(operation, request_id or new_request_id(), self._profile(purpose), subject, purpose)
+        profile = self._profile(purpose)
+        return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -457,9 +484,10 @@ class Engine:
         portrait: Probe,
         key: str | None,
         request_id: str | None,
+        caller: Caller,
         groups: tuple[str, ...] = (),
     ) -> Enrolment:
-        inquiry = self._inquiry(operation, request_id, subject_id.checked(subject))
+        inquiry = self._inquiry(operation, request_id, caller, subject_id.checked(subject))
         with self._refusals_audited(inquiry):
             return self._enrolment(inquiry, subject, portrait, key, groups)
 
@@ -548,6 +576,7 @@ class Engine:
         return audit.AuditRecord(
             time=time.time(),
             request_id=inquiry.request_id,
+            caller=inquiry.caller.name,
             operation=inquiry.operation,
             outcome=outcome,
             subject_id=inquiry.subject,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from litestar import Request, Response
 from litestar.params import HeaderParameter
 
+from govid.callers import LOCAL
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
@@ -29,6 +30,11 @@ MAX_KEY = 128
 def request_id(request: Request[Any, Any, Any]) -> str:
     """The id the observer gave this request."""
     return str(request.scope["state"]["request_id"])
+
+
+def about(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """What the engine has to know of a request beside its body: its id and who sent it."""
+    return {"request_id": request_id(request), "caller": request.scope["state"].get("caller", LOCAL)}
 
 
 def checked_key(request: Request[Any, Any, Any], key: str | None) -> str | None:

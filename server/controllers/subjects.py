@@ -13,10 +13,10 @@ from govid.results import Deletion, Enrolment, Subject, SubjectPage
 from server import bodies
 from server.controllers.reply import (
     IdempotencyKey,
+    about,
     checked_key,
     marked_if_replayed,
     portrait,
-    request_id,
     timed,
 )
 from server.metrics import Metrics
@@ -51,7 +51,7 @@ class SubjectController(Controller):
                 portrait(asked.photo, asked.template),
                 groups=asked.groups,
                 idempotency_key=key,
-                request_id=request_id(request),
+                **about(request),
             )
 
         return _stored(request, service.metrics, "enrol", await service.answer(request, "enrol", call))
@@ -73,7 +73,7 @@ class SubjectController(Controller):
                 subject_id,
                 portrait(asked.photo, asked.template),
                 idempotency_key=key,
-                request_id=request_id(request),
+                **about(request),
             )
 
         return _stored(
@@ -107,7 +107,7 @@ class SubjectController(Controller):
         key = checked_key(request, idempotency_key)
         result = await service.run(
             "delete",
-            lambda engine: engine.delete(subject_id, idempotency_key=key, request_id=request_id(request)),
+            lambda engine: engine.delete(subject_id, idempotency_key=key, **about(request)),
         )
         response = Response(result)
         marked_if_replayed(request, response, result)
