@@ -202,6 +202,24 @@ class InvalidGroup(CallerError):
     remedy = "Use 1 to 64 of the characters a-z, A-Z, 0-9, dot, underscore and hyphen."
 
 
+class InvalidReceipt(CallerError):
+    slug = "invalid-receipt"
+    title = "The receipt was not signed by this installation, or it was altered"
+    remedy = "Send the receipt as it came with the decision."
+
+
+class FeedbackExists(CallerError):
+    slug = "feedback-exists"
+    title = "This decision was rated before"
+    remedy = "A decision is rated once; a complaint that it opened is answered by the operator."
+
+
+class UnknownComplaint(CallerError):
+    slug = "unknown-complaint"
+    title = "There is no open complaint of that number"
+    remedy = "See GET /v1/complaints."
+
+
 class TooManyReferences(CallerError):
     slug = "too-many-references"
     title = "The subject has as many references as allowed"
@@ -337,6 +355,12 @@ class GalleryUnavailable(OperatorError):
     slug = "gallery-unavailable"
     title = "The gallery cannot be searched"
     remedy = "Look at /readyz and /v1/gallery for the reason; records are safe, retry afterwards."
+
+
+class AuditBroken(OperatorError):
+    slug = "audit-broken"
+    title = "The audit is not what was written: a row was altered, moved or removed"
+    remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
 class StorageFull(OperatorError):

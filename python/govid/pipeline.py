@@ -37,6 +37,8 @@ from govid.errors import (
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
 from govid.gallery.flat import FlatGallery
+from govid.ledger.ledger import Ledger
+from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -105,6 +107,12 @@ class Engine:
         }
         self._check_calibrations()
         self.store = store or SqliteStore(self.settings.database)
+        self.ledger = Ledger(
+            self.store.database,
+            load_signer(self.settings.signing_key),
+            {model.name: model.digest for model in self._faces.models},
+            complaint_days=self.settings.complaint_days,
+        )
         self._search = Search(
             FlatGallery(self._faces.dimension),
             self.store,
@@ -242,9 +250,10 @@ class Engine:
         candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
-            self._audit_judgement(inquiry, best, findings.size, candidates=shown)
+            receipt = self._audit_judgement(inquiry, best, findings.size, candidates=shown)
         return Identification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
@@ -456,9 +465,10 @@ class Engine:
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
         with clock.stage("audit"):
-            self._audit_judgement(inquiry, judgement, len(references))
+            receipt = self._audit_judgement(inquiry, judgement, len(references))
         return Verification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=judgement.decision,
             score=judgement.score,
             threshold=judgement.threshold,
@@ -560,17 +570,17 @@ class Engine:
         judgement: policy.Judgement,
         comparisons: int,
         candidates: tuple[str, ...] = (),
-    ) -> None:
-        self.store.append_audit(
-            msgspec.structs.replace(
-                self._record(inquiry, judgement.decision),
-                candidates=candidates,
-                score=judgement.score if comparisons else None,
-                threshold=judgement.threshold,
-                fmr_target=judgement.fmr_target,
-                comparisons=comparisons,
-            )
+    ) -> str:
+        """Write the decision down; the receipt of it."""
+        record = msgspec.structs.replace(
+            self._record(inquiry, judgement.decision),
+            candidates=candidates,
+            score=judgement.score if comparisons else None,
+            threshold=judgement.threshold,
+            fmr_target=judgement.fmr_target,
+            comparisons=comparisons,
         )
+        return self.ledger.receipt(record, self.store.append_audit(record))
 
     def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
         return audit.AuditRecord(

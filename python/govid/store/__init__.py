@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
+from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
 
@@ -109,6 +110,8 @@ class Store(Protocol):
     def recall(self, idempotency: Idempotency) -> Replayed | None:
         """The kept reply, None for a new key; raises IdempotencyKeyReused for another request."""
 
+    database: Database
+    """For the tables that have files of their own beside ``records.py``."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 
@@ -165,8 +168,8 @@ class Store(Protocol):
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord) -> None:
-        """Keep one audit record."""
+    def append_audit(self, record: AuditRecord) -> bytes:
+        """Keep one audit record; its digest in the chain, 32 bytes."""
 
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""

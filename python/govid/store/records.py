@@ -26,6 +26,7 @@ from govid.store import (
     Suspicion,
     cases,
 )
+from govid.store.audit import append as append_audit
 from govid.store.database import Connection, Database, Row, Value
 from govid.types import QualityMeasure, Reference, Template
 
@@ -129,9 +130,9 @@ class SqlStore:
         self.database.scrub()
         return None
 
-    def append_audit(self, record: AuditRecord) -> None:
+    def append_audit(self, record: AuditRecord) -> bytes:
         with self.database.writing() as connection:
-            append_audit(connection, record)
+            return append_audit(connection, record)
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
         with self.database.writing() as connection:
@@ -306,11 +307,6 @@ def announce(connection: Connection, reference_ids: Sequence[int]) -> None:
         "INSERT INTO gallery_change (reference_id) VALUES (?)",
         [(reference_id,) for reference_id in reference_ids],
     )
-
-
-def append_audit(connection: Connection, record: AuditRecord) -> None:
-    """Keep one audit record."""
-    connection.execute("INSERT INTO audit (record) VALUES (?)", (msgspec.json.encode(record).decode(),))
 
 
 def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
