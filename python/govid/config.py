@@ -144,6 +144,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Meta(gt=0, description="Days within which a bad rating of a decision has to be answered.")
     ] = 15.0
 
+    use_cases_dir: Annotated[
+        str,
+        Meta(
+            description="Folder of your own use cases, a TOML file each; empty: use_cases in the data folder."
+        ),
+    ] = ""
+
+    @property
+    def use_cases(self) -> Path:
+        """Folder of the operator's use cases."""
+        return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
+
     @property
     def signing_key(self) -> Path:
         """The PEM file of the signing key."""

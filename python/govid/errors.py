@@ -264,6 +264,18 @@ class TemplateWrongModel(InvalidTemplate):
     remedy = "Make the template again with the model that GET /v1/models lists."
 
 
+class ReferenceTooOld(CallerError):
+    slug = "reference-too-old"
+    title = "All references of the subject are older than the use case allows"
+    remedy = "Add a recent portrait to the subject, or check the person in another way."
+
+
+class TemplateNotAccepted(CallerError):
+    slug = "template-not-accepted"
+    title = "The use case asks for a photo: nobody knows what a ready template was made from"
+    remedy = "Send the photo."
+
+
 class NoComparableReference(CallerError):
     slug = "no-comparable-reference"
     title = "The subject has no reference made by the active model"
@@ -343,6 +355,12 @@ class ProfileUnavailable(OperatorError):
     slug = "profile-unavailable"
     title = "The use case needs a profile that this installation does not run"
     remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
+
+
+class LivenessUnavailable(OperatorError):
+    slug = "liveness-unavailable"
+    title = "The use case demands a liveness check, which this govid does not have"
+    remedy = "Use another way to tell that the person is there, or a use case whose policy demands none."
 
 
 class StoreUnavailable(OperatorError):

@@ -41,6 +41,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ]
     fmr_is_upper_bound: Annotated[bool, Meta(description="The true rate is lower than the data can show")]
     use_case: str
+    policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
     profile: str
     model_id: str
     calibration_id: str
@@ -80,6 +81,7 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     fpir_target: float
     gallery_size: Annotated[int, Meta(description="References the probe was compared with")]
     use_case: str
+    policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
     profile: str
     model_id: str
     calibration_id: str

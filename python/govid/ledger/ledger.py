@@ -80,9 +80,9 @@ class Ledger:
         self._models = models
         self._complaint_seconds = complaint_days * 86400
 
-    def receipt(self, record: AuditRecord, digest: bytes, *, policy: str | None = None) -> str:
+    def receipt(self, record: AuditRecord, digest: bytes) -> str:
         """The signed receipt of an audited decision."""
-        return receipts.issue(self.signer, record, digest, self._models, policy=policy)
+        return receipts.issue(self.signer, record, digest, self._models)
 
     # --- auditors -----------------------------------------------------------------------------------
 

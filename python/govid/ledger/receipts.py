@@ -29,14 +29,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         str | None, Meta(description="Pseudonym: the same for one subject, and only govid can make it")
     ] = None
     fmr_target: float | None = None
-    policy: Annotated[str | None, Meta(description="Version of the use case")] = None
+    policy: Annotated[str | None, Meta(description="Use case with version and digest")] = None
     calibration: str | None = None
     audit: Annotated[str, Meta(description="Digest of the audit row, hexadecimal")]
 
 
-def issue(
-    signer: Signer, record: AuditRecord, digest: bytes, models: dict[str, str], *, policy: str | None = None
-) -> str:
+def issue(signer: Signer, record: AuditRecord, digest: bytes, models: dict[str, str]) -> str:
     """The receipt of an audited decision, as a compact JWS.
 
     Args:
@@ -54,7 +52,7 @@ def issue(
         models=models,
         subject=signer.pseudonym(record.subject_id) if record.subject_id else None,
         fmr_target=record.fmr_target,
-        policy=policy,
+        policy=record.policy,
         calibration=record.calibration_id,
         audit=digest.hex(),
     )

@@ -159,8 +159,11 @@ class Store(Protocol):
     def references(self, subject_id: str) -> list[Reference]:
         """All references of a subject, oldest first; raises UnknownSubject."""
 
-    def templates(self, subject_id: str) -> list[Template]:
-        """The templates of an active subject, oldest first; raises UnknownSubject, SubjectHeld."""
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
+        """The templates of an active subject that were enrolled at that time or later, oldest first.
+
+        Raises UnknownSubject, SubjectHeld, ReferenceTooOld.
+        """
 
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         """Subject id of each reference that still exists and is active."""
