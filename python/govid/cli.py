@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from govid import config, errors, models
+from govid.commands.audit import audit_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -59,6 +60,9 @@ def _show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, te
 def cli(context: click.Context, /, data_dir: str | None) -> None:
     """High-performance face matching for public services."""
     context.obj = {} if data_dir is None else {"data_dir": data_dir}
+
+
+cli.add_command(audit_group)
 
 
 def _settings(context: click.Context) -> config.Settings:

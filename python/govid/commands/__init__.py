@@ -1,0 +1,1 @@
+"""Groups of the command line, a file each; ``govid.cli`` puts them together."""
