@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import msgspec
 
@@ -618,8 +618,9 @@ class Engine:
         candidates: tuple[str, ...] = (),
     ) -> str:
         """Write the decision down; the receipt of it."""
-        record = msgspec.structs.replace(
-            self._record(inquiry, judgement.decision),
+        record = self._record(
+            inquiry,
+            judgement.decision,
             candidates=candidates,
             score=judgement.score if comparisons else None,
             threshold=judgement.threshold,
@@ -628,7 +629,7 @@ class Engine:
         )
         return self.ledger.receipt(record, self.store.append_audit(record))
 
-    def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
+    def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
         return audit.AuditRecord(
             time=time.time(),
             request_id=inquiry.request_id,
@@ -640,6 +641,7 @@ class Engine:
             policy=inquiry.purpose.policy_id if inquiry.purpose else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
+            **grounds,
         )
 
 

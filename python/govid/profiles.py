@@ -9,7 +9,7 @@ kernel and the gallery need to know nothing of it. The embedder of ``fast`` is t
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -56,7 +56,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, precision=precision, ranges=mark)
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How a crop becomes a template. The weights of the parts add up to one."""
 
     name: str
@@ -72,7 +72,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """Length of a template."""
         return sum(part.model.template_dimension for part in self.parts)
 
-    @property
+    @cached_property
     def model_id(self) -> str:
         """What a template is marked with: any change of a model, weight or precision changes it."""
         if len(self.parts) == 1:
@@ -97,7 +97,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         for part in self.parts:
             model, end = part.model, start + part.model.template_dimension
             piece = embedding[start:end].astype(np.float64)
-            length = float(np.linalg.norm(piece))
+            length = float(np.sqrt(piece @ piece))
             if abs(length**2 - part.weight) > _TOLERANCE:
                 raise TemplateImplausible(
                     f"{model.name} has a weight of {length**2:.3f}, not {part.weight:g}"
