@@ -46,3 +46,11 @@ def postgresql() -> Iterator[PostgresqlServer]:
     """One PostgreSQL server for all tests that do not stop it; each test has a database of its own."""
     with postgresql_server() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What tells a server process where the records of this test are."""
+    if request.param == "sqlite":
+        return {}
+    return {"GOVID_STORE_URL": request.getfixturevalue("postgresql").new_database()}

@@ -31,7 +31,7 @@ class PostgresqlServer:
     """Started, killed and started again by its tests. Commits are on disk when they return."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -48,7 +48,7 @@ class PostgresqlServer:
 
     def url(self, database: str = "postgres") -> str:
         """Of one of its databases."""
-        return f"postgresql://govid:{PASSWORD}@/{database}?host={quote(str(self._folder), safe='')}"
+        return f"postgresql://govid:{PASSWORD}@/{database}?host={quote(str(self.folder), safe='')}"
 
     def new_database(self) -> str:
         """The URL of a fresh one."""
@@ -71,7 +71,7 @@ class PostgresqlServer:
             try:
                 psycopg.connect(self.url(), connect_timeout=5).close()
             except psycopg.OperationalError:
-                assert time.monotonic() < deadline, (self._folder / "log").read_text()
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()
                 time.sleep(0.05)
             else:
                 return
@@ -98,9 +98,9 @@ class PostgresqlServer:
         return [*prefix, str(folder / program), *arguments]
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        where = ("-D", f"{self._folder}/data", "-k", str(self._folder), "-c", "listen_addresses=")
-        with (self._folder / "log").open("ab") as log:
-            return subprocess.Popen(self._command("postgres", *where), cwd=self._folder, stderr=log)
+        where = ("-D", f"{self.folder}/data", "-k", str(self.folder), "-c", "listen_addresses=")
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(self._command("postgres", *where), cwd=self.folder, stderr=log)
 
 
 @contextmanager

@@ -385,10 +385,12 @@ class Engine:
         """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
 
         Raises:
-            InvalidParameter, OperatorError.
+            InvalidParameter, InvalidSubjectId, OperatorError.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
+        if after:
+            subject_id.checked(after)  # a store may refuse what no id holds
         page = self.store.subjects(after=after, limit=limit + 1)
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)

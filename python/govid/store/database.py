@@ -7,7 +7,7 @@ by different names is written in braces in the schema (``schema.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 Value: TypeAlias = str | bytes | int | float | None
@@ -61,3 +61,13 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close all connections; later calls raise StoreUnavailable."""
+
+
+@contextmanager
+def closed_on_error(database: Database) -> Iterator[None]:
+    """Close a database that could not be made ready."""
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from govid.errors import InvalidSettings, StorageFull, StoreUnavailable
 from govid.store import pool
-from govid.store.database import Row, Value
+from govid.store.database import Row, Value, closed_on_error
 from govid.store.records import SqlStore
 from govid.store.schema import migrate
 
@@ -137,7 +137,7 @@ class PostgresqlDatabase:
         self._parameters = {**_CONNECTION, **given, "client_encoding": "UTF8"}
         self.name = _name(given)
         self._pool = pool.ConnectionPool(self._connect, connections)
-        with self.writing() as statements:
+        with closed_on_error(self), self.writing() as statements:
             # One process at a time brings the schema forward, however long that takes.
             statements.execute("SET LOCAL statement_timeout = 0")
             statements.exclusive("schema")

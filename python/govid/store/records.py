@@ -34,7 +34,7 @@ from govid.store import (
     cases,
 )
 from govid.store.audit import append as append_audit
-from govid.store.database import Connection, Database, Row, Value
+from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.types import QualityMeasure, Reference, Template
 
 IDEMPOTENCY_SECONDS = 24 * 3600
@@ -48,7 +48,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        with database.writing() as connection:
+        with closed_on_error(database), database.writing() as connection:
             connection.exclusive("store_identity")
             if (row := connection.row("SELECT identity FROM store_identity")) is None:
                 row = (str(uuid.uuid4()),)
