@@ -13,7 +13,6 @@ from govid.pipeline import Engine
 from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
 
-
 log = logging.getLogger("govid.server")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,24 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.close()
 
 
-def test_a_full_disk_refuses_writes_and_goes_on_reading(store: SqliteStore) -> None:
+def test_a_full_disk_refuses_writes_and_goes_on_reading(small_disk: Path) -> None:
+    store = SqliteStore(small_disk / "var" / "govid.sqlite3")
+    store.add_subject(new("a"), AUDIT, None, reply)
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+
+    def fill() -> None:
+        for number in range(1000):
+            store.add_subject(new(f"full-{number}"), AUDIT, None, reply)
+
+    with pytest.raises(StorageFull):
+        fill()
+    assert store.references("a")
+    (small_disk / "filler").unlink()
+    store.add_subject(new("after"), AUDIT, None, reply)
+    store.close()
+
+
+def test_a_full_file_refuses_writes_and_goes_on_reading(store: SqliteStore) -> None:
     store.add_subject(new("a"), AUDIT, None, reply)
     assert isinstance(store.database, SqliteDatabase)
     connection = store.database.connection()
