@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from govid.errors import InvalidSettings, StorageFull, StoreUnavailable
+from govid.errors import InvalidParameter, InvalidSettings, StorageFull, StoreUnavailable
 from govid.store import pool
 from govid.store.database import Row, Value, closed_on_error
 from govid.store.records import SqlStore
@@ -33,6 +33,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         # The order of bytes: the same everywhere, and no index breaks when the system's collations change.
         "bytewise": ' COLLATE "C"',
         "keyed": "",
+        "describe_old_audit": "",
     }
 )
 # Whoever sets one of these in the URL has a reason.
@@ -92,7 +93,8 @@ class _Statements:
         return self._cursor(statement, parameters).rowcount
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
-        self._connection.cursor().executemany(_translated(statement), rows)
+        if rows := list(rows):
+            self._connection.cursor().executemany(_translated(statement), rows)
 
     def rows(self, statement: str, parameters: Sequence[Value] = ()) -> list[Row]:
         return self._cursor(statement, parameters).fetchall()
@@ -181,6 +183,8 @@ class PostgresqlDatabase:
         except psycopg.errors.DiskFull as error:
             raise StorageFull(f"{self.name}: {error.diag.message_primary}") from None
         except psycopg.Error as error:
+            if isinstance(error, psycopg.DataError) and error.sqlstate is None:
+                raise InvalidParameter("a text holds a character that cannot be stored (NUL)") from None
             reason = error.diag.message_primary or str(error).strip()
             raise StoreUnavailable(f"{self.name}: {reason}") from None
 

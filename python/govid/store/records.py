@@ -277,7 +277,7 @@ def insert_subject(
     connection: Connection, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
 ) -> Reference | None:
     """A subject with its first reference; None if there is one of that id already."""
-    # First: two who hold one the lock and the other the subject would wait for each other.
+    # First: of two writers, one with the lock and one with the subject, each would wait for the other.
     connection.exclusive("gallery_change")
     added = connection.execute(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

@@ -268,7 +268,9 @@ def test_of_enrolments_at_once_each_gate_sees_those_before_it(store: SqlStore) -
     assert sorted(len(seen) for seen in outcomes if isinstance(seen, list)) == list(range(6))
 
 
-def test_enrolments_of_one_subject_with_and_without_a_gate_do_not_lock_each_other_out(store: SqlStore) -> None:
+def test_writers_with_and_without_a_gate_do_not_lock_each_other_out(
+    store: SqlStore,
+) -> None:
     for _ in range(10):
         gated = [lambda: store.add_subject(new("a"), AUDIT, None, reply, gate=holding())] * 2
         outcomes = at_once(*gated, *[lambda: store.add_subject(new("a"), AUDIT, None, reply)] * 2)
@@ -289,9 +291,7 @@ def test_a_case_is_opened_with_what_holds_a_subject(store: SqlStore) -> None:
     assert isinstance(c, Stored)
     assert c.case_id is not None
     with store.database.reading() as connection:
-        ((origin, closed),) = connection.rows(
-            "SELECT origin, closed_at FROM duplicate_case"
-        )
+        ((origin, closed),) = connection.rows("SELECT origin, closed_at FROM duplicate_case")
         subjects = connection.rows("SELECT subject_id FROM case_subject ORDER BY subject_id")
         pairs = connection.rows(
             "SELECT subject_a, subject_b, reference_a, reference_b, score FROM case_pair ORDER BY score"
