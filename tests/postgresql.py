@@ -44,7 +44,6 @@ class PostgresqlServer:
             "--locale=C.UTF-8", f"--pwfile={folder}/password", f"--pgdata={folder}/data",
         )  # fmt: skip
         subprocess.run(initdb, cwd=folder, capture_output=True, check=True)
-        self.start()
 
     def url(self, database: str = "postgres") -> str:
         """Of one of its databases."""
@@ -113,10 +112,9 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed: apt-get install util-linux")
     with tempfile.TemporaryDirectory(prefix="govid-postgresql-") as name:
-        server = None
+        server = PostgresqlServer(Path(name))
         try:
-            server = PostgresqlServer(Path(name))
+            server.start()
             yield server
         finally:
-            if server is not None:
-                server.stop()
+            server.stop()
