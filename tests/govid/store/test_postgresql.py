@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from govid.errors import InvalidSettings, StorageFull, StoreUnavailable
+from govid.errors import InvalidParameter, InvalidSettings, StorageFull, StoreUnavailable
 from govid.store import Idempotency, pool, schema
 from govid.store.postgresql import PostgresqlDatabase, PostgresqlStore
 from tests.govid.store.support import AUDIT, new, reply
@@ -149,6 +149,12 @@ def test_a_failed_statement_that_somebody_caught_commits_nothing(store: Postgres
     with pytest.raises(StoreUnavailable, match="ROLLBACK"):
         write()
     assert store.counts().audit_records == 0
+
+
+def test_a_text_that_postgresql_cannot_hold_is_the_callers_fault(store: PostgresqlStore) -> None:
+    with pytest.raises(InvalidParameter, match="NUL"):
+        store.subjects(after="a\0b", limit=9)
+    assert store.subjects(after="", limit=9) == []
 
 
 def test_an_error_quotes_no_row(store: PostgresqlStore) -> None:
