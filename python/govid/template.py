@@ -67,7 +67,7 @@ def unpack_many(
     ]
     joined = b"".join(bytes(size) if fault else one for one, fault in zip(data, faults, strict=True))
     rows = np.frombuffer(joined, dtype=_WIRE).reshape(len(data), dimension).astype(np.float32)
-    finite: NDArray[np.bool_] = np.isfinite(rows).all(axis=1)
+    finite = np.asarray(np.isfinite(rows).all(axis=1))
     good = finite & rows.any(axis=1)
     for row in np.flatnonzero(~good):
         faults[row] = faults[row] or (TemplateZeroNorm() if finite[row] else TemplateNotFinite())

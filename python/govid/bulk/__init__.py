@@ -9,7 +9,7 @@ outcome of that item and stops nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -58,7 +58,7 @@ class Source(Protocol):
     name: str
     """Of the folder or file, without its path."""
 
-    def items(self, done: Done) -> Iterator[tuple[Item, Content]]:
+    def items(self, done: Done) -> Generator[tuple[Item, Content], None, None]:
         """Every item that is not done, in the same order each time; content of done items is not read.
 
         Raises:

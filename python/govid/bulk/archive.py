@@ -1,15 +1,16 @@
 """Photos of a tar stream (ustar, pax, GNU; plain or gzip), as it comes and never unpacked.
 
-Written here because ``tarfile`` holds extended headers and sparse maps of any length in memory. A name is only
-ever text: nothing is opened or written by it.
+Written here because ``tarfile`` holds extended headers and sparse maps of any length in memory. A name
+is only ever text: nothing is opened or written by it.
 """
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
-from typing import IO, BinaryIO, NamedTuple
+from collections.abc import Generator
+from io import BufferedReader
+from typing import BinaryIO, NamedTuple, cast
 
 from govid.bulk import Content, Done, Item, names
 from govid.errors import InvalidBody, PhotoTooLarge, PhotoUnreadable
@@ -20,6 +21,8 @@ _MAX_NAME = 65536
 """Most bytes of an extended header: a name, and what else pax notes of a file."""
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 _FOLDER = b"5"
+_EMPTY = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+"""Links, devices, folders and pipes: no content follows, whatever size they state."""
 _NOTES = frozenset({b"g", b"K", b"X"})
 """Headers about others that say nothing of names here: pax defaults, link targets, Solaris."""
 
@@ -36,7 +39,7 @@ class Archive:
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: BufferedReader,
         name: str,
         *,
         subject_from: names.SubjectFrom,
@@ -47,7 +50,7 @@ class Archive:
         self._subject_from, self._add, self._limit = subject_from, add, photo_max_bytes
         self._stream = _uncompressed(stream)
 
-    def items(self, done: Done) -> Iterator[tuple[Item, Content]]:
+    def items(self, done: Done) -> Generator[tuple[Item, Content], None, None]:
         number = 0
         while (member := self._next()) is not None:
             number += 1
@@ -88,8 +91,9 @@ class Archive:
                 if kind == b"S":
                     sparse = True
                     self._skip_map(header)
+                stated = length if size is None else size
                 return _Member(
-                    _name(header) if name is None else name, kind, length if size is None else size, sparse
+                    _name(header) if name is None else name, kind, 0 if kind in _EMPTY else stated, sparse
                 )
         return None
 
@@ -139,9 +143,10 @@ class Archive:
         return b"".join(parts)
 
 
-def _uncompressed(stream: BinaryIO) -> IO[bytes]:
-    peeked = stream.peek(2)[:2]  # type: ignore[attr-defined]
-    return gzip.GzipFile(fileobj=stream) if peeked == b"\x1f\x8b" else stream
+def _uncompressed(stream: BufferedReader) -> BinaryIO:
+    if stream.peek(2)[:2] == b"\x1f\x8b":
+        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+    return stream
 
 
 def _name(header: bytes) -> str:

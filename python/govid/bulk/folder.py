@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from govid.bulk import Content, Done, Item, inside, names
@@ -13,12 +13,14 @@ from govid.errors import PhotoUnreadable
 class Folder:
     """``govid.bulk.Source``. Holds the names of one folder of each depth at a time."""
 
-    def __init__(self, path: Path, *, subject_from: names.SubjectFrom, add: bool, photo_max_bytes: int) -> None:
+    def __init__(
+        self, path: Path, *, subject_from: names.SubjectFrom, add: bool, photo_max_bytes: int
+    ) -> None:
         self.name = path.resolve().name
         self._path = path
         self._subject_from, self._add, self._limit = subject_from, add, photo_max_bytes
 
-    def items(self, done: Done) -> Iterator[tuple[Item, Content]]:
+    def items(self, done: Done) -> Generator[tuple[Item, Content], None, None]:
         root = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name, link in _photos(self._path, ""):

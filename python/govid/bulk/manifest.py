@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     photo_file: Annotated[str | None, Meta(description="Relative path inside the manifest's folder")] = None
     template: TemplateIn | None = None
     quality: Annotated[tuple[QualityMeasure, ...], Meta(max_length=64)] = ()
-    created_at: Annotated[float | None, Meta(ge=0, description="Seconds since the epoch (UTC)")] = None
+    created_at: Annotated[float, Meta(ge=0, description="Seconds since the epoch (UTC)")] | None = None
 
 
 class Manifest:
@@ -54,8 +54,10 @@ class Manifest:
         self._stream, self._folder, self._add, self._photo_max = stream, folder, add, photo_max_bytes
         self._line_max = photo_max_bytes * 4 // 3 + _ROOM
 
-    def items(self, done: Done) -> Iterator[tuple[Item, Content]]:
-        root = -1 if self._folder is None else os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def items(self, done: Done) -> Generator[tuple[Item, Content], None, None]:
+        root = (
+            -1 if self._folder is None else os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        )
         try:
             for number, line in enumerate(self._lines(), 1):
                 if not done(number) and (line is None or not line.isspace()):
