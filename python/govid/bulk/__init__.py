@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One photo or template of a source, without its content."""
 
     key: int
@@ -66,7 +66,7 @@ class Source(Protocol):
         """
 
 
-class ItemResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ItemResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A line of the result file."""
 
     input: str

@@ -158,25 +158,28 @@ class Importer:
 
 
 def _result(source: str, item: Item, outcome: bulk.Placed | Fault) -> ItemResult:
-    found = ItemResult(
+    word, reference_id, slug, reason = Outcome.ENROLLED, None, None, None
+    if isinstance(outcome, bulk.Placed):
+        reference_id = outcome.reference_id
+        if not outcome.is_new:
+            word = Outcome.ALREADY_ENROLLED
+    elif isinstance(outcome, CallerError):
+        word, slug, reason = Outcome.REFUSED, outcome.slug, outcome.detail
+    elif isinstance(outcome, OSError):
+        word, slug, reason = Outcome.FAILED, "unreadable", outcome.strerror
+    else:
+        word, slug, reason = Outcome.FAILED, "internal-error", type(outcome).__name__
+    return ItemResult(
         input=source,
         source=item.source,
         key=item.key,
         # What is no text at all was refused for it.
         subject_id=item.subject_id if item.subject_id.isprintable() else "",
-        outcome=Outcome.ENROLLED,
+        outcome=word,
+        reference_id=reference_id,
+        slug=slug,
+        reason=reason,
     )
-    if isinstance(outcome, bulk.Placed):
-        word = Outcome.ENROLLED if outcome.is_new else Outcome.ALREADY_ENROLLED
-        return msgspec.structs.replace(found, outcome=word, reference_id=outcome.reference_id)
-    if isinstance(outcome, CallerError):
-        return msgspec.structs.replace(
-            found, outcome=Outcome.REFUSED, slug=outcome.slug, reason=outcome.detail
-        )
-    slug, reason = "internal-error", type(outcome).__name__
-    if isinstance(outcome, OSError):
-        slug, reason = "unreadable", outcome.strerror or reason
-    return msgspec.structs.replace(found, outcome=Outcome.FAILED, slug=slug, reason=reason)
 
 
 def _audited(result: ItemResult, outcome: bulk.Placed | Fault) -> str:

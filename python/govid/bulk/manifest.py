@@ -19,14 +19,16 @@ _ROOM = 65536  # of a line beside its photo
 _SKIP = 1 << 20
 
 
-class TemplateIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TemplateIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A template as ``POST /v1/embed`` returns it."""
 
     model_id: str
     embedding: Annotated[bytes, Meta(description="base64 of little-endian float32")]
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Line(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
     """A reference. Exactly one of ``photo``, ``photo_file`` and ``template`` is given."""
 
     subject_id: str

@@ -36,6 +36,7 @@ class Batch:
             in_flight: most photos held at once; ``add`` waits where there are as many.
         """
         self._profile, self._embed, self._threads, self._in_flight = profile, embed, threads, in_flight
+        self._model_id = profile.model_id
         self.items: list[Item] = []
         self.photos = 0
         self._faults: dict[int, Fault] = {}
@@ -91,13 +92,12 @@ class Batch:
         return found, self._faults
 
     def _unpack(self, found: dict[int, Incoming], now: float) -> None:
-        model_id = self._profile.model_id
         places = []
         for place, packed in self._packed.items():
-            if packed.model_id == model_id:
+            if packed.model_id == self._model_id:
                 places.append(place)
             else:
-                self._faults[place] = TemplateWrongModel(f"active is {model_id}")
+                self._faults[place] = TemplateWrongModel(f"active is {self._model_id}")
         rows, faults = template.unpack_many([self._packed[p].data for p in places], self._profile.dimension)
         implausible = self._profile.faults(rows)
         data = rows.astype("<f4", copy=False).tobytes()
@@ -113,7 +113,7 @@ class Batch:
         item = self.items[place]
         created_at = now if item.created_at is None else item.created_at
         return Incoming(
-            item.subject_id, item.groups, item.add, self._profile.model_id, embedding, quality, created_at
+            item.subject_id, item.groups, item.add, self._model_id, embedding, quality, created_at
         )
 
 

@@ -18,7 +18,7 @@ from govid.store.records import announce, chunks, marks
 _SAME = 0.99999
 
 
-class Incoming(msgspec.Struct, frozen=True):
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """A reference to be stored: checked, of unit norm, as little-endian float32."""
 
     subject_id: str
@@ -141,7 +141,8 @@ def _insert(connection: Connection, incoming: Sequence[Incoming], new: Sequence[
 
     Ids are read back by subject: within one they rise in the order of insertion.
     """
-    rows = [incoming[place] for place in new]
+    # In order of the index, whose pages are then written once; of one subject, in the order they came.
+    rows = sorted((incoming[place] for place in new), key=lambda one: one.subject_id)
     connection.execute_many(
         "INSERT INTO subject_group VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(name, one.subject_id) for one in rows for name in one.groups],
