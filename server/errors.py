@@ -72,10 +72,7 @@ STATUS: dict[type[GovidError], int] = {
     errors.UnknownSubject: 404,
     errors.SubjectExists: 409,
     errors.SubjectHeld: 409,
-<<<<<<< HEAD
     errors.DuplicateFace: 409,
-=======
->>>>>>> 485e6ac (Check templates many at a time, and read photos of folders, tars and manifests)
     errors.InvalidGroup: 422,
     errors.TooManyReferences: 409,
     errors.UnknownUseCase: 422,

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from govid import config, errors, models
+from govid.commands.bulk import export_command, import_command
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -59,6 +60,10 @@ def _show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, te
 def cli(context: click.Context, /, data_dir: str | None) -> None:
     """High-performance face matching for public services."""
     context.obj = {} if data_dir is None else {"data_dir": data_dir}
+
+
+cli.add_command(import_command)
+cli.add_command(export_command)
 
 
 def _settings(context: click.Context) -> config.Settings:
