@@ -13,6 +13,7 @@ import msgspec
 
 from govid import config, errors, models
 from govid.commands.bulk import export_command, import_command
+from govid.commands.plan import plan
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -64,6 +65,7 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
 
 cli.add_command(import_command)
 cli.add_command(export_command)
+cli.add_command(plan)
 
 
 def _settings(context: click.Context) -> config.Settings:
