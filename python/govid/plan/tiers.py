@@ -82,8 +82,8 @@ class _Work:
         block = self._scaled(self._machine.block_float32)
         sheet.line(
             "build",
-            f"({number(here)} + {_IVF_ROUNDS} x {_IVF_SAMPLE} x {number(cells)}) x {number(cells)} cells x {d}"
-            f" / {number(block)} multiply-adds/s",
+            f"({number(here)} + {_IVF_ROUNDS} x {_IVF_SAMPLE} x {number(cells)}) x {number(cells)} cells"
+            f" x {d} / {number(block)} multiply-adds/s",
             (here + _IVF_ROUNDS * _IVF_SAMPLE * cells) * cells * d / block,
             "seconds",
         )
@@ -104,8 +104,8 @@ class _Work:
         return _plan(
             "hnsw",
             sheet,
-            f"{SEARCH_EFFORT} candidates in hand, and steps taken to grow with log N. Recall is measured at each"
-            " build.",
+            f"{SEARCH_EFFORT} candidates in hand; steps grow with log N, and what is measured fits a cache:"
+            " the least to expect. Recall is measured at each build.",
         )
 
     def milvus(self, tier: str, bytes_each: int, words: str) -> TierPlan:
@@ -118,7 +118,7 @@ class _Work:
         return _plan(
             tier,
             sheet,
-            f"HNSW with M {MILVUS_LINKS} over {words}. Times are those of an HNSW in this process, without the way"
+            f"HNSW with M {MILVUS_LINKS} over {words}. Times are those of the tier hnsw, without the way"
             " through Milvus: measure yours.",
         )
 
