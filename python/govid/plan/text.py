@@ -40,7 +40,7 @@ def _lines(plan: Plan, machine: Machine) -> Iterator[str]:
         yield from _block(tier.tier, tier.steps)
         yield f"  {tier.note}"
     yield from _block(f"Measured on this machine ({machine.isa}) at {machine.measured_at}", plan.constants)
-    yield "  Rates are taken to grow with --node-cores; memory's may not. Measure on an idle node with --measure."
+    yield "  Rates grow with --node-cores, which memory's may not. Measure on an idle node with --measure."
 
 
 def _block(title: str, steps: Iterable[Step]) -> Iterator[str]:
