@@ -13,9 +13,11 @@ from litestar.openapi.spec import License
 
 from govid import __version__
 from govid.config import Settings
+from server.controllers.audit import AuditController
 from server.controllers.compare import ComparisonController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
+from server.controllers.use_cases import UseCaseController
 from server.errors import problem_response
 from server.metrics import Metrics
 from server.observer import RequestObserver
@@ -44,7 +46,13 @@ def create_app(
             await service.stop()
 
     app = Litestar(
-        route_handlers=[ComparisonController, SubjectController, SystemController],
+        route_handlers=[
+            AuditController,
+            ComparisonController,
+            SubjectController,
+            SystemController,
+            UseCaseController,
+        ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={Exception: problem_response},

@@ -17,7 +17,9 @@ from litestar import Request
 from govid.config import Settings
 from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
+from server import webhook
 from server.bodies import Body
+from server.chores import Chores
 from server.errors import BodyTooSlow, Overloaded
 from server.metrics import Metrics
 from server.settings import ServerSettings
@@ -37,6 +39,9 @@ class Service:
 
     def __init__(self, settings: Settings, server: ServerSettings, metrics: Metrics) -> None:
         self._settings = settings
+        self._server = server
+        self._webhook = webhook.from_settings(server)
+        self._chores: Chores | None = None
         self.metrics = metrics
         self._capacity = server.worker_count + server.max_waiting
         # The last places are kept for those who stand before a desk.
@@ -88,6 +93,10 @@ class Service:
         )
         self.metrics.left_out.set(engine.left_out)
         self.metrics.ready.set(1)
+        self._chores = Chores(
+            engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
+        )
+        self._chores.start()
         self._engine = engine
         if engine.left_out:
             log.warning(
@@ -214,6 +223,8 @@ class Service:
         if self._loader.ident is not None:
             self._loader.join()
         self._workers.stop()
+        if self._chores is not None:
+            self._chores.stop()
         if self._engine is not None:
             self._engine.close()
             self._engine = None

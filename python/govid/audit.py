@@ -20,6 +20,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Name of the relying party that asked."""
     subject_id: str | None = None
     use_case: str | None = None
+    policy: str | None = None
+    """Use case with version and digest."""
     model_id: str | None = None
     calibration_id: str | None = None
     candidates: tuple[str, ...] = ()

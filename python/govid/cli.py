@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from govid import config, errors, models
+from govid.commands.audit import audit_group
 from govid.commands.bulk import export_command, import_command
 from govid.commands.plan import plan
 
@@ -66,6 +67,7 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
 cli.add_command(import_command)
 cli.add_command(export_command)
 cli.add_command(plan)
+cli.add_command(audit_group)
 
 
 def _settings(context: click.Context) -> config.Settings:

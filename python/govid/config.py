@@ -22,7 +22,19 @@ PREFIX = "GOVID_"
 RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR"})
 # One environment serves the engine and the server: what only the server reads is no error elsewhere.
 SERVER_SETTINGS = frozenset(
-    {"host", "port", "behind_proxy", "workers", "max_waiting", "body_seconds", "max_body_bytes", "log_level"}
+    {
+        "host",
+        "port",
+        "behind_proxy",
+        "workers",
+        "max_waiting",
+        "body_seconds",
+        "max_body_bytes",
+        "log_level",
+        "audit_checkpoint_seconds",
+        "webhook_url",
+        "webhook_secret_file",
+    }
 )
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -119,6 +131,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "INCONCLUSIVE."
         ),
     ] = "report"
+
+    signing_key_file: Annotated[
+        str,
+        Meta(
+            description="Ed25519 key in PEM that signs receipts and checkpoints; empty: keys/signing.pem in "
+            "the data folder, made at the first start. A backup without it cannot prove its receipts."
+        ),
+    ] = ""
+
+    complaint_days: Annotated[
+        float, Meta(gt=0, description="Days within which a bad rating of a decision has to be answered.")
+    ] = 15.0
+
+    use_cases_dir: Annotated[
+        str,
+        Meta(
+            description="Folder of your own use cases, a TOML file each; empty: use_cases in the data folder."
+        ),
+    ] = ""
+
+    @property
+    def use_cases(self) -> Path:
+        """Folder of the operator's use cases."""
+        return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
+
+    @property
+    def signing_key(self) -> Path:
+        """The PEM file of the signing key."""
+        return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
 
     @property
     def models_dir(self) -> Path:

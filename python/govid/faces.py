@@ -80,6 +80,7 @@ class FacePipeline:
         *,
         profile: profiles.Profile | None = None,
         choose: Choose | None = None,
+        second_face_ratio: float | None = None,
     ) -> Sample:
         """Make a template from a photo.
 
@@ -88,6 +89,7 @@ class FacePipeline:
             clock: gets the milliseconds by stage.
             profile: one of ``profiles``; the one the settings name if left out.
             choose: picks one of several faces. Evaluation only: the service refuses such photos.
+            second_face_ratio: see ``Detector.the_face``.
 
         Raises:
             Refusal: the photo cannot be compared; the subclass says why.
@@ -95,7 +97,8 @@ class FacePipeline:
         clock = clock or StageClock()
         with clock.stage("decode"):
             picture = self._decoder.decode(read_photo(photo) if isinstance(photo, Path) else photo)
-        picture, face, others, turns = self._find(picture, choose or self.detector.the_face, clock)
+        choose = choose or (lambda _, faces: self.detector.the_face(faces, second_face_ratio))
+        picture, face, others, turns = self._find(picture, choose, clock)
         with clock.stage("align"):
             crop = align(picture, face.landmarks)
         with clock.stage("quality"):

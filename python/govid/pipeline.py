@@ -28,15 +28,19 @@ from govid.errors import (
     CallerError,
     DuplicateFace,
     InvalidParameter,
+    LivenessUnavailable,
     NoComparableReference,
     NotCalibrated,
     ProfileUnavailable,
     Refusal,
+    TemplateNotAccepted,
     TemplateWrongModel,
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
 from govid.gallery.flat import FlatGallery
+from govid.ledger.ledger import Ledger
+from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -54,6 +58,7 @@ from govid.store import Idempotency, NewReference, Replayed, Store
 from govid.store.sqlite import SqliteStore
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
+from govid.use_cases import UseCases
 
 Probe: TypeAlias = Photo | Template | PackedTemplate
 """What is compared: a photo, or the template made from one, which is checked like any input."""
@@ -73,6 +78,16 @@ class _Inquiry:
     subject: str | None = None
     purpose: policy.UseCase | None = None
     clock: StageClock = field(default_factory=StageClock)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """A use case in this installation; ``obstacle`` says why it cannot be used, and is empty if it can."""
+
+    purpose: policy.UseCase
+    model_id: str | None = None
+    threshold: float | None = None
+    obstacle: str = ""
 
 
 class Engine:
@@ -103,8 +118,14 @@ class Engine:
             )
             for profile in self._faces.profiles.values()
         }
-        self._check_calibrations()
+        self.use_cases = UseCases(self.settings.use_cases, self._check_calibration)
         self.store = store or SqliteStore(self.settings.database)
+        self.ledger = Ledger(
+            self.store.database,
+            load_signer(self.settings.signing_key),
+            {model.name: model.digest for model in self._faces.models},
+            complaint_days=self.settings.complaint_days,
+        )
         self._search = Search(
             FlatGallery(self._faces.dimension),
             self.store,
@@ -174,7 +195,8 @@ class Engine:
         inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
         with self._refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
-                templates = self.store.templates(subject)
+                not_before = policy.oldest_reference(inquiry.purpose, time.time())
+                templates = self.store.templates(subject, not_before=not_before)
             known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
             if not known:
                 raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
@@ -231,7 +253,7 @@ class Engine:
         groups = subject_id.checked_groups(groups)
         if not 1 <= max_candidates <= MAX_CANDIDATES:
             raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
-        purpose = policy.use_case(use_case)
+        purpose = self._purpose(use_case)
         self._profile(purpose)
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
@@ -242,15 +264,17 @@ class Engine:
         candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
-            self._audit_judgement(inquiry, best, findings.size, candidates=shown)
+            receipt = self._audit_judgement(inquiry, best, findings.size, candidates=shown)
         return Identification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
             fpir_target=best.fmr_target,
             gallery_size=findings.size,
             use_case=use_case,
+            policy=purpose.policy_id,
             profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
@@ -369,6 +393,21 @@ class Engine:
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
 
+    # --- policies -----------------------------------------------------------------------------------
+
+    def purposes(self) -> list[Purpose]:
+        """Each use case, and what this installation makes of it."""
+        return [self._about(purpose) for purpose in self.use_cases.all()]
+
+    def _about(self, purpose: policy.UseCase) -> Purpose:
+        try:
+            profile = self._profile(purpose)
+            self._purpose(purpose.name)
+        except (ProfileUnavailable, LivenessUnavailable) as error:
+            return Purpose(purpose, obstacle=f"{error.title}: {error.detail}")
+        threshold = self._calibrations[profile.name].threshold(purpose.fmr)
+        return Purpose(purpose, model_id=profile.model_id, threshold=threshold)
+
     # --- templates ----------------------------------------------------------------------------------
 
     def embed(
@@ -401,16 +440,21 @@ class Engine:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _check_calibrations(self) -> None:
+    def _check_calibration(self, purpose: policy.UseCase) -> None:
         """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
-        for purpose in policy.USE_CASES.values():
-            table = self._calibrations.get(purpose.profile or self._faces.profile.name)
-            if table and not policy.supported(purpose, self.settings.max_references, table):
-                raise NotCalibrated(
-                    f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
-                    f"{purpose.name} with {self.settings.max_references} references needs "
-                    f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
-                )
+        table = self._calibrations.get(purpose.profile or self._faces.profile.name)
+        if table and not policy.supported(purpose, self.settings.max_references, table):
+            raise NotCalibrated(
+                f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
+                f"{purpose.name} with {self.settings.max_references} references needs "
+                f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
+            )
+
+    def _purpose(self, use_case: str) -> policy.UseCase:
+        purpose = self.use_cases(use_case)
+        if purpose.liveness is not policy.Liveness.NONE:
+            raise LivenessUnavailable(f"{purpose.name} demands {purpose.liveness}")
+        return purpose
 
     def _inquiry(
         self,
@@ -420,7 +464,7 @@ class Engine:
         subject: str | None = None,
         use_case: str | None = None,
     ) -> _Inquiry:
-        purpose = policy.use_case(use_case) if use_case else None
+        purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
         return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
 
@@ -433,12 +477,22 @@ class Engine:
     def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
+        purpose = inquiry.purpose
         if isinstance(probe, PackedTemplate):
+            if purpose and not purpose.accepts_templates:
+                raise TemplateNotAccepted
             made = self._faces.unpack(probe.model_id, probe.data)
             if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
             return fitting, ()
-        sample = self._faces.sample(probe, inquiry.clock, profile=inquiry.profile)
+        sample = self._faces.sample(
+            probe,
+            inquiry.clock,
+            profile=inquiry.profile,
+            second_face_ratio=purpose.second_face_ratio if purpose else None,
+        )
+        if purpose:
+            policy.check_quality(sample.quality, purpose)
         return sample.template, sample.quality
 
     def _verification(
@@ -456,9 +510,10 @@ class Engine:
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
         with clock.stage("audit"):
-            self._audit_judgement(inquiry, judgement, len(references))
+            receipt = self._audit_judgement(inquiry, judgement, len(references))
         return Verification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=judgement.decision,
             score=judgement.score,
             threshold=judgement.threshold,
@@ -467,6 +522,7 @@ class Engine:
             fmr_at_score_upper=judgement.fmr_at_score_upper,
             fmr_is_upper_bound=judgement.fmr_is_upper_bound,
             use_case=purpose.name,
+            policy=purpose.policy_id,
             profile=inquiry.profile.name,
             model_id=inquiry.profile.model_id,
             calibration_id=table.calibration_id,
@@ -560,17 +616,17 @@ class Engine:
         judgement: policy.Judgement,
         comparisons: int,
         candidates: tuple[str, ...] = (),
-    ) -> None:
-        self.store.append_audit(
-            msgspec.structs.replace(
-                self._record(inquiry, judgement.decision),
-                candidates=candidates,
-                score=judgement.score if comparisons else None,
-                threshold=judgement.threshold,
-                fmr_target=judgement.fmr_target,
-                comparisons=comparisons,
-            )
+    ) -> str:
+        """Write the decision down; the receipt of it."""
+        record = msgspec.structs.replace(
+            self._record(inquiry, judgement.decision),
+            candidates=candidates,
+            score=judgement.score if comparisons else None,
+            threshold=judgement.threshold,
+            fmr_target=judgement.fmr_target,
+            comparisons=comparisons,
         )
+        return self.ledger.receipt(record, self.store.append_audit(record))
 
     def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
         return audit.AuditRecord(
@@ -581,6 +637,7 @@ class Engine:
             outcome=outcome,
             subject_id=inquiry.subject,
             use_case=inquiry.purpose.name if inquiry.purpose else None,
+            policy=inquiry.purpose.policy_id if inquiry.purpose else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
         )

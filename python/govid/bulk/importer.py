@@ -22,6 +22,7 @@ from govid.bulk.prepare import Batch, Embed, Fault
 from govid.errors import CallerError, Refusal
 from govid.profiles import Profile
 from govid.store import bulk
+from govid.store.audit import append_many
 from govid.store.database import Database
 
 # A batch of templates takes a tenth of a second, one of photos a few; a stop loses no more than that.
@@ -137,7 +138,7 @@ class Importer:
             )
             outcomes: dict[int, bulk.Placed | Fault] = {**faults, **dict(zip(places, placed, strict=True))}
             results = [_result(source, item, outcomes[place]) for place, item in enumerate(batch.items)]
-            bulk.append_audits(connection, self._audits(results, outcomes, run_id))
+            append_many(connection, self._audits(results, outcomes, run_id))
         return results
 
     def _audits(

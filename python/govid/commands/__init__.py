@@ -1,1 +1,1 @@
-"""Groups of commands of ``govid``, a file each."""
+"""Groups of the command line, a file each; ``govid.cli`` puts them together."""

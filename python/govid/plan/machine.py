@@ -21,6 +21,7 @@ from govid import _core
 from govid.audit import AuditRecord
 from govid.config import private_folder
 from govid.store import bulk
+from govid.store.audit import append_many
 from govid.store.sqlite import SqliteStore
 
 # Far larger than a cache, or a scan would not read memory.
@@ -206,7 +207,7 @@ def _store(dimension: int) -> tuple[float, float, float]:
         def write() -> None:
             with store.database.writing() as connection:
                 bulk.insert(connection, incoming, max_references=1)
-                bulk.append_audits(connection, [audit] * rows)
+                append_many(connection, [audit] * rows)
 
         written = _timed(write)
         read = _timed(lambda: list(store.all_templates()[1]))

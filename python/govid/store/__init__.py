@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
+from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
 
@@ -109,6 +110,8 @@ class Store(Protocol):
     def recall(self, idempotency: Idempotency) -> Replayed | None:
         """The kept reply, None for a new key; raises IdempotencyKeyReused for another request."""
 
+    database: Database
+    """For the tables that have files of their own beside ``records.py``."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 
@@ -156,8 +159,11 @@ class Store(Protocol):
     def references(self, subject_id: str) -> list[Reference]:
         """All references of a subject, oldest first; raises UnknownSubject."""
 
-    def templates(self, subject_id: str) -> list[Template]:
-        """The templates of an active subject, oldest first; raises UnknownSubject, SubjectHeld."""
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
+        """The templates of an active subject that were enrolled at that time or later, oldest first.
+
+        Raises UnknownSubject, SubjectHeld, ReferenceTooOld.
+        """
 
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         """Subject id of each reference that still exists and is active."""
@@ -165,8 +171,8 @@ class Store(Protocol):
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord) -> None:
-        """Keep one audit record."""
+    def append_audit(self, record: AuditRecord) -> bytes:
+        """Keep one audit record; its digest in the chain, 32 bytes."""
 
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""

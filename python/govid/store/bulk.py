@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from govid.audit import AuditRecord
 from govid.errors import CallerError, SubjectExists, SubjectHeld, TooManyReferences
 from govid.store.database import Connection
 from govid.store.records import announce, chunks, marks
@@ -101,14 +100,6 @@ def insert(
         else Placed(found[0], is_new=False)
         for place, found in enumerate(decided)
     ]
-
-
-def append_audits(connection: Connection, records: Sequence[AuditRecord]) -> None:
-    """Keep audit records."""
-    encode = msgspec.json.Encoder().encode
-    connection.execute_many(
-        "INSERT INTO audit (record) VALUES (?)", [(encode(record).decode(),) for record in records]
-    )
 
 
 def _refusal(subject: _Held, one: Incoming, max_references: int) -> CallerError | None:

@@ -11,7 +11,14 @@ import numpy as np
 
 from govid import template as codec
 from govid.audit import AuditRecord
-from govid.errors import IdempotencyKeyReused, SubjectExists, SubjectHeld, TooManyReferences, UnknownSubject
+from govid.errors import (
+    IdempotencyKeyReused,
+    ReferenceTooOld,
+    SubjectExists,
+    SubjectHeld,
+    TooManyReferences,
+    UnknownSubject,
+)
 from govid.gallery import Within
 from govid.store import (
     Change,
@@ -26,6 +33,7 @@ from govid.store import (
     Suspicion,
     cases,
 )
+from govid.store.audit import append as append_audit
 from govid.store.database import Connection, Database, Row, Value
 from govid.types import QualityMeasure, Reference, Template
 
@@ -129,9 +137,9 @@ class SqlStore:
         self.database.scrub()
         return None
 
-    def append_audit(self, record: AuditRecord) -> None:
+    def append_audit(self, record: AuditRecord) -> bytes:
         with self.database.writing() as connection:
-            append_audit(connection, record)
+            return append_audit(connection, record)
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
         with self.database.writing() as connection:
@@ -173,18 +181,21 @@ class SqlStore:
             raise UnknownSubject
         return [_reference(row) for row in rows]
 
-    def templates(self, subject_id: str) -> list[Template]:
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                "SELECT reference_id, model_id, embedding, held"
+                "SELECT reference_id, model_id, embedding, reference.created_at, held"
                 " FROM reference JOIN subject USING (subject_id) WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
         if not rows:
             raise UnknownSubject
-        if rows[0][3]:
+        if rows[0][4]:
             raise SubjectHeld
-        return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _ in rows]
+        recent = [row for row in rows if row[3] >= not_before]
+        if not recent:
+            raise ReferenceTooOld
+        return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _, _ in recent]
 
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -306,11 +317,6 @@ def announce(connection: Connection, reference_ids: Sequence[int]) -> None:
         "INSERT INTO gallery_change (reference_id) VALUES (?)",
         [(reference_id,) for reference_id in reference_ids],
     )
-
-
-def append_audit(connection: Connection, record: AuditRecord) -> None:
-    """Keep one audit record."""
-    connection.execute("INSERT INTO audit (record) VALUES (?)", (msgspec.json.encode(record).decode(),))
 
 
 def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:

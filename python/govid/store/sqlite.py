@@ -21,6 +21,16 @@ from govid.store.records import SqlStore
 from govid.store.schema import migrate
 
 BUSY_SECONDS = 10
+# Only SQLite files are old enough to hold rows from before the audit had columns.
+_DESCRIBE_OLD_AUDIT = (
+    "UPDATE audit SET "
+    + ", ".join(
+        f"{name} = json_extract(record, '$.{name}')"
+        for name in ("request_id", "time", "operation", "outcome", "use_case")
+    )
+    + "; INSERT INTO audit_subject SELECT json_extract(record, '$.subject_id'), audit_id FROM audit"
+    " WHERE json_extract(record, '$.subject_id') IS NOT NULL"
+)
 _WORDS: Mapping[str, str] = MappingProxyType(
     {
         "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -29,6 +39,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "bytes": "BLOB",
         "bytewise": "",
         "keyed": " WITHOUT ROWID",
+        "describe_old_audit": _DESCRIBE_OLD_AUDIT,
     }
 )
 
