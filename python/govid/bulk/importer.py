@@ -11,8 +11,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from govid.audit import AuditRecord
 from govid.bulk import Content, Item, ItemResult, Outcome, Source
@@ -33,6 +35,7 @@ BATCH_PHOTOS = 128
 class Summary(msgspec.Struct, kw_only=True):
     """What an import did."""
 
+    request_id: Annotated[str, Meta(description="Under which the audit has every item of this run")]
     enrolled: int = 0
     already_enrolled: int = 0
     refused: int = 0
@@ -85,8 +88,7 @@ class Importer:
             KeyboardInterrupt: likewise.
         """
         started = time.monotonic()
-        summary = Summary(done_earlier=journal.earlier)
-        run_id = str(uuid.uuid4())
+        summary = Summary(request_id=str(uuid.uuid4()), done_earlier=journal.earlier)
         threads = ThreadPoolExecutor(self._threads, "embed")
         try:
             # Closed before the threads are waited for: it holds descriptors.
@@ -94,7 +96,7 @@ class Importer:
                 for batch in self._batches(items, threads):
                     ready, faults = batch.ready()
                     with postponed():
-                        results = self._commit(source.name, batch, ready, faults, run_id)
+                        results = self._commit(source.name, batch, ready, faults, summary.request_id)
                         journal.write(results)
                     for result in results:
                         summary.count(result.outcome)
@@ -129,7 +131,7 @@ class Importer:
         batch: Batch,
         ready: Mapping[int, bulk.Incoming],
         faults: Mapping[int, Fault],
-        run_id: str,
+        request_id: str,
     ) -> list[ItemResult]:
         places = sorted(ready)
         with self._database.writing() as connection:
@@ -138,17 +140,17 @@ class Importer:
             )
             outcomes: dict[int, bulk.Placed | Fault] = {**faults, **dict(zip(places, placed, strict=True))}
             results = [_result(source, item, outcomes[place]) for place, item in enumerate(batch.items)]
-            append_many(connection, self._audits(results, outcomes, run_id))
+            append_many(connection, self._audits(results, outcomes, request_id))
         return results
 
     def _audits(
-        self, results: list[ItemResult], outcomes: Mapping[int, bulk.Placed | Fault], run_id: str
+        self, results: list[ItemResult], outcomes: Mapping[int, bulk.Placed | Fault], request_id: str
     ) -> list[AuditRecord]:
         now, model_id = time.time(), self._profile.model_id
         return [
             AuditRecord(
                 time=now,
-                request_id=f"{run_id}/{result.key}",
+                request_id=request_id,
                 operation="import",
                 outcome=_audited(result, outcomes[place]),
                 subject_id=result.subject_id or None,
