@@ -13,6 +13,8 @@ import msgspec
 
 from govid import config, errors, models
 from govid.commands.audit import audit_group
+from govid.commands.bulk import export_command, import_command
+from govid.commands.plan import plan
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -62,6 +64,9 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
     context.obj = {} if data_dir is None else {"data_dir": data_dir}
 
 
+cli.add_command(import_command)
+cli.add_command(export_command)
+cli.add_command(plan)
 cli.add_command(audit_group)
 
 

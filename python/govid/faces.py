@@ -23,6 +23,7 @@ from govid.types import Face, Image, InferenceSession, Sample, Template
 # Changed by hand with every change of detection, landmarks or alignment that moves scores (the golden
 # templates notice one): a calibration made before is then refused.
 ALIGNMENT = "2-looks-mirrored-cubic-halved"
+PIPELINE = f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/{ALIGNMENT}"
 
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
@@ -71,7 +72,7 @@ class FacePipeline:
     @property
     def name(self) -> str:
         """Everything that changes scores besides the embedder: a calibration holds for one such name."""
-        return f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/{ALIGNMENT}"
+        return PIPELINE
 
     def sample(
         self,

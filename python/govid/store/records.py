@@ -201,11 +201,11 @@ class SqlStore:
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
         with self.database.reading() as connection:
-            for some in _chunks([int(reference_id) for reference_id in reference_ids]):
+            for some in chunks([int(reference_id) for reference_id in reference_ids]):
                 found.update(
                     connection.rows(
                         "SELECT reference_id, subject_id FROM reference JOIN subject USING (subject_id)"
-                        f" WHERE held = 0 AND reference_id IN ({_marks(some)})",
+                        f" WHERE held = 0 AND reference_id IN ({marks(some)})",
                         some,
                     )
                 )
@@ -218,12 +218,12 @@ class SqlStore:
                 ("subject_id", "subject", list(subjects)),
                 ("name", "subject_group JOIN subject USING (subject_id)", list(groups)),
             ):
-                for some in _chunks(values):
+                for some in chunks(values):
                     ids += (
                         reference_id
                         for (reference_id,) in connection.rows(
                             f"SELECT reference_id FROM {source} JOIN reference USING (subject_id)"
-                            f" WHERE held = 0 AND {column} IN ({_marks(some)})",
+                            f" WHERE held = 0 AND {column} IN ({marks(some)})",
                             some,
                         )
                     )
@@ -396,11 +396,11 @@ def _reference(row: Row) -> Reference:
     )
 
 
-def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     """A statement takes a limited number of parameters."""
     for start in range(0, len(values), _IDS_AT_ONCE):
         yield values[start : start + _IDS_AT_ONCE]
 
 
-def _marks(values: Sequence[Value]) -> str:
+def marks(values: Sequence[Value]) -> str:
     return ",".join("?" * len(values))
