@@ -13,6 +13,7 @@ import msgspec
 
 from govid import config, errors, models
 from govid.commands.audit import audit_group
+from govid.commands.gallery import gallery_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -63,6 +64,7 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
 
 
 cli.add_command(audit_group)
+cli.add_command(gallery_group)
 
 
 def _settings(context: click.Context) -> config.Settings:

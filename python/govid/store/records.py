@@ -210,6 +210,18 @@ class SqlStore:
                 )
         return found
 
+    def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
+        found: dict[int, Template] = {}
+        with self.database.reading() as connection:
+            for some in _chunks([int(reference_id) for reference_id in reference_ids]):
+                for reference_id, model_id, data in connection.rows(
+                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                    f" WHERE held = 0 AND reference_id IN ({_marks(some)})",
+                    some,
+                ):
+                    found[reference_id] = codec.stored(model_id, data, reference_id)
+        return found
+
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         ids: list[int] = []
         with self.database.reading() as connection:
