@@ -144,9 +144,8 @@ class MilvusGallery:
     def search(
         self, probes: Probes, k: int, *, threshold: float = -1.0, within: Within | None = None
     ) -> list[list[Hit]]:
-        wanted = max(_OVERFETCH * k, _LEAST_CANDIDATES)
-        if wanted > _MOST:
-            return [hits[:k] for hits in self.range_search(probes, threshold, within=within)]
+        """As the protocol says, but never more than 16,384 hits, which is the most that Milvus answers."""
+        wanted = min(max(_OVERFETCH * k, _LEAST_CANDIDATES), _MOST)
         if not len(probes):
             return []
         if within is not None and len(within) <= wanted:
