@@ -345,10 +345,11 @@ def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
 
 def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
+        # Without brackets around the joins, for which SQLite would read all references first.
         "SELECT sequence, gallery_change.reference_id, model_id, embedding, subject.subject_id"
-        " FROM gallery_change LEFT JOIN (reference JOIN subject"
-        "  ON reference.subject_id = subject.subject_id AND held = 0)"
-        " ON reference.reference_id = gallery_change.reference_id"
+        " FROM gallery_change"
+        " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, limit),
     )
@@ -356,7 +357,7 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
         Change(
             sequence,
             reference_id,
-            None if model_id is None else codec.stored(model_id, data, reference_id),
+            None if subject_id is None else codec.stored(model_id, data, reference_id),
             subject_id,
         )
         for sequence, reference_id, model_id, data, subject_id in rows
