@@ -14,6 +14,7 @@ import msgspec
 from govid import config, errors, models
 from govid.commands.audit import audit_group
 from govid.commands.bulk import export_command, import_command
+from govid.commands.gallery import gallery_group
 from govid.commands.plan import plan
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ cli.add_command(import_command)
 cli.add_command(export_command)
 cli.add_command(plan)
 cli.add_command(audit_group)
+cli.add_command(gallery_group)
 
 
 def _settings(context: click.Context) -> config.Settings:

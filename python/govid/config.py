@@ -178,6 +178,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
+    gallery_url: Annotated[
+        str,
+        Meta(
+            description="Address of a Milvus cluster, `http://host:19530` or `https://...`, that all servers "
+            "of one record store share. Empty: the gallery lives in the server."
+        ),
+    ] = ""
+
+    gallery_token_file: Annotated[
+        str,
+        Meta(description="File with the cluster's `user:password` or API key. Empty: it asks for none."),
+    ] = ""
+
+    gallery_replicas: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=16,
+            description="Copies of the collection on the query nodes, of which it needs as many. Two: "
+            "searches go on when a node dies.",
+        ),
+    ] = 2
+
+    gallery_index: Annotated[
+        Literal["FLAT", "HNSW", "IVF_SQ8"],
+        Meta(
+            description="Index of the collection, for rebuilds. `HNSW` finds nearly all at a cost that grows "
+            "with the logarithm; `FLAT` finds all and reads every reference; `IVF_SQ8` takes a quarter of "
+            "the memory and loses most."
+        ),
+    ] = "HNSW"
+
+    gallery_consistency: Annotated[
+        Literal["bounded", "strong"],
+        Meta(
+            description="What a search waits for: `bounded` for nothing, as what changed lately is compared "
+            "beside it; `strong` for all writes of all servers, 0.1 to 0.5 s."
+        ),
+    ] = "bounded"
+
     @property
     def use_cases(self) -> Path:
         """Folder of the operator's use cases."""

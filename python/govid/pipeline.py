@@ -13,11 +13,11 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,7 @@ from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
     DuplicateFace,
+    GalleryUnavailable,
     InvalidParameter,
     LivenessUnavailable,
     NoComparableReference,
@@ -39,6 +40,7 @@ from govid.errors import (
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
 from govid.gallery.flat import FlatGallery
+from govid.gallery.follower import GalleryFollower
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
@@ -59,6 +61,9 @@ from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
+
+if TYPE_CHECKING:
+    from govid.gallery.feeder import GalleryFeeder
 
 Probe: TypeAlias = Photo | Template | PackedTemplate
 """What is compared: a photo, or the template made from one, which is checked like any input."""
@@ -126,10 +131,12 @@ class Engine:
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
+        gallery, follower = self._open_gallery()
         self._search = Search(
-            FlatGallery(self._faces.dimension),
+            gallery,
+            follower,
             self.store,
-            lambda template: reduced(template, self._faces.profile),
+            self._fit,
             self.calibration,
             self.settings.max_references,
         )
@@ -165,7 +172,8 @@ class Engine:
         return self._faces.models
 
     def close(self) -> None:
-        """Close the record store."""
+        """Close the gallery and the record store."""
+        self.gallery.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -355,7 +363,7 @@ class Engine:
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._search.follower.catch_up()
+        self._announce()
         return deletion
 
     def subject(self, subject: str) -> Subject:
@@ -441,6 +449,29 @@ class Engine:
         )
 
     # --- inside -------------------------------------------------------------------------------------
+
+    def _fit(self, made: Template) -> Template | None:
+        """The template in the gallery's format."""
+        return reduced(made, self._faces.profile)
+
+    def _open_gallery(self) -> tuple[Gallery, GalleryFollower | GalleryFeeder]:
+        if self.settings.gallery_url:
+            # The client of the cluster is imported only where one is used.
+            from govid.gallery.feeder import GalleryFeeder  # noqa: PLC0415
+            from govid.gallery.shared import open_shared  # noqa: PLC0415
+
+            shared = open_shared(self.settings, self._faces.profile, self.store)
+            return shared.gallery, GalleryFeeder(shared)
+        gallery = FlatGallery(self._faces.dimension)
+        return gallery, GalleryFollower(gallery, self.store, self._fit)
+
+    def _announce(self) -> None:
+        """Bring what was just committed to the gallery.
+
+        Where that is away it stays committed: no search answers before it has caught up.
+        """
+        with suppress(GalleryUnavailable):
+            self._search.follower.catch_up()
 
     def _check_calibration(self, purpose: policy.UseCase) -> None:
         """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
@@ -597,7 +628,7 @@ class Engine:
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
-            self._search.follower.catch_up()
+            self._announce()
         return enrolment(outcome.reference, outcome.case_id)
 
     @contextmanager
