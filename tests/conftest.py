@@ -44,7 +44,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """One PostgreSQL server for all tests that do not stop it; each test has a database of its own."""
-    with postgresql_server() as server:
+    with postgresql_server(fsync=False) as server:
         yield server
 
 
@@ -53,4 +53,4 @@ def store_environment(request: pytest.FixtureRequest) -> dict[str, str]:
     """What tells a server process where the records of this test are."""
     if request.param == "sqlite":
         return {}
-    return {"GOVID_STORE_URL": request.getfixturevalue("postgresql").new_database()}
+    return {"GOVID_STORE_URL": request.getfixturevalue("postgresql").new_schema()}

@@ -53,7 +53,7 @@ def test_postgresql_killed_under_load_and_started_again_loses_nothing(tmp_path: 
     folder = support.data_dir(tmp_path / "var")
     promises = Promises()
     with (
-        postgresql_server() as postgresql,
+        postgresql_server(fsync=True) as postgresql,
         support.server(folder, GOVID_STORE_URL=postgresql.new_database()) as (client, process),
     ):
         for round_number in range(3):

@@ -17,7 +17,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenS
     """Opens the same records each time; all are closed at the end."""
     opened: list[SqlStore] = []
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgresql").new_database()
+        url = request.getfixturevalue("postgresql").new_schema()
 
         def make() -> SqlStore:
             from govid.store.postgresql import PostgresqlStore

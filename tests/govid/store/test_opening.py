@@ -24,7 +24,7 @@ def test_without_a_url_records_lie_in_the_data_folder(tmp_path: Path) -> None:
 def test_a_url_or_a_file_that_holds_it_names_a_postgresql(
     postgresql: PostgresqlServer, tmp_path: Path
 ) -> None:
-    url = postgresql.new_database()
+    url = postgresql.new_schema()
     first = open_store(Settings(data_dir=str(tmp_path / "var"), store_url=url))
     (tmp_path / "url").write_text(f"{url}\n")
     second = open_store(Settings(data_dir=str(tmp_path / "var"), store_url_file=str(tmp_path / "url")))
