@@ -66,13 +66,13 @@ def insert(
     first: dict[str, Incoming] = {}
     for one in incoming:
         first.setdefault(one.subject_id, one)
-    subjects = sorted(first)  # two imports at once then wait for each other and not in a circle
+    subjects = sorted(first)
+    # From here on nobody adds references. Before any row, as an enrolment does: nobody waits in a circle.
+    connection.exclusive("gallery_change")
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(subject, first[subject].created_at) for subject in subjects],
     )
-    # From here on nobody adds references. Taken after the subjects: an enrolment does it in this order.
-    connection.exclusive("gallery_change")
     known = _known(connection, subjects)
 
     decided: list[tuple[int | None, int] | CallerError] = []

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from govid import template as codec
 from govid.errors import (
     GovidError,
     IdempotencyKeyReused,
@@ -20,7 +21,7 @@ from govid.errors import (
     TooManyReferences,
     UnknownSubject,
 )
-from govid.store import Change, Gate, Idempotency, Replayed, Stored, SubjectRecord, Suspicion
+from govid.store import Change, Gate, Idempotency, Replayed, Stored, SubjectRecord, Suspicion, bulk
 from govid.store.records import SqlStore
 from govid.types import Reference
 from tests.govid.store.support import AUDIT, QUALITY, OpenStore, new, reply
@@ -276,6 +277,48 @@ def test_writers_with_and_without_a_gate_do_not_lock_each_other_out(
         outcomes = at_once(*gated, *[lambda: store.add_subject(new("a"), AUDIT, None, reply)] * 2)
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Stored", *["SubjectExists"] * 3]
         store.delete_subject("a", AUDIT, None, b"")
+
+
+def incoming(subject: str, seed: int) -> bulk.Incoming:
+    made = new(subject, seed)
+    return bulk.Incoming(
+        subject_id=subject,
+        groups=("north",),
+        add=False,
+        model_id=made.template.model_id,
+        embedding=codec.pack(made.template),
+        quality="[]",
+        created_at=made.created_at,
+    )
+
+
+def test_imports_and_enrolments_of_the_same_subjects_do_not_lock_each_other_out(store: SqlStore) -> None:
+    def put(seed: int) -> list[bulk.Placed | GovidError]:
+        with store.database.writing() as connection:
+            batch = [incoming(f"{number}", seed + number) for number in range(20)]
+            return [*bulk.insert(connection, batch, max_references=9)]
+
+    for seed in range(0, 500, 50):
+        enrolments = [
+            lambda n=number: store.add_subject(new(f"{n}"), AUDIT, None, reply) for number in (3, 15)
+        ]  # type: ignore[misc]
+        outcomes = at_once(lambda: put(seed), lambda: put(seed + 20), *enrolments)  # noqa: B023 - run at once
+        kinds = [type(o).__name__ for o in outcomes[2:]]
+        kinds += [type(o).__name__ for some in outcomes[:2] if isinstance(some, list) for o in some]
+        made = [kind for kind in kinds if kind in {"Placed", "Stored"}]
+        assert (len(made), len(kinds)) == (20, 42), outcomes
+        for number in range(20):
+            assert len(store.references(f"{number}")) == 1
+            store.delete_subject(f"{number}", AUDIT, None, b"")
+
+
+def test_an_import_that_comes_again_finds_what_it_stored(store: SqlStore) -> None:
+    batch = [incoming(f"{number}", number) for number in range(700)]
+    for is_new in (True, False):
+        with store.database.writing() as connection:
+            placed = bulk.insert(connection, batch, max_references=2)
+        assert [one.is_new for one in placed if isinstance(one, bulk.Placed)] == [is_new] * 700
+    assert len(store.changes(after=0, limit=999)) == len(list(store.all_templates()[1])) == 700
 
 
 def test_a_case_is_opened_with_what_holds_a_subject(store: SqlStore) -> None:
