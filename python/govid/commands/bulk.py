@@ -192,11 +192,14 @@ def _text(summary: Summary, results: Path) -> str:
         if number:
             words.append(f"{number:,} {word}")
     rate = summary.items / summary.seconds if summary.seconds else 0
-    return (
-        f"{', '.join(words)}; {rate:,.0f} a second\n"
-        f"  each item: {results}\n"
-        "  faces were not compared with those enrolled: `govid dedup start` does"
-    )
+    text = f"{', '.join(words)}; {rate:,.0f} a second\n  each item: {results}"
+    if summary.first_reference is not None:
+        before = summary.first_reference - 1
+        text += (
+            "\n  faces were not compared with each other or with those enrolled:"
+            f" `govid dedup start --since-reference {before}` does"
+        )
+    return text
 
 
 def _show(result: msgspec.Struct, as_json: bool, text: str) -> None:
