@@ -45,6 +45,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     data_dir: Annotated[str, Meta(description="Folder of the record store and the models.")] = "var"
 
+    store_url: Annotated[
+        str,
+        Meta(
+            description="`postgresql://user:password@host:port/database` of the records; unset, they are a "
+            "SQLite file in data_dir."
+        ),
+    ] = ""
+
+    store_url_file: Annotated[
+        str, Meta(description="A file that holds the store_url, for a password that no environment shows.")
+    ] = ""
+
+    store_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Most connections of one process to PostgreSQL, which serves 100 by default. A "
+            "request holds one only while it reads or writes.",
+        ),
+    ] = 8
+
     profile: Annotated[
         Literal["fast", "high_assurance"],
         Meta(description="Which templates are made: by one embedder, or fused from two for half the misses."),
@@ -150,6 +172,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             description="Folder of your own use cases, a TOML file each; empty: use_cases in the data folder."
         ),
     ] = ""
+
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def use_cases(self) -> Path:

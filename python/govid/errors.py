@@ -366,7 +366,16 @@ class LivenessUnavailable(OperatorError):
 class StoreUnavailable(OperatorError):
     slug = "store-unavailable"
     title = "The record store cannot be read or written"
-    remedy = "Check the disk and the file permissions of the data folder; retry afterwards."
+    remedy = (
+        "Check the disk and the file permissions of the data folder, or that PostgreSQL runs and can be "
+        "reached; retry afterwards."
+    )
+
+
+class StoreDriverMissing(OperatorError):
+    slug = "store-driver-missing"
+    title = "The package that talks to the record store of the settings is not installed"
+    remedy = "Install it (`pip install 'psycopg[binary]'`), or unset GOVID_STORE_URL."
 
 
 class GalleryUnavailable(OperatorError):

@@ -48,6 +48,7 @@ class FacePipeline:
         available = profiles.active(settings)
         self.profile = available[0]
         self.profiles = {profile.name: profile for profile in available}
+        self._by_model = {profile.model_id: profile for profile in available}
         self.models = self.profile.models
         self._decoder = Decoder(settings)
         self.detector = Detector(_session(models.YUNET, settings), settings)
@@ -131,9 +132,9 @@ class FacePipeline:
         Raises:
             InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        by_id = {profile.model_id: profile for profile in self.profiles.values()}
-        made = template.unpack(model_id, data, {name: profile.dimension for name, profile in by_id.items()})
-        by_id[model_id].check(made.embedding)
+        dimensions = {known: profile.dimension for known, profile in self._by_model.items()}
+        made = template.unpack(model_id, data, dimensions)
+        self._by_model[model_id].check(made.embedding)
         return made
 
 

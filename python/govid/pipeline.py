@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import msgspec
 
@@ -55,7 +55,7 @@ from govid.results import (
 )
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store
-from govid.store.sqlite import SqliteStore
+from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
@@ -105,7 +105,7 @@ class Engine:
 
         Args:
             settings: defaults to the environment (``GOVID_*``).
-            store: defaults to the SQLite file in ``settings.data_dir``.
+            store: defaults to what the settings name, the SQLite file in ``settings.data_dir`` if nothing.
 
         Raises:
             OperatorError: something is missing or wrong; the message has the remedy.
@@ -119,7 +119,7 @@ class Engine:
             for profile in self._faces.profiles.values()
         }
         self.use_cases = UseCases(self.settings.use_cases, self._check_calibration)
-        self.store = store or SqliteStore(self.settings.database)
+        self.store = store or open_store(self.settings)
         self.ledger = Ledger(
             self.store.database,
             load_signer(self.settings.signing_key),
@@ -385,10 +385,12 @@ class Engine:
         """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
 
         Raises:
-            InvalidParameter, OperatorError.
+            InvalidParameter, InvalidSubjectId, OperatorError.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
+        if after:
+            subject_id.checked(after)  # a store may refuse what no id holds
         page = self.store.subjects(after=after, limit=limit + 1)
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
@@ -618,8 +620,9 @@ class Engine:
         candidates: tuple[str, ...] = (),
     ) -> str:
         """Write the decision down; the receipt of it."""
-        record = msgspec.structs.replace(
-            self._record(inquiry, judgement.decision),
+        record = self._record(
+            inquiry,
+            judgement.decision,
             candidates=candidates,
             score=judgement.score if comparisons else None,
             threshold=judgement.threshold,
@@ -628,7 +631,7 @@ class Engine:
         )
         return self.ledger.receipt(record, self.store.append_audit(record))
 
-    def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
+    def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
         return audit.AuditRecord(
             time=time.time(),
             request_id=inquiry.request_id,
@@ -640,6 +643,7 @@ class Engine:
             policy=inquiry.purpose.policy_id if inquiry.purpose else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
+            **grounds,
         )
 
 

@@ -9,7 +9,7 @@ kernel and the gallery need to know nothing of it. The embedder of ``fast`` is t
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -57,7 +57,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, precision=precision, ranges=mark)
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How a crop becomes a template. The weights of the parts add up to one."""
 
     name: str
@@ -73,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """Length of a template."""
         return sum(part.model.template_dimension for part in self.parts)
 
-    @property
+    @cached_property
     def model_id(self) -> str:
         """What a template is marked with: any change of a model, weight or precision changes it."""
         if len(self.parts) == 1:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta
 
 from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
@@ -62,12 +62,12 @@ class AuditController(Controller):
     async def audit(
         self,
         service: NamedDependency[Service],
-        subject_id: str | None = None,
+        subject_id: FromQuery[str | None] = None,
         about_request: Annotated[str | None, QueryParameter(name="request_id")] = None,
-        caller: str | None = None,
-        use_case: str | None = None,
-        operation: str | None = None,
-        outcome: str | None = None,
+        caller: FromQuery[str | None] = None,
+        use_case: FromQuery[str | None] = None,
+        operation: FromQuery[str | None] = None,
+        outcome: FromQuery[str | None] = None,
         since: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
         until: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
         before: Before = None,
@@ -141,7 +141,7 @@ class AuditController(Controller):
         service: NamedDependency[Service],
         after: Annotated[int, QueryParameter(description="Complaints whose number is above this one")] = 0,
         limit: Limit = 100,
-        open_only: bool = True,
+        open_only: FromQuery[bool] = True,
     ) -> list[Complaint]:
         """Bad ratings and how they were answered, oldest first."""
         return await service.run(

@@ -34,7 +34,7 @@ from govid.store import (
     cases,
 )
 from govid.store.audit import append as append_audit
-from govid.store.database import Connection, Database, Row, Value
+from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.types import QualityMeasure, Reference, Template
 
 IDEMPOTENCY_SECONDS = 24 * 3600
@@ -48,7 +48,8 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        with database.writing() as connection:
+        with closed_on_error(database), database.writing() as connection:
+            connection.exclusive("store_identity")
             if (row := connection.row("SELECT identity FROM store_identity")) is None:
                 row = (str(uuid.uuid4()),)
                 connection.execute("INSERT INTO store_identity VALUES (?)", row)
@@ -71,7 +72,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             suspicions = _judged(connection, gate)
             reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
@@ -97,7 +98,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             # Two requests at once could otherwise both see a last free place.
             connection.exclusive("gallery_change")
@@ -122,7 +123,7 @@ class SqlStore:
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
     ) -> Replayed | None:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
             connection.execute(
@@ -276,6 +277,8 @@ def insert_subject(
     connection: Connection, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
 ) -> Reference | None:
     """A subject with its first reference; None if there is one of that id already."""
+    # First: of two writers, one with the lock and one with the subject, each would wait for the other.
+    connection.exclusive("gallery_change")
     added = connection.execute(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (new.subject_id, new.created_at, int(held)),
@@ -349,6 +352,14 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
         )
         for sequence, reference_id, model_id, data, subject_id in rows
     ]
+
+
+def _claimed(connection: Connection, idempotency: Idempotency | None) -> Replayed | None:
+    """The kept reply; without one, the key belongs to this transaction, and another with it waits."""
+    if idempotency is None:
+        return None
+    connection.exclusive(f"idempotency {idempotency.key}")
+    return _recall(connection, idempotency)
 
 
 def _recall(connection: Connection, idempotency: Idempotency) -> Replayed | None:

@@ -28,7 +28,7 @@ MIGRATIONS = (
         reference_id {integer} NOT NULL
     );
     CREATE TABLE idempotency (
-        key TEXT PRIMARY KEY,
+        key TEXT{bytewise} PRIMARY KEY,
         request_digest TEXT NOT NULL,
         reply {bytes} NOT NULL,
         created_at {real} NOT NULL
@@ -50,7 +50,7 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX subject_group_subject ON subject_group (subject_id);
     CREATE TABLE gallery_position (
-        name TEXT PRIMARY KEY,
+        name TEXT{bytewise} PRIMARY KEY,
         sequence {integer} NOT NULL
     ){keyed};
     CREATE TABLE store_identity (

@@ -11,6 +11,7 @@ from govid.gallery.follower import GalleryFollower
 from govid.store import NewReference, Stored
 from govid.store.sqlite import SqliteStore
 from govid.types import Template
+from tests.govid.store.support import OpenStore
 
 AUDIT = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED")
 RNG = np.random.default_rng(4)
@@ -25,9 +26,8 @@ def template() -> Template:
     return Template("m", vector / np.linalg.norm(vector))
 
 
-def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> None:
-    path = tmp_path / "govid.sqlite3"
-    writing = SqliteStore(path)
+def test_galleries_of_all_followers_end_as_the_store_stands(open_store: OpenStore) -> None:
+    writing = open_store()
     for number in range(50):
         writing.add_subject(NewReference(f"old-{number}", template(), (), 0.0), AUDIT, None, lambda *_: b"")
     done = threading.Event()
@@ -40,13 +40,12 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
                 writing.delete_subject(subject, AUDIT, None, b"")
 
     def follow(results: list[set[int]]) -> None:
-        store, gallery = SqliteStore(path), FlatGallery(16)
+        store, gallery = open_store(), FlatGallery(16)
         follower = GalleryFollower(gallery, store, of_model_m)  # loads while others write
         while not done.is_set():
             follower.catch_up()
         follower.catch_up()
         results.append({hit.reference_id for hit in gallery.search(template().embedding[None], 10_000)[0]})
-        store.close()
 
     results: list[set[int]] = []
     writers = [threading.Thread(target=write, args=(worker,)) for worker in range(3)]
