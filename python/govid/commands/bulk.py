@@ -84,7 +84,7 @@ def import_command(
     from govid import profiles
     from govid.bulk.importer import Importer
     from govid.bulk.journal import Journal
-    from govid.store.sqlite import SqliteStore
+    from govid.store.opening import open_store
 
     # A batch is tens of thousands of objects without cycles; looking for some took a tenth of the time.
     gc.set_threshold(1_000_000)
@@ -96,7 +96,7 @@ def import_command(
     with ExitStack() as stack:
         opened = _open(stack, source, given or _format(source), subject_from, add, settings)
         journal = stack.enter_context(Journal(results, opened.name))
-        store = stack.enter_context(closing(SqliteStore(settings.database)))
+        store = stack.enter_context(closing(open_store(settings)))
         importer = Importer(
             store.database,
             profiles.active(settings)[0],
@@ -132,10 +132,10 @@ def export_command(context: click.Context, /, out: Path, as_json: bool) -> None:
     only; encrypt it before it leaves the machine, and delete it when done.
     """
     from govid.bulk.exporter import export, export_to
-    from govid.store.sqlite import SqliteStore
+    from govid.store.opening import open_store
 
     settings = config.load(config.Settings, overrides=context.obj)[0]
-    with closing(SqliteStore(settings.database)) as store:
+    with closing(open_store(settings)) as store:
         to_terminal = str(out) == "-"
         exported = export(store, sys.stdout.buffer) if to_terminal else export_to(store, out)
     text = f"{exported.references:,} references of {exported.subjects:,} subjects; these are biometric data"
