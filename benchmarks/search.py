@@ -7,6 +7,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from govid.gallery.flat import FlatGallery
 from numpy.typing import NDArray
 
 from benchmarks.blocks import NEAREST, Block, blocks
@@ -15,7 +16,6 @@ from benchmarks.peers import peer
 from benchmarks.results import Table
 from govid import _core
 from govid.gallery import Hit
-from govid.gallery.flat import FlatGallery
 
 _TEN = "then the ten best by numpy argpartition"
 

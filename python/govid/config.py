@@ -123,7 +123,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int,
         Meta(
             ge=0,
-            description="Memory of the gallery; beyond it full vectors lie on disk. 0: half of the machine's.",
+            description="Memory of the gallery; beyond it, vectors lie on disk. 0: half of the machine's.",
         ),
     ] = 0
 

@@ -32,8 +32,8 @@ from govid.errors import (
     TemplateWrongModel,
 )
 from govid.faces import FacePipeline, Photo, read_photo
-from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -102,9 +102,12 @@ class Engine:
         }
         self._check_calibrations()
         self.store = store or SqliteStore(self.settings.database)
-        self.gallery = FlatGallery(self._faces.dimension)
+        self.gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
         self._follower = GalleryFollower(
-            self.gallery, self.store, lambda template: reduced(template, self._faces.profile)
+            self.gallery,
+            self.store,
+            lambda template: reduced(template, self._faces.profile),
+            self.settings.gallery_dir,
         )
 
     @property
@@ -133,7 +136,8 @@ class Engine:
         return self._faces.models
 
     def close(self) -> None:
-        """Close the record store."""
+        """Close the gallery and the record store."""
+        self._follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -443,6 +447,12 @@ class Engine:
         )
         nobody = policy.decide_search(-1.0, len(self.gallery), purpose, self.calibration)
         return candidates, judged[0][1] if judged else nobody
+
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, policy.GENERAL, self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
 
     def _enrol(
         self, operation: str, subject: str, portrait: Probe, key: str | None, request_id: str | None

@@ -60,7 +60,9 @@ class GalleryStats(msgspec.Struct, frozen=True, kw_only=True):
     build_seconds: float = 0.0
     recall: Annotated[Recall | None, Meta(description="null: every reference is compared")] = None
     refused: Annotated[str, Meta(description="Why the index of the last build does not serve")] = ""
-    snapshot_at: Annotated[float | None, Meta(description="Seconds since the epoch; null: there is none")] = None
+    snapshot_at: Annotated[float | None, Meta(description="Seconds since the epoch; null: there is none")] = (
+        None
+    )
     snapshot_sequence: Annotated[
         int | None, Meta(description="Change of the store at which the snapshot stands")
     ] = None

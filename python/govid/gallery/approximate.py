@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from govid.gallery import Probes, parallel
 from govid.gallery.found import Found, best, rescored
+from govid.gallery.library import faiss
 from govid.gallery.segments import Part
 
 _SPARE = 128
@@ -65,9 +65,7 @@ class Index:
                 rows += start
                 np.bitwise_and.at(self._alive, rows >> 3, ~(1 << (rows & 7)).astype(np.uint8))
 
-    def search(
-        self, probes: Probes, k: int, *, among: NDArray[np.uint8] | None = None
-    ) -> Found:
+    def search(self, probes: Probes, k: int, *, among: NDArray[np.uint8] | None = None) -> Found:
         """About the ``k`` best for each probe, best first, by exact scores.
 
         Args:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from govid.gallery import hnsw, ivf
+from govid.gallery.approximate import Method
 
 Tier: TypeAlias = Literal["exact", "int8", "ivf", "hnsw"]
+
+METHODS: dict[str, Method] = {"ivf": ivf, "hnsw": hnsw}
 
 # The most bytes a search should read of each: about 5 ms and 20 ms of one core that others use, too.
 EXACT_BYTES = 64 << 20
@@ -72,14 +75,12 @@ def plan(references: int, dimension: int, budget: int, tier: Tier | None = None)
 
 def memory_bytes(tier: Tier, references: int, dimension: int, *, on_disk: bool) -> int:
     """Memory of a gallery once it is built; while an index is built anew, there are two of it."""
-    vectors = 0 if on_disk else references * dimension * 4
-    index = {
-        "exact": lambda: 0,
-        "int8": lambda: references * dimension,
-        "ivf": lambda: ivf.index_bytes(references, dimension),
-        "hnsw": lambda: hnsw.index_bytes(references, dimension),
-    }[tier]()
-    return references * _ID_BYTES + vectors + index
+    held = references * _ID_BYTES + (0 if on_disk else references * dimension * 4)
+    if tier == "int8":
+        return held + references * dimension
+    if tier == "exact":
+        return held
+    return held + METHODS[tier].index_bytes(references, dimension)
 
 
 def _fastest(references: int, dimension: int) -> Tier:

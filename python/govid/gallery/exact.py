@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from govid.gallery import Probes, kernel
+from govid import _core
+from govid.gallery import Probes
 from govid.gallery.found import Found
 from govid.gallery.scan import scan
 from govid.gallery.segments import Part
@@ -17,5 +18,5 @@ def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> F
         len(probes),
         probes.shape[1],
         k,
-        lambda segment, fetch: kernel.nearest(probes, segment.vectors, fetch, threshold),
+        lambda segment, fetch: _core.nearest(probes, segment.vectors, fetch, threshold),
     )

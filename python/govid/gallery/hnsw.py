@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import faiss
-
 from govid.gallery import parallel
 from govid.gallery.approximate import padded, training_sample
+from govid.gallery.library import faiss
 from govid.gallery.segments import Part
 
 _LINKS = 32

@@ -1,9 +1,9 @@
 """Search by int8 codes, a quarter of the bytes; the best candidates are scored again by the float32 vectors.
 
-A score of codes differs from the exact one by ``<x - c, p> + <c, p - q>``, for a row x with the direction c of its
-codes and a probe p with q. Rounding errors have no preferred direction: such a product is about normal, with the
-length of the error over the root of the dimension as its standard deviation. A row is given up only where it would
-have to be eight of these off: a chance under 1e-14 a row. So this tier finds what exact search finds.
+A score of codes differs from the exact one by ``<x - c, p> + <c, p - q>``, for a row x with the direction c of
+its codes and a probe p with q. Rounding errors have no preferred direction: such a product is about normal, with
+the length of the error over the root of the dimension as its standard deviation. A row is given up only where it
+would have to be eight of these off: a chance under 1e-14 a row. So this tier finds what exact search finds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govid import _core
-from govid.gallery import Probes, kernel
+from govid.gallery import Probes
 from govid.gallery.found import Found, best, rescored
 from govid.gallery.scan import scan
 from govid.gallery.segments import Part, Segment
@@ -56,7 +56,7 @@ def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> F
             len(mine),
             mine.shape[1],
             fetch,
-            lambda segment, fetch: kernel.nearest_int8(mine, _codes(segment), fetch, lowest),  # noqa: B023
+            lambda segment, fetch: _core.nearest_int8(mine, _codes(segment), fetch, lowest),  # noqa: B023
         )
         exact = best([rescored(parts, probes[unsure], first)], k)
         width = exact.rows.shape[1]

@@ -1,7 +1,8 @@
 """FAISS IVF: k-means cells, in them four bits for each pair of dimensions, scanned by shuffles in registers.
 
-``IndexIVFPQFastScan`` instead of a scalar quantiser in the cells: face templates fill their dimensions almost evenly,
-so a search must look into many cells, and these codes scan about five times as fast at a quarter of the memory.
+``IndexIVFPQFastScan`` instead of a scalar quantiser in the cells: face templates fill their dimensions almost
+evenly, so a search must look into many cells, and these codes scan about five times as fast at a quarter of the
+memory.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import faiss
-
 from govid.gallery import parallel
 from govid.gallery.approximate import padded, training_sample
+from govid.gallery.library import faiss
 from govid.gallery.segments import Part
 
 _PER_CELL = 64

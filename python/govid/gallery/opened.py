@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from govid.config import Settings, private_folder
 from govid.gallery.choose import Rules, usable_memory

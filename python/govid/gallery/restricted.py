@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from govid.gallery import Probes, Within, kernel
+from govid import _core
+from govid.gallery import Probes, Within
 from govid.gallery.approximate import Index, bitmap
 from govid.gallery.found import Found, best
 from govid.gallery.segments import Part, Segment
@@ -27,14 +28,14 @@ def search(
         flags = (_flags(part.segment, within) for part in index.parts)
         found.append(index.search(probes, k, among=bitmap(flags)))
     found += [_compared(part, probes, k, threshold, within) for part in compared]
-    return best(found, k)
+    return best(found or [Found.nothing(len(probes))], k)
 
 
 def _compared(part: Part, probes: Probes, k: int, threshold: float, within: Within) -> Found:
     rows = np.flatnonzero(_flags(part.segment, within))
     if not len(rows):
         return Found.nothing(len(probes))
-    places, scores = kernel.nearest(probes, part.segment.vectors[rows], min(k, len(rows)), threshold)
+    places, scores = _core.nearest(probes, part.segment.vectors[rows], min(k, len(rows)), threshold)
     return Found(np.where(places >= 0, rows[places] + part.start, -1), scores)
 
 

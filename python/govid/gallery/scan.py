@@ -13,7 +13,7 @@ from govid.gallery.found import Found, best
 from govid.gallery.segments import Part, Segment
 
 Nearest: TypeAlias = Callable[[Segment, int], tuple[NDArray[np.int64], NDArray[np.float32]]]
-"""A segment and k -> its k best rows for each probe, and their scores, as ``kernel.nearest`` has them."""
+"""A segment and k -> its k best rows for each probe, and their scores, as ``_core.nearest`` has them."""
 
 _SMALL = 1 << 21
 """Comparisons of one number below which a second thread costs more than it brings."""

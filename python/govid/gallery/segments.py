@@ -1,8 +1,8 @@
 """How references lie in memory: sealed segments that never change, and one tail that grows.
 
-Searches take no lock while they compare. That is safe because a row is written before it is published and never
-again: the tail only shows rows that are complete, a sealed segment is replaced and not rewritten, and a removal
-only clears a flag. What was removed is overwritten by nothing until ``repacked`` leaves it out.
+Searches take no lock while they compare. That is safe because a row is written before it is published and
+never again: the tail only shows rows that are whole, a sealed segment is replaced and not rewritten, and a
+removal only clears a flag. ``repacked`` leaves out what was removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEGMENT_ROWS = 1 << 16
 class Segment:
     """References that are searched together; only ``alive`` and ``dead`` change.
 
-    ids: (n,) int64, ascending where sealed. vectors: (n, dimension) float32 of unit norm, in memory or mapped.
+    ids: (n,) int64, ascending where sealed. vectors: (n, dimension) float32 of unit norm, or mapped ones.
     alive: (n,) bool. dead: how many are not. codes: (n, dimension) int8, see ``int8.py``, or None.
     error: the greatest distance of a row from the direction of its codes.
     """
@@ -56,7 +56,8 @@ class Segment:
             return np.empty(0, np.int64)
         ids = ids[first:last]
         rows = np.searchsorted(self.ids, ids)
-        return rows[(self.ids[rows] == ids) & self.alive[rows]]
+        here: NDArray[np.int64] = rows[(self.ids[rows] == ids) & self.alive[rows]]
+        return here
 
     def remove(self, rows: NDArray[np.int64]) -> None:
         """Mark rows as removed."""

@@ -1,8 +1,8 @@
 """The gallery within one process: segments of references, and over most of them what the tier builds.
 
-    add, remove   ->  tail -> sealed segments, with codes from int8 on         at once
-    build         ->  segments without the removed ones, an index over them    in the background, swapped whole
-    search        ->  the index, beside it every segment it does not cover     the best k of both
+    add, remove  ->  tail -> sealed segments, with codes from int8 on       at once
+    build        ->  segments without removed rows, an index over them      in the background, swapped whole
+    search       ->  the index, beside it the segments it does not cover    the best k of both
 
 A search takes the lock for the moment in which it looks what there is, and then reads what never changes.
 """
@@ -21,15 +21,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govid.errors import GalleryUnavailable
-from govid.gallery import GalleryStats, Hit, Probes, Recall, Within, exact, hnsw, int8, ivf, restricted
+from govid.gallery import (
+    GalleryStats,
+    Hit,
+    Probes,
+    Recall,
+    Within,
+    exact,
+    int8,
+    restricted,
+    snapshot,
+)
 from govid.gallery.approximate import Index, Method
-from govid.gallery.choose import SMALLEST_INDEX, Plan, Rules, memory_bytes
+from govid.gallery.choose import METHODS, SMALLEST_INDEX, Plan, Rules, memory_bytes
 from govid.gallery.found import Found, best, hits
 from govid.gallery.mapped import mapped
 from govid.gallery.recall import Yardstick
 from govid.gallery.segments import SEGMENT_ROWS, Part, Segment, Tail, numbered, repacked, sealed
+from govid.gallery.snapshot import Manifest
 
-METHODS: dict[str, Method] = {"ivf": ivf, "hnsw": hnsw}
 _GROWTH = 0.1
 """Part of the gallery that may come or go before the next build; it is compared one by one until then."""
 _FIRST_RANGE = 64
@@ -65,7 +75,7 @@ class View:
 
 
 class TieredGallery:
-    """``govid.gallery.Gallery`` in the memory of this process, in the tier that its rules say for its size."""
+    """``govid.gallery.Gallery`` in this process, in the tier that its rules say for its size."""
 
     def __init__(
         self, dimension: int, model_id: str, rules: Rules, folder: Path, *, segment_rows: int = SEGMENT_ROWS
@@ -87,6 +97,7 @@ class TieredGallery:
         self._removed: list[int] | None = None
         self._attempted = 0
         self._settled = self._closed = False
+        self._kept: tuple[int, float] | None = None
         self._builder: threading.Thread | None = None
 
     # --- writing ------------------------------------------------------------------------------------
@@ -286,10 +297,50 @@ class TieredGallery:
     # --- keeping ------------------------------------------------------------------------------------
 
     def snapshot(self, folder: Path, sequence: int) -> None:
-        raise NotImplementedError
+        with self._looking:
+            built, loose, tail = self._built, self._loose, self._tail.view()
+        index = built.index
+        about = Manifest(
+            tier=built.plan.tier,
+            model_id=self.model_id,
+            dimension=self.dimension,
+            sequence=sequence,
+            built_at=built.at,
+            segments=(),
+            effort=index.effort if index else 0,
+            recall=built.recall,
+        )
+        covered = [part.segment for part in index.parts] if index else []
+        snapshot.write(
+            folder, about, covered, [*loose, sealed(tail, self._rows)], index.faiss if index else None
+        )
+        self._kept = (sequence, time.time())
 
     def load(self, folder: Path, newest: int) -> int | None:
-        raise NotImplementedError
+        kept = snapshot.read(folder, self.model_id, self.dimension, newest)
+        if kept is None:
+            return None
+        manifest, segments, index, written_at = kept
+        held = sum(segment.live for segment in segments)
+        plan = self._rules.plan(held, self.dimension)
+        if not plan.on_disk:
+            segments = [replace(segment, vectors=np.array(segment.vectors)) for segment in segments]
+        built = Built(plan, at=manifest.built_at)
+        covered: list[Segment] = []
+        recall = manifest.recall
+        # An index of another tier, or below a floor that has risen since, is built anew by ``settle``.
+        if index and recall and plan.tier == manifest.tier and recall.recall_at_1 >= self._rules.floor:
+            covered, segments = segments[: manifest.covered], segments[manifest.covered :]
+            method = METHODS[plan.tier]
+            built = replace(
+                built, index=Index(method, index, numbered(covered), manifest.effort), recall=recall
+            )
+            self._attempted = sum(segment.live for segment in covered)
+        loose = tuple(self._prepared(segment, plan) for segment in repacked(segments, self._rows))
+        with self._writing, self._looking:
+            self._built, self._loose = built, loose
+        self._kept = (manifest.sequence, written_at)
+        return manifest.sequence
 
     def stats(self) -> GalleryStats:
         with self._looking:
@@ -310,6 +361,8 @@ class TieredGallery:
             build_seconds=built.seconds,
             recall=built.recall,
             refused=built.refused,
+            snapshot_sequence=self._kept[0] if self._kept else None,
+            snapshot_at=self._kept[1] if self._kept else None,
         )
 
     def close(self) -> None:

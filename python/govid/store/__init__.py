@@ -119,6 +119,9 @@ class Store(Protocol):
     def changes(self, *, after: int) -> list[Change]:
         """What changed behind that sequence number, in order."""
 
+    def identity(self) -> str:
+        """A word of letters and digits that no other store has: it marks what was made from this one."""
+
     def ping(self) -> None:
         """Return if the store answers."""
 

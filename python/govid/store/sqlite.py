@@ -63,6 +63,10 @@ MIGRATIONS = (
         record TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE store (identity TEXT NOT NULL);
+    INSERT INTO store VALUES (lower(hex(randomblob(16))))
+    """,
 )
 IDEMPOTENCY_SECONDS = 24 * 3600
 BUSY_SECONDS = 10
@@ -260,6 +264,11 @@ class SqliteStore:
                 )
                 for sequence, reference_id, model_id, data in rows
             ]
+
+    def identity(self) -> str:
+        with _translated():
+            (identity,) = self._connection().execute("SELECT identity FROM store").fetchone()
+        return str(identity)
 
     def ping(self) -> None:
         with _translated():

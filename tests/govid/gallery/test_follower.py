@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 
 import numpy as np
+from govid.gallery.flat import FlatGallery
 
 from govid.audit import AuditRecord
-from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
 from govid.store import NewReference
 from govid.store.sqlite import SqliteStore
