@@ -1,9 +1,10 @@
 """Search by int8 codes, a quarter of the bytes; the best candidates are scored again by the float32 vectors.
 
-A score of codes differs from the exact one by ``<x - c, p> + <c, p - q>``, for a row x with the direction c of
-its codes and a probe p with q. Rounding errors have no preferred direction: such a product is about normal, with
-the length of the error over the root of the dimension as its standard deviation. A row is given up only where it
-would have to be eight of these off: a chance under 1e-14 a row. So this tier finds what exact search finds.
+A score of codes differs from the exact one by ``<x - c, p> + <c, p - q>``, for a row x with the direction c
+of its codes and a probe p with q. Rounding errors have no preferred direction: such a product is about
+normal, with the length of the error over the root of the dimension as its standard deviation. A row is given
+up only where it would have to be eight of these off: a chance under 1e-14 a row. So this tier finds what
+exact search finds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """FAISS IVF: k-means cells, in them four bits for each pair of dimensions, scanned by shuffles in registers.
 
 ``IndexIVFPQFastScan`` instead of a scalar quantiser in the cells: face templates fill their dimensions almost
-evenly, so a search must look into many cells, and these codes scan about five times as fast at a quarter of the
-memory.
+evenly, so a search must look into many cells, and these codes scan about five times as fast at a quarter of
+the memory.
 """
 
 from __future__ import annotations
