@@ -14,6 +14,7 @@ from litestar.openapi.spec import License
 from govid import __version__
 from govid.config import Settings
 from server.controllers.compare import ComparisonController
+from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
 from server.errors import problem_response
@@ -44,7 +45,7 @@ def create_app(
             await service.stop()
 
     app = Litestar(
-        route_handlers=[ComparisonController, SubjectController, SystemController],
+        route_handlers=[ComparisonController, GalleryController, SubjectController, SystemController],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={Exception: problem_response},
