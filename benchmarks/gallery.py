@@ -1,4 +1,4 @@
-"""A million references: govid's int8 tier beside FAISS' flat index, one probe and 64 at once, two threads each."""
+"""A million references: the int8 tier beside FAISS' flat index, one probe and 64 at once, two threads each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def claim(options: Options) -> list[Table]:
         ]
 
     def right(_: int, found: list[int]) -> int:
-        return sum(mine == wanted for mine, wanted in zip(found, first, strict=False))
+        return sum(mine == wanted for mine, wanted in zip(found, first.tolist(), strict=False))
 
     together = Contender(
         "FAISS", "IndexFlatIP, all at once", lambda: partial(flat.search, many, _NEAREST), _rows

@@ -1,8 +1,8 @@
 """Synthetic templates that lie as real ones do, for galleries larger than any data set that may be used.
 
-As measured on SFace's embeddings of LFW: a common direction (the mean has a norm of 0.47), around it people with
-a variance of 0.53, around each person photos with one of 0.25, all but evenly in every dimension. So the median
-of strangers' scores is 0.22, and that of mates 0.75.
+As measured on SFace's embeddings of LFW: a common direction (the mean has a norm of 0.47), around it people
+with a variance of 0.53, around each person photos with one of 0.25, all but evenly in every dimension. So
+the median of strangers' scores is 0.22, and that of mates 0.75.
 """
 
 from __future__ import annotations
