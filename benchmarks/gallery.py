@@ -1,4 +1,4 @@
-"""A million references: the int8 tier beside FAISS' flat index, one probe and 64 at once, two threads each."""
+"""A million references: the int8 tier beside FAISS' flat index, one probe and 64 at once, on two threads."""
 
 from __future__ import annotations
 

@@ -144,9 +144,11 @@ class TieredGallery:
         """Turn the tail into a segment while searches go on. The caller holds the writing lock."""
         segment = sealed(self._tail.view(), self._rows)
         plan = self._rules.plan(len(self), self.dimension)
-        new = (self._prepared(segment, plan),) if len(segment) else ()
+        # The older ones, too: where memory runs short it must not wait for a build, which needs some itself.
+        loose = (*self._loose, segment) if len(segment) else self._loose
+        loose = tuple(self._prepared(one, plan) for one in loose)
         with self._looking:
-            self._loose += new
+            self._loose = loose
             self._tail = Tail.empty(self.dimension, self._rows)
 
     def _prepared(self, segment: Segment, plan: Plan, *, coded: bool = True) -> Segment:
