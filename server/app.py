@@ -15,6 +15,7 @@ from govid import __version__
 from govid.config import Settings
 from server.controllers.audit import AuditController
 from server.controllers.compare import ComparisonController
+from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
 from server.controllers.use_cases import UseCaseController
@@ -49,6 +50,7 @@ def create_app(
         route_handlers=[
             AuditController,
             ComparisonController,
+            GalleryController,
             SubjectController,
             SystemController,
             UseCaseController,

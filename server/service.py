@@ -87,7 +87,7 @@ class Service:
             self.failure = GovidError(str(error))
             self.on_failure()
             return
-        self.metrics.follow_gallery(lambda: len(engine.gallery))
+        self.metrics.gallery.stats = engine.gallery.stats
         self.metrics.model.info(
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template
+from govid import audit, calibration, config, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
@@ -39,8 +39,8 @@ from govid.errors import (
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
-from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
@@ -173,7 +173,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the gallery and the record store."""
-        self.gallery.close()
+        self._search.follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -462,8 +462,8 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = FlatGallery(self._faces.dimension)
-        return gallery, GalleryFollower(gallery, self.store, self._fit)
+        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.
@@ -565,6 +565,12 @@ class Engine:
             stages=clock.stages,
             milliseconds=clock.milliseconds,
         )
+
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, use_cases.shipped("general"), self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
 
     def _enrol(
         self,
