@@ -143,7 +143,7 @@ def test_a_damaged_snapshot_is_replaced_from_the_store(tmp_path: Path) -> None:
     gallery = gallery_of(tmp_path)
     GalleryFollower(gallery, store, of_model_m, tmp_path / "kept", snapshot_references=1).close()
     assert len(gallery) == 20
-    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity(), 20) == 20
+    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity, 20) == 20
 
 
 def test_a_full_disk_costs_the_snapshot_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
