@@ -14,7 +14,9 @@ from litestar.openapi.spec import License
 from govid import __version__
 from govid.config import Settings
 from server.controllers.audit import AuditController
+from server.controllers.cases import CaseController
 from server.controllers.compare import ComparisonController
+from server.controllers.dedup import DedupController
 from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
@@ -49,7 +51,9 @@ def create_app(
     app = Litestar(
         route_handlers=[
             AuditController,
+            CaseController,
             ComparisonController,
+            DedupController,
             GalleryController,
             SubjectController,
             SystemController,

@@ -30,6 +30,7 @@ SERVER_SETTINGS = frozenset(
         "max_waiting",
         "body_seconds",
         "max_body_bytes",
+        "dedup_resume",
         "log_level",
         "audit_checkpoint_seconds",
         "webhook_url",
@@ -253,6 +254,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "at each build.",
         ),
     ] = 0.995
+    dedup_false_pairs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Pairs of strangers a dedup job should show an adjudicator on average; more if the "
+            "calibration supports no rate so low.",
+        ),
+    ] = 10.0
+
+    adjudicators_required: Annotated[
+        int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
+    ] = 1
 
     @property
     def models_dir(self) -> Path:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -499,7 +498,7 @@ class Engine:
     ) -> _Inquiry:
         purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
-        return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
+        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -682,11 +681,6 @@ class Engine:
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
             **grounds,
         )
-
-
-def new_request_id() -> str:
-    """A fresh id under which a reply, its audit record and its log lines are found."""
-    return str(uuid.uuid4())
 
 
 def _content(portrait: Probe) -> bytes:
