@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template
+from govid import audit, calibration, config, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
     DuplicateFace,
+    GalleryUnavailable,
     InvalidParameter,
     LivenessUnavailable,
     NoComparableReference,
@@ -38,7 +38,8 @@ from govid.errors import (
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
-from govid.gallery.flat import FlatGallery
+from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
@@ -59,6 +60,9 @@ from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
+
+if TYPE_CHECKING:
+    from govid.gallery.feeder import GalleryFeeder
 
 Probe: TypeAlias = Photo | Template | PackedTemplate
 """What is compared: a photo, or the template made from one, which is checked like any input."""
@@ -126,10 +130,12 @@ class Engine:
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
+        gallery, follower = self._open_gallery()
         self._search = Search(
-            FlatGallery(self._faces.dimension),
+            gallery,
+            follower,
             self.store,
-            lambda template: reduced(template, self._faces.profile),
+            self._fit,
             self.calibration,
             self.settings.max_references,
         )
@@ -165,7 +171,8 @@ class Engine:
         return self._faces.models
 
     def close(self) -> None:
-        """Close the record store."""
+        """Close the gallery and the record store."""
+        self._search.follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -355,7 +362,7 @@ class Engine:
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._search.follower.catch_up()
+        self._announce()
         return deletion
 
     def subject(self, subject: str) -> Subject:
@@ -442,6 +449,29 @@ class Engine:
 
     # --- inside -------------------------------------------------------------------------------------
 
+    def _fit(self, made: Template) -> Template | None:
+        """The template in the gallery's format."""
+        return reduced(made, self._faces.profile)
+
+    def _open_gallery(self) -> tuple[Gallery, GalleryFollower | GalleryFeeder]:
+        if self.settings.gallery_url:
+            # The client of the cluster is imported only where one is used.
+            from govid.gallery.feeder import GalleryFeeder  # noqa: PLC0415
+            from govid.gallery.shared import open_shared  # noqa: PLC0415
+
+            shared = open_shared(self.settings, self._faces.profile, self.store)
+            return shared.gallery, GalleryFeeder(shared)
+        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+
+    def _announce(self) -> None:
+        """Bring what was just committed to the gallery.
+
+        Where that is away it stays committed: no search answers before it has caught up.
+        """
+        with suppress(GalleryUnavailable):
+            self._search.follower.catch_up()
+
     def _check_calibration(self, purpose: policy.UseCase) -> None:
         """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
         table = self._calibrations.get(purpose.profile or self._faces.profile.name)
@@ -468,7 +498,7 @@ class Engine:
     ) -> _Inquiry:
         purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
-        return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
+        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -535,6 +565,12 @@ class Engine:
             milliseconds=clock.milliseconds,
         )
 
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, use_cases.shipped("general"), self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
+
     def _enrol(
         self,
         operation: str,
@@ -597,7 +633,7 @@ class Engine:
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
-            self._search.follower.catch_up()
+            self._announce()
         return enrolment(outcome.reference, outcome.case_id)
 
     @contextmanager
@@ -645,11 +681,6 @@ class Engine:
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
             **grounds,
         )
-
-
-def new_request_id() -> str:
-    """A fresh id under which a reply, its audit record and its log lines are found."""
-    return str(uuid.uuid4())
 
 
 def _content(portrait: Probe) -> bytes:

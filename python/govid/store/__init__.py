@@ -168,6 +168,9 @@ class Store(Protocol):
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         """Subject id of each reference that still exists and is active."""
 
+    def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
+        """The template of each of these references that still exists and is active."""
+
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 

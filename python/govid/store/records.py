@@ -133,6 +133,7 @@ class SqlStore:
             )
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
+            cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
         self.database.scrub()
@@ -209,6 +210,18 @@ class SqlStore:
                         some,
                     )
                 )
+        return found
+
+    def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
+        found: dict[int, Template] = {}
+        with self.database.reading() as connection:
+            for some in chunks([int(reference_id) for reference_id in reference_ids]):
+                for reference_id, model_id, data in connection.rows(
+                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                    f" WHERE held = 0 AND reference_id IN ({marks(some)})",
+                    some,
+                ):
+                    found[reference_id] = codec.stored(model_id, data, reference_id)
         return found
 
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
@@ -336,10 +349,11 @@ def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
 
 def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
+        # Without brackets around the joins, for which SQLite would read all references first.
         "SELECT sequence, gallery_change.reference_id, model_id, embedding, subject.subject_id"
-        " FROM gallery_change LEFT JOIN (reference JOIN subject"
-        "  ON reference.subject_id = subject.subject_id AND held = 0)"
-        " ON reference.reference_id = gallery_change.reference_id"
+        " FROM gallery_change"
+        " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, limit),
     )
@@ -347,7 +361,7 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
         Change(
             sequence,
             reference_id,
-            None if model_id is None else codec.stored(model_id, data, reference_id),
+            None if subject_id is None else codec.stored(model_id, data, reference_id),
             subject_id,
         )
         for sequence, reference_id, model_id, data, subject_id in rows

@@ -350,3 +350,14 @@ def test_processes_that_start_at_once_make_one_store(open_store: OpenStore) -> N
     stores = at_once(*[open_store] * 6)
     assert len({store.identity for store in stores if isinstance(store, SqlStore)}) == 1
     assert all(isinstance(store, SqlStore) for store in stores), stores
+
+
+def test_templates_are_found_by_id_while_their_subject_is_there(store: SqlStore) -> None:
+    for seed, name in enumerate("abc"):
+        store.add_subject(new(name, seed), AUDIT, None, reply)
+    (first, gone, last) = (store.references(name)[0] for name in "abc")
+    store.delete_subject("b", AUDIT, None, b"")
+    ids = [first.reference_id, gone.reference_id, last.reference_id]
+    found = store.templates_by_id([*ids * 400, 99])
+    assert sorted(found) == [ids[0], ids[2]]
+    np.testing.assert_array_equal(found[ids[2]].embedding, last.template.embedding)
