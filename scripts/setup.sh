@@ -53,6 +53,18 @@ command -v cc >/dev/null || apt gcc libc6-dev || die "no C compiler, which Rust 
 "$python" -c 'import ensurepip, venv' 2>/dev/null || apt python3-venv ||
     die "Python has no venv module: apt-get install python3-venv"
 
+# The tests start a PostgreSQL of their own. Debian's package would make and start one for the machine as well:
+# here only its programs are wanted, and where they cannot be had their tests are skipped.
+if [ "$kind" = dev ] || [ "$kind" = bench ]; then
+    if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+        conf=/etc/postgresql-common/createcluster.conf
+        if [ "$(id -u)" = 0 ] && [ ! -e "$conf" ]; then
+            mkdir -p "${conf%/*}" && echo "create_main_cluster = false" >"$conf"
+        fi
+        apt postgresql || say "no PostgreSQL: its tests will be skipped; apt-get install postgresql"
+    fi
+fi
+
 # --- dependencies --------------------------------------------------------------------------------------
 if [ ! -x "$venv/bin/pip" ]; then
     say "making $venv with $("$python" --version)"

@@ -30,6 +30,7 @@ SERVER_SETTINGS = frozenset(
         "max_waiting",
         "body_seconds",
         "max_body_bytes",
+        "dedup_resume",
         "log_level",
         "audit_checkpoint_seconds",
         "webhook_url",
@@ -44,6 +45,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Settings of the engine. The server adds its own in ``server/settings.py``."""
 
     data_dir: Annotated[str, Meta(description="Folder of the record store and the models.")] = "var"
+
+    store_url: Annotated[
+        str,
+        Meta(
+            description="`postgresql://user:password@host:port/database` of the records; unset, they are a "
+            "SQLite file in data_dir."
+        ),
+    ] = ""
+
+    store_url_file: Annotated[
+        str, Meta(description="A file that holds the store_url, for a password that no environment shows.")
+    ] = ""
+
+    store_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Most connections of one process to PostgreSQL, which serves 100 by default. A "
+            "request holds one only while it reads or writes.",
+        ),
+    ] = 8
 
     profile: Annotated[
         Literal["fast", "high_assurance"],
@@ -151,6 +174,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     gallery_url: Annotated[
         str,
         Meta(
@@ -201,6 +229,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The PEM file of the signing key."""
         return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
 
+    gallery: Annotated[
+        Literal["auto", "exact", "int8", "ivf", "hnsw"],
+        Meta(
+            description="How 1:N search works. `auto` compares everybody while that takes some milliseconds "
+            "(`exact`, then `int8`), and builds an `ivf` index beyond about two million references."
+        ),
+    ] = "auto"
+
+    gallery_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory of the gallery; beyond it, vectors lie on disk. 0: half of the machine's.",
+        ),
+    ] = 0
+
+    gallery_min_recall: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Least part of mates that an `ivf` or `hnsw` index must put first to serve, measured "
+            "at each build.",
+        ),
+    ] = 0.995
+    dedup_false_pairs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Pairs of strangers a dedup job should show an adjudicator on average; more if the "
+            "calibration supports no rate so low.",
+        ),
+    ] = 10.0
+
+    adjudicators_required: Annotated[
+        int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
+    ] = 1
+
     @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""
@@ -215,6 +281,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def evaluation_dir(self) -> Path:
         """Where an evaluation keeps embeddings between runs."""
         return Path(self.data_dir) / "lfw_eval"
+
+    @property
+    def gallery_dir(self) -> Path:
+        """Where the gallery keeps snapshots, and vectors that do not fit into memory."""
+        return Path(self.data_dir) / "gallery"
 
     @property
     def database(self) -> Path:

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template
+from govid import audit, calibration, config, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
@@ -39,8 +38,8 @@ from govid.errors import (
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
-from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
@@ -57,7 +56,7 @@ from govid.results import (
 )
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store
-from govid.store.sqlite import SqliteStore
+from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
@@ -110,7 +109,7 @@ class Engine:
 
         Args:
             settings: defaults to the environment (``GOVID_*``).
-            store: defaults to the SQLite file in ``settings.data_dir``.
+            store: defaults to what the settings name, the SQLite file in ``settings.data_dir`` if nothing.
 
         Raises:
             OperatorError: something is missing or wrong; the message has the remedy.
@@ -124,7 +123,7 @@ class Engine:
             for profile in self._faces.profiles.values()
         }
         self.use_cases = UseCases(self.settings.use_cases, self._check_calibration)
-        self.store = store or SqliteStore(self.settings.database)
+        self.store = store or open_store(self.settings)
         self.ledger = Ledger(
             self.store.database,
             load_signer(self.settings.signing_key),
@@ -173,7 +172,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the gallery and the record store."""
-        self.gallery.close()
+        self._search.follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -393,10 +392,12 @@ class Engine:
         """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
 
         Raises:
-            InvalidParameter, OperatorError.
+            InvalidParameter, InvalidSubjectId, OperatorError.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
+        if after:
+            subject_id.checked(after)  # a store may refuse what no id holds
         page = self.store.subjects(after=after, limit=limit + 1)
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
@@ -460,8 +461,8 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = FlatGallery(self._faces.dimension)
-        return gallery, GalleryFollower(gallery, self.store, self._fit)
+        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.
@@ -497,7 +498,7 @@ class Engine:
     ) -> _Inquiry:
         purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
-        return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
+        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -563,6 +564,12 @@ class Engine:
             stages=clock.stages,
             milliseconds=clock.milliseconds,
         )
+
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, use_cases.shipped("general"), self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
 
     def _enrol(
         self,
@@ -649,8 +656,9 @@ class Engine:
         candidates: tuple[str, ...] = (),
     ) -> str:
         """Write the decision down; the receipt of it."""
-        record = msgspec.structs.replace(
-            self._record(inquiry, judgement.decision),
+        record = self._record(
+            inquiry,
+            judgement.decision,
             candidates=candidates,
             score=judgement.score if comparisons else None,
             threshold=judgement.threshold,
@@ -659,7 +667,7 @@ class Engine:
         )
         return self.ledger.receipt(record, self.store.append_audit(record))
 
-    def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
+    def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
         return audit.AuditRecord(
             time=time.time(),
             request_id=inquiry.request_id,
@@ -671,12 +679,8 @@ class Engine:
             policy=inquiry.purpose.policy_id if inquiry.purpose else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
+            **grounds,
         )
-
-
-def new_request_id() -> str:
-    """A fresh id under which a reply, its audit record and its log lines are found."""
-    return str(uuid.uuid4())
 
 
 def _content(portrait: Probe) -> bytes:

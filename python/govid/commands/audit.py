@@ -96,9 +96,9 @@ def export(context: click.Context, /, file: Path, as_json: bool) -> None:
 @contextmanager
 def _log(settings: config.Settings) -> Iterator[AuditLog]:
     from govid.store.audit import AuditLog
-    from govid.store.sqlite import SqliteStore
+    from govid.store.opening import open_store
 
-    with closing(SqliteStore(settings.database)) as store:
+    with closing(open_store(settings)) as store:
         yield AuditLog(store.database)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from govid import config
 from govid.errors import InvalidSettings
 from govid.profiles import active
-from govid.store.sqlite import SqliteStore
+from govid.store.opening import open_store
 
 if TYPE_CHECKING:
     from govid.gallery.reconcile import Reconciliation
@@ -74,7 +74,7 @@ def _shared(context: click.Context) -> Iterator[SharedGallery]:
     settings = config.load(config.Settings, overrides=context.obj)[0]
     if not settings.gallery_url:
         raise InvalidSettings("gallery_url is empty: the gallery lives in the server, which keeps it itself")
-    with closing(SqliteStore(settings.database)) as store:
+    with closing(open_store(settings)) as store:
         shared = open_shared(settings, active(settings)[0], store)
         with closing(shared.gallery):
             yield shared

@@ -168,10 +168,13 @@ class MilvusGallery:
         candidates = [np.union1d(self._above(probe[None], least), recent) for probe in probes]
         return self._scored(probes, candidates, threshold)
 
+    def settle(self) -> None:
+        """The cluster builds its index itself."""
+
     def snapshot(self, folder: Path, sequence: int) -> None:
         """The cluster keeps itself."""
 
-    def load(self, folder: Path) -> int | None:  # noqa: ARG002
+    def load(self, folder: Path, newest: int) -> int | None:  # noqa: ARG002
         return None
 
     def stats(self) -> GalleryStats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,6 +13,7 @@ from govid.ledger.chain import GENESIS, Link, link
 from govid.store.database import Connection, Database, Value
 
 MAX_ROWS = 1000
+_encode = msgspec.json.Encoder().encode
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,32 +45,54 @@ def append(connection: Connection, record: AuditRecord) -> bytes:
     Returns:
         Its digest, 32 bytes.
     """
+    (digest,) = append_many(connection, [record])
+    return digest
+
+
+def append_many(connection: Connection, records: Sequence[AuditRecord]) -> list[bytes]:
+    """Append records in their order inside the caller's transaction.
+
+    Returns:
+        Their digests.
+    """
     # One after the other: each row needs the digest of the one before.
     connection.exclusive("audit")
-    text = msgspec.json.encode(record)
-    last = connection.row("SELECT digest FROM audit ORDER BY audit_id DESC LIMIT 1")
-    digest = link(bytes(last[0]) if last and last[0] else GENESIS, text)
-    row = connection.row(
-        "INSERT INTO audit (record, digest, request_id, time, operation, outcome, caller, use_case)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING audit_id",
-        (
-            text.decode(),
-            digest,
-            record.request_id,
-            record.time,
-            record.operation,
-            record.outcome,
-            record.caller,
-            record.use_case,
-        ),
-    )
-    assert row is not None
-    subjects = {*record.candidates, *((record.subject_id,) if record.subject_id else ())}
-    if subjects:
-        connection.execute_many(
-            "INSERT INTO audit_subject VALUES (?, ?)", [(subject, row[0]) for subject in sorted(subjects)]
+    last = connection.row("SELECT audit_id, digest FROM audit ORDER BY audit_id DESC LIMIT 1")
+    last_id, digest = last or (0, None)
+    digest = bytes(digest) if digest else GENESIS
+    digests: list[bytes] = []
+    rows: list[tuple[Value, ...]] = []
+    for record in records:
+        text = _encode(record)
+        digest = link(digest, text)
+        digests.append(digest)
+        rows.append(
+            (
+                text.decode(),
+                digest,
+                record.request_id,
+                record.time,
+                record.operation,
+                record.outcome,
+                record.caller,
+                record.use_case,
+            )
         )
-    return digest
+    connection.execute_many(
+        "INSERT INTO audit (record, digest, request_id, time, operation, outcome, caller, use_case)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    # Nobody else appends meanwhile, so the new rows are these, in their order.
+    ids = connection.rows("SELECT audit_id FROM audit WHERE audit_id > ? ORDER BY audit_id", (last_id,))
+    subjects = {
+        (subject, audit_id)
+        for record, (audit_id,) in zip(records, ids, strict=True)
+        for subject in (*record.candidates, record.subject_id)
+        if subject
+    }
+    connection.execute_many("INSERT INTO audit_subject VALUES (?, ?)", sorted(subjects))
+    return digests
 
 
 class AuditLog:

@@ -34,7 +34,7 @@ from govid.store import (
     cases,
 )
 from govid.store.audit import append as append_audit
-from govid.store.database import Connection, Database, Row, Value
+from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.types import QualityMeasure, Reference, Template
 
 IDEMPOTENCY_SECONDS = 24 * 3600
@@ -48,7 +48,8 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        with database.writing() as connection:
+        with closed_on_error(database), database.writing() as connection:
+            connection.exclusive("store_identity")
             if (row := connection.row("SELECT identity FROM store_identity")) is None:
                 row = (str(uuid.uuid4()),)
                 connection.execute("INSERT INTO store_identity VALUES (?)", row)
@@ -71,7 +72,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             suspicions = _judged(connection, gate)
             reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
@@ -97,7 +98,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             # Two requests at once could otherwise both see a last free place.
             connection.exclusive("gallery_change")
@@ -122,7 +123,7 @@ class SqlStore:
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
     ) -> Replayed | None:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
             connection.execute(
@@ -132,6 +133,7 @@ class SqlStore:
             )
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
+            cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
         self.database.scrub()
@@ -200,11 +202,11 @@ class SqlStore:
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
         with self.database.reading() as connection:
-            for some in _chunks([int(reference_id) for reference_id in reference_ids]):
+            for some in chunks([int(reference_id) for reference_id in reference_ids]):
                 found.update(
                     connection.rows(
                         "SELECT reference_id, subject_id FROM reference JOIN subject USING (subject_id)"
-                        f" WHERE held = 0 AND reference_id IN ({_marks(some)})",
+                        f" WHERE held = 0 AND reference_id IN ({marks(some)})",
                         some,
                     )
                 )
@@ -213,10 +215,10 @@ class SqlStore:
     def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
         found: dict[int, Template] = {}
         with self.database.reading() as connection:
-            for some in _chunks([int(reference_id) for reference_id in reference_ids]):
+            for some in chunks([int(reference_id) for reference_id in reference_ids]):
                 for reference_id, model_id, data in connection.rows(
                     "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
-                    f" WHERE held = 0 AND reference_id IN ({_marks(some)})",
+                    f" WHERE held = 0 AND reference_id IN ({marks(some)})",
                     some,
                 ):
                     found[reference_id] = codec.stored(model_id, data, reference_id)
@@ -229,12 +231,12 @@ class SqlStore:
                 ("subject_id", "subject", list(subjects)),
                 ("name", "subject_group JOIN subject USING (subject_id)", list(groups)),
             ):
-                for some in _chunks(values):
+                for some in chunks(values):
                     ids += (
                         reference_id
                         for (reference_id,) in connection.rows(
                             f"SELECT reference_id FROM {source} JOIN reference USING (subject_id)"
-                            f" WHERE held = 0 AND {column} IN ({_marks(some)})",
+                            f" WHERE held = 0 AND {column} IN ({marks(some)})",
                             some,
                         )
                     )
@@ -288,6 +290,8 @@ def insert_subject(
     connection: Connection, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
 ) -> Reference | None:
     """A subject with its first reference; None if there is one of that id already."""
+    # First: of two writers, one with the lock and one with the subject, each would wait for the other.
+    connection.exclusive("gallery_change")
     added = connection.execute(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (new.subject_id, new.created_at, int(held)),
@@ -364,6 +368,14 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
     ]
 
 
+def _claimed(connection: Connection, idempotency: Idempotency | None) -> Replayed | None:
+    """The kept reply; without one, the key belongs to this transaction, and another with it waits."""
+    if idempotency is None:
+        return None
+    connection.exclusive(f"idempotency {idempotency.key}")
+    return _recall(connection, idempotency)
+
+
 def _recall(connection: Connection, idempotency: Idempotency) -> Replayed | None:
     row = connection.row(
         "SELECT request_digest, reply FROM idempotency WHERE key = ? AND created_at >= ?",
@@ -398,11 +410,11 @@ def _reference(row: Row) -> Reference:
     )
 
 
-def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     """A statement takes a limited number of parameters."""
     for start in range(0, len(values), _IDS_AT_ONCE):
         yield values[start : start + _IDS_AT_ONCE]
 
 
-def _marks(values: Sequence[Value]) -> str:
+def marks(values: Sequence[Value]) -> str:
     return ",".join("?" * len(values))

@@ -100,6 +100,7 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         """Open or create the file and bring its schema forward; raises as ``SqliteStore``."""
         self._path = path
+        self.name = str(path)
         self._local = threading.local()
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
@@ -114,7 +115,7 @@ class SqliteDatabase:
         with self.writing() as statements:
             row = statements.row("PRAGMA user_version")
             assert row is not None
-            version = migrate(statements, self.words, version=row[0], where=str(path))
+            version = migrate(statements, self.words, version=row[0], where=self.name)
             statements.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,16 @@ from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.store.audit import AuditFilter
 from govid.store.notifications import Outbox
+from govid.store.records import SqlStore
 from govid.store.sqlite import SqliteStore
+from tests.govid.store.support import OpenStore
+
+# The attacker has the file.
+attacked = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "govid.sqlite3")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def ledger(store: SqliteStore, tmp_path: Path) -> Ledger:
+def ledger(store: SqlStore, tmp_path: Path) -> Ledger:
     signer = load_signer(tmp_path / "keys" / "signing.pem")
     return Ledger(store.database, signer, {"sface": "ab" * 32}, complaint_days=2)
 
@@ -40,12 +38,12 @@ def record(number: int, subject: str | None = "alice", **other: object) -> Audit
     )
 
 
-def written(store: SqliteStore, count: int) -> None:
+def written(store: SqlStore, count: int) -> None:
     for number in range(1, count + 1):
         store.append_audit(record(number))
 
 
-def test_an_untouched_audit_is_intact(store: SqliteStore, ledger: Ledger) -> None:
+def test_an_untouched_audit_is_intact(store: SqlStore, ledger: Ledger) -> None:
     written(store, 5)
     assert ledger.checkpoint().rows == 5
     written(store, 3)
@@ -62,14 +60,13 @@ def test_an_empty_audit_is_intact(ledger: Ledger) -> None:
     assert ledger.examine().intact
 
 
-def test_many_writers_make_one_chain(store: SqliteStore, ledger: Ledger, tmp_path: Path) -> None:
+def test_many_writers_make_one_chain(ledger: Ledger, open_store: OpenStore) -> None:
     def write(worker: int) -> None:
-        mine = SqliteStore(tmp_path / "govid.sqlite3")
+        mine = open_store()
         for number in range(30):
             mine.append_audit(record(worker * 100 + number))
             if number % 10 == 0:
                 ledger.checkpoint()
-        mine.close()
 
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
     for thread in threads:
@@ -94,6 +91,7 @@ CUT_OFF = """DELETE FROM audit WHERE audit_id > 3"""
 EMPTY = """DELETE FROM audit"""
 
 
+@attacked
 @pytest.mark.parametrize(
     ("tampering", "first_broken"),
     [
@@ -108,7 +106,7 @@ EMPTY = """DELETE FROM audit"""
     ],
 )
 def test_tampering_is_noticed_and_its_first_row_named(
-    store: SqliteStore, ledger: Ledger, tmp_path: Path, tampering: str, first_broken: int
+    store: SqlStore, ledger: Ledger, tmp_path: Path, tampering: str, first_broken: int
 ) -> None:
     written(store, 8)
     ledger.checkpoint()
@@ -120,8 +118,9 @@ def test_tampering_is_noticed_and_its_first_row_named(
     assert found.reason
 
 
+@attacked
 def test_a_chain_that_was_computed_anew_contradicts_its_checkpoint(
-    store: SqliteStore, ledger: Ledger, tmp_path: Path
+    store: SqlStore, ledger: Ledger, tmp_path: Path
 ) -> None:
     written(store, 8)
     ledger.checkpoint()
@@ -135,14 +134,15 @@ def test_a_chain_that_was_computed_anew_contradicts_its_checkpoint(
     assert (found.intact, found.broken_at) == (False, 1)
 
 
-def test_a_forged_checkpoint_is_noticed(store: SqliteStore, ledger: Ledger, tmp_path: Path) -> None:
+def test_a_forged_checkpoint_is_noticed(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:
     written(store, 3)
     other = Ledger(store.database, load_signer(tmp_path / "other" / "signing.pem"), {}, complaint_days=1)
     other.checkpoint()
     assert not ledger.examine().intact
 
 
-def test_nothing_false_is_signed(store: SqliteStore, ledger: Ledger, tmp_path: Path) -> None:
+@attacked
+def test_nothing_false_is_signed(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:
     written(store, 5)
     with sqlite3.connect(tmp_path / "govid.sqlite3") as attacker:
         attacker.execute(ALTER)
@@ -163,7 +163,7 @@ def test_rows_of_an_older_version_stay_readable_and_outside_of_the_chain(tmp_pat
     store.close()
 
 
-def test_rows_are_found_by_whom_by_what_and_when(store: SqliteStore, ledger: Ledger) -> None:
+def test_rows_are_found_by_whom_by_what_and_when(store: SqlStore, ledger: Ledger) -> None:
     store.append_audit(record(1))
     store.append_audit(record(2, subject="bob", caller="border", use_case="general"))
     store.append_audit(record(3, subject=None, operation="identify", candidates=("bob", "alice")))
@@ -182,7 +182,7 @@ def test_rows_are_found_by_whom_by_what_and_when(store: SqliteStore, ledger: Led
     assert ids(subject_id="x' OR 1=1 --") == []
 
 
-def test_pages_follow_each_other_without_gap(store: SqliteStore, ledger: Ledger) -> None:
+def test_pages_follow_each_other_without_gap(store: SqlStore, ledger: Ledger) -> None:
     written(store, 7)
     seen: list[int] = []
     before = None
@@ -200,12 +200,12 @@ def test_pages_follow_each_other_without_gap(store: SqliteStore, ledger: Ledger)
 # --- receipts and ratings ------------------------------------------------------------------------------
 
 
-def receipt(store: SqliteStore, ledger: Ledger, number: int = 1) -> str:
+def receipt(store: SqlStore, ledger: Ledger, number: int = 1) -> str:
     made = record(number, fmr_target=1e-4, calibration_id="lfw/2026")
     return ledger.receipt(made, store.append_audit(made))
 
 
-def test_a_receipt_says_what_was_decided_and_not_about_whom(store: SqliteStore, ledger: Ledger) -> None:
+def test_a_receipt_says_what_was_decided_and_not_about_whom(store: SqlStore, ledger: Ledger) -> None:
     token = receipt(store, ledger)
     claims = receipts.read(ledger.signer.verifier, token)
     (row,) = ledger.rows(AuditFilter(request_id=claims.jti)).rows
@@ -218,7 +218,7 @@ def test_a_receipt_says_what_was_decided_and_not_about_whom(store: SqliteStore, 
     assert b"alice" not in base64.urlsafe_b64decode(token.split(".")[1] + "==")
 
 
-def test_a_citizen_sees_every_use_of_the_own_face(store: SqliteStore, ledger: Ledger) -> None:
+def test_a_citizen_sees_every_use_of_the_own_face(store: SqlStore, ledger: Ledger) -> None:
     token = receipt(store, ledger)
     store.append_audit(record(2, subject="bob"))
     store.append_audit(record(3, subject=None, operation="identify", candidates=("alice",)))
@@ -231,7 +231,7 @@ def test_a_citizen_sees_every_use_of_the_own_face(store: SqliteStore, ledger: Le
 
 
 def test_a_bad_rating_opens_a_case_with_a_deadline_and_tells_the_operator(
-    store: SqliteStore, ledger: Ledger
+    store: SqlStore, ledger: Ledger
 ) -> None:
     rated = ledger.rate("r1", receipt(store, ledger), "bad", "it was not me", request_id="x")
     assert rated.due_at == pytest.approx(time.time() + 2 * 86400, abs=60)
@@ -251,20 +251,20 @@ def test_a_bad_rating_opens_a_case_with_a_deadline_and_tells_the_operator(
     assert ledger.examine().intact
 
 
-def test_a_good_rating_opens_none(store: SqliteStore, ledger: Ledger) -> None:
+def test_a_good_rating_opens_none(store: SqlStore, ledger: Ledger) -> None:
     assert ledger.rate("r1", receipt(store, ledger), "good", "", request_id="x").complaint_id is None
     assert ledger.complaints() == []
     assert Outbox(store.database).waiting() == 0
 
 
-def test_a_decision_is_rated_once(store: SqliteStore, ledger: Ledger) -> None:
+def test_a_decision_is_rated_once(store: SqlStore, ledger: Ledger) -> None:
     token = receipt(store, ledger)
     ledger.rate("r1", token, "good", "", request_id="x")
     with pytest.raises(FeedbackExists):
         ledger.rate("r1", token, "bad", "", request_id="y")
 
 
-def test_a_receipt_rates_its_own_decision_only(store: SqliteStore, ledger: Ledger) -> None:
+def test_a_receipt_rates_its_own_decision_only(store: SqlStore, ledger: Ledger) -> None:
     token = receipt(store, ledger)
     receipt(store, ledger, 2)
     with pytest.raises(InvalidParameter):
@@ -277,7 +277,7 @@ def test_a_receipt_rates_its_own_decision_only(store: SqliteStore, ledger: Ledge
 
 
 @pytest.fixture
-def outbox(store: SqliteStore, ledger: Ledger) -> Outbox:
+def outbox(store: SqlStore, ledger: Ledger) -> Outbox:
     for number in (1, 2):
         ledger.rate(f"r{number}", receipt(store, ledger, number), "bad", "", request_id="x")
     return Outbox(store.database)
@@ -299,7 +299,7 @@ def test_a_message_is_claimed_by_one_and_comes_back_until_it_arrived(outbox: Out
     assert outbox.waiting() == 1
 
 
-def test_the_examination_does_not_need_the_database(store: SqliteStore, ledger: Ledger) -> None:
+def test_the_examination_does_not_need_the_database(store: SqlStore, ledger: Ledger) -> None:
     written(store, 4)
     ledger.checkpoint()
     rows = list(ledger.log.links())
