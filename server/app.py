@@ -14,7 +14,10 @@ from litestar.openapi.spec import License
 from govid import __version__
 from govid.config import Settings
 from server.controllers.audit import AuditController
+from server.controllers.cases import CaseController
 from server.controllers.compare import ComparisonController
+from server.controllers.dedup import DedupController
+from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
 from server.controllers.use_cases import UseCaseController
@@ -48,7 +51,10 @@ def create_app(
     app = Litestar(
         route_handlers=[
             AuditController,
+            CaseController,
             ComparisonController,
+            DedupController,
+            GalleryController,
             SubjectController,
             SystemController,
             UseCaseController,

@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from govid import errors
-from govid.errors import CallerError, Fault, GovidError, OperatorError, Refusal
+from govid.errors import CallerError, Fault, GovidError, JobRunning, OperatorError, Refusal
 from server.schemas import Problem
 
 log = logging.getLogger("govid.server")
@@ -86,6 +86,12 @@ STATUS: dict[type[GovidError], int] = {
     errors.NoComparableReference: 409,
     errors.InvalidIdempotencyKey: 400,
     errors.IdempotencyKeyReused: 422,
+    errors.UnknownJob: 404,
+    errors.JobRunning: 409,
+    errors.JobEnded: 409,
+    errors.JobTooLoose: 409,
+    errors.UnknownCase: 404,
+    errors.CaseClosed: 409,
     errors.OperatorError: 503,
     errors.StorageFull: 507,
     UnsupportedContentType: 415,
@@ -130,6 +136,7 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
         detail=detail if detail != known.title else "",
         remedy=known.remedy,
         reason=known.reason if isinstance(known, Refusal) else "",
+        job_id=known.job_id if isinstance(known, JobRunning) else None,
     )
     request.scope["state"]["problem"] = known
     headers = {}

@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 from litestar import Request
 
 from govid.config import Settings
+from govid.dedup.jobs import opened as opened_jobs
 from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server import webhook
 from server.bodies import Body
 from server.chores import Chores
+from server.dedup import BackgroundDedup
 from server.errors import BodyTooSlow, Overloaded
 from server.metrics import Metrics
 from server.settings import ServerSettings
@@ -55,6 +57,8 @@ class Service:
         self._next_warning = 0.0
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
+        self._dedup_resume = server.dedup_resume
+        self._dedup: BackgroundDedup | None = None
         self.failure: GovidError | None = None
         self.stuck = False
         self.on_failure: Callable[[], None] = lambda: None
@@ -70,6 +74,17 @@ class Service:
             raise NotReady
         return self._engine
 
+    @property
+    def dedup(self) -> BackgroundDedup:
+        """The dedup jobs of the store, and the thread that works on one.
+
+        Raises:
+            NotReady: the engine is still loading.
+        """
+        if self._dedup is None:
+            raise NotReady
+        return self._dedup
+
     def start(self) -> None:
         """Load the engine in the background, so that /healthz answers meanwhile."""
         self._workers.start()
@@ -78,6 +93,7 @@ class Service:
     def _load(self) -> None:
         try:
             engine = Engine(self._settings)
+            jobs = opened_jobs(self._settings, engine.store.database)
         except GovidError as error:
             self.failure = error
             self.on_failure()
@@ -87,7 +103,7 @@ class Service:
             self.failure = GovidError(str(error))
             self.on_failure()
             return
-        self.metrics.follow_gallery(lambda: len(engine.gallery))
+        self.metrics.gallery.stats = engine.gallery.stats
         self.metrics.model.info(
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
@@ -97,7 +113,10 @@ class Service:
             engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
         )
         self._chores.start()
+        self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)
         self._engine = engine
+        if self._dedup_resume:
+            self._dedup.resume_running()
         if engine.left_out:
             log.warning(
                 "%d references were made by another model or profile: no search finds them, enrol them anew",
@@ -222,6 +241,8 @@ class Service:
         # Killed inside a model load, the process would abort.
         if self._loader.ident is not None:
             self._loader.join()
+        if self._dedup is not None:
+            self._dedup.stop()
         self._workers.stop()
         if self._chores is not None:
             self._chores.stop()

@@ -58,6 +58,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     webhook_secret_file: Annotated[
         str, Meta(description="File with the secret that signs announcements; needed with webhook_url.")
     ] = ""
+    dedup_resume: Annotated[
+        bool,
+        Meta(
+            description="A server that starts works on the dedup job that it finds running: a crash or an "
+            "update then costs no more than a block. Other workers on the same job are no harm."
+        ),
+    ] = True
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     @property

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from govid import config, errors, models
+from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
 from govid.commands.bulk import export_command, import_command
 from govid.commands.gallery import gallery_group
@@ -201,6 +202,10 @@ def embed(context: click.Context, /, photo: Path, as_json: bool) -> None:
         result = engine.embed(photo)
     data = json.loads(msgspec.json.encode(result))["embedding"]
     _show(result, as_json, f"{result.model_id} {data}")
+
+
+cli.add_command(dedup_commands.dedup)
+cli.add_command(dedup_commands.cases)
 
 
 @cli.group(name="models")

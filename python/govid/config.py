@@ -30,6 +30,7 @@ SERVER_SETTINGS = frozenset(
         "max_waiting",
         "body_seconds",
         "max_body_bytes",
+        "dedup_resume",
         "log_level",
         "audit_checkpoint_seconds",
         "webhook_url",
@@ -228,6 +229,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The PEM file of the signing key."""
         return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
 
+    gallery: Annotated[
+        Literal["auto", "exact", "int8", "ivf", "hnsw"],
+        Meta(
+            description="How 1:N search works. `auto` compares everybody while that takes some milliseconds "
+            "(`exact`, then `int8`), and builds an `ivf` index beyond about two million references."
+        ),
+    ] = "auto"
+
+    gallery_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory of the gallery; beyond it, vectors lie on disk. 0: half of the machine's.",
+        ),
+    ] = 0
+
+    gallery_min_recall: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Least part of mates that an `ivf` or `hnsw` index must put first to serve, measured "
+            "at each build.",
+        ),
+    ] = 0.995
+    dedup_false_pairs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Pairs of strangers a dedup job should show an adjudicator on average; more if the "
+            "calibration supports no rate so low.",
+        ),
+    ] = 10.0
+
+    adjudicators_required: Annotated[
+        int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
+    ] = 1
+
     @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""
@@ -242,6 +281,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def evaluation_dir(self) -> Path:
         """Where an evaluation keeps embeddings between runs."""
         return Path(self.data_dir) / "lfw_eval"
+
+    @property
+    def gallery_dir(self) -> Path:
+        """Where the gallery keeps snapshots, and vectors that do not fit into memory."""
+        return Path(self.data_dir) / "gallery"
 
     @property
     def database(self) -> Path:

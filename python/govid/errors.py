@@ -294,6 +294,46 @@ class IdempotencyKeyReused(CallerError):
     remedy = "Use a new key for each new request."
 
 
+class UnknownJob(CallerError):
+    slug = "unknown-job"
+    title = "No such dedup job"
+    remedy = "List the jobs."
+
+
+class JobRunning(CallerError):
+    slug = "job-running"
+    title = "A dedup job of this kind is running already"
+    remedy = "Wait for the job that job_id names, or cancel it."
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"job {job_id} is running")
+        self.job_id = job_id
+
+
+class JobEnded(CallerError):
+    slug = "job-ended"
+    title = "The dedup job has ended"
+    remedy = "Start a new one."
+
+
+class JobTooLoose(CallerError):
+    slug = "job-too-loose"
+    title = "The calibration lets so many strangers through that nobody could look at the pairs"
+    remedy = "Calibrate with more people, or compare only what is new since an earlier job."
+
+
+class UnknownCase(CallerError):
+    slug = "unknown-case"
+    title = "No such case"
+    remedy = "List the open cases."
+
+
+class CaseClosed(CallerError):
+    slug = "case-closed"
+    title = "The case, or this pair of it, is decided"
+    remedy = "Look at the case; a new dedup job opens a new one if there is new evidence."
+
+
 # --- The installation -------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from govid.types import Face, Image, InferenceSession, Sample, Template
 # templates notice one): a calibration made before is then refused.
 ALIGNMENT = "2-looks-mirrored-cubic-halved"
 PIPELINE = f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/{ALIGNMENT}"
+"""Everything that changes scores besides the embedder: a calibration holds for one such name."""
 
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
@@ -71,7 +72,7 @@ class FacePipeline:
 
     @property
     def name(self) -> str:
-        """Everything that changes scores besides the embedder: a calibration holds for one such name."""
+        """``PIPELINE``."""
         return PIPELINE
 
     def sample(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template
+from govid import audit, calibration, config, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
@@ -39,8 +38,8 @@ from govid.errors import (
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
-from govid.gallery.flat import FlatGallery
 from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
@@ -173,7 +172,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the gallery and the record store."""
-        self.gallery.close()
+        self._search.follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -462,8 +461,8 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = FlatGallery(self._faces.dimension)
-        return gallery, GalleryFollower(gallery, self.store, self._fit)
+        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.
@@ -499,7 +498,7 @@ class Engine:
     ) -> _Inquiry:
         purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
-        return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
+        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -565,6 +564,12 @@ class Engine:
             stages=clock.stages,
             milliseconds=clock.milliseconds,
         )
+
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, use_cases.shipped("general"), self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
 
     def _enrol(
         self,
@@ -676,11 +681,6 @@ class Engine:
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
             **grounds,
         )
-
-
-def new_request_id() -> str:
-    """A fresh id under which a reply, its audit record and its log lines are found."""
-    return str(uuid.uuid4())
 
 
 def _content(portrait: Probe) -> bytes:

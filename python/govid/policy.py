@@ -163,6 +163,32 @@ def largest_gallery(purpose: UseCase, calibration: Calibration) -> int:
     return int(purpose.fpir / calibration.lowest_fmr)
 
 
+class PairThreshold(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a dedup job calls a pair a candidate, and how many strangers that lets through."""
+
+    threshold: float
+    fmr: float
+    fmr_upper: float
+    """95 % upper bound of the true rate."""
+    supported: bool
+    """False where the calibration knows no rate as low as asked: ``fmr`` is then the lowest it knows."""
+
+
+def dedup_threshold(comparisons: int, false_pairs: float, calibration: Calibration) -> PairThreshold:
+    """Where the comparisons of a job give at most ``false_pairs`` pairs of strangers on average.
+
+    It is never looser than where a person looks in verification. Whatever it is, a pair is a candidate for an
+    adjudicator and never a merge: N x N comparisons are more than any calibration has.
+    """
+    asked = min(false_pairs / max(1, comparisons), ENROLMENT.inconclusive_fmr)
+    threshold = calibration.threshold(asked)
+    supported = threshold is not None
+    threshold = calibration.score[-1] if threshold is None else threshold
+    fmr = asked if supported else calibration.lowest_fmr
+    upper = calibration.fmr_at(threshold).upper
+    return PairThreshold(threshold=threshold, fmr=fmr, fmr_upper=upper, supported=supported)
+
+
 def _judge(
     score: float, comparisons: int, target: float, loose: float, calibration: Calibration
 ) -> Judgement:

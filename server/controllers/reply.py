@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 
+from govid.adjudication import Case
 from govid.callers import LOCAL
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
@@ -88,7 +89,7 @@ def decided(metrics: Metrics, operation: str, result: Verification | Identificat
 
 
 def marked_if_replayed(
-    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion
+    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion | Case
 ) -> None:
     """A kept reply has the id of the request that made it."""
     if result.request_id != request_id(request):

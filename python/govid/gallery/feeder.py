@@ -67,3 +67,7 @@ class GalleryFeeder:
         # A lost one is not filled in the way of a request: it may take hours.
         gallery.count()
         return position
+
+    def close(self) -> None:
+        """Close the connection to the gallery, which goes on without this server."""
+        self._shared.gallery.close()

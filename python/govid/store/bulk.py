@@ -67,7 +67,7 @@ def insert(
     for one in incoming:
         first.setdefault(one.subject_id, one)
     subjects = sorted(first)
-    # From here on nobody adds references. Before any row, as an enrolment does: nobody waits in a circle.
+    # Before the subjects, as an enrolment does: of two writers, each would otherwise wait for the other.
     connection.exclusive("gallery_change")
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
@@ -154,7 +154,7 @@ def _insert(connection: Connection, incoming: Sequence[Incoming], new: Sequence[
     ):
         if waiting := places.get(subject_id):
             ids[waiting.pop()] = reference_id
-    announce(connection, [ids[place] for place in new])
+    announce(connection, sorted(ids.values()))
     return ids
 
 

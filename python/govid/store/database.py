@@ -13,6 +13,9 @@ from typing import Any, Protocol, TypeAlias
 Value: TypeAlias = str | bytes | int | float | None
 """What a column holds and a parameter may be."""
 
+MAX_INTEGER = 2**63 - 1
+"""The largest number a column holds; a driver's error for a larger one would be a fault of ours."""
+
 Row: TypeAlias = tuple[Any, ...]
 
 

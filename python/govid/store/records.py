@@ -133,6 +133,7 @@ class SqlStore:
             )
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
+            cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
         self.database.scrub()

@@ -125,6 +125,76 @@ MIGRATIONS = (
     );
     CREATE INDEX notification_due ON notification (next_attempt_at) WHERE delivered_at IS NULL;
     """,
+    # A dedup job cuts the references, in the order in which they became active (gallery_change), into ranges.
+    # A row of dedup_block is one range against itself and all before it, up to next_column: not a row for
+    # each pair of ranges, of which there are billions in a large registry.
+    """
+    ALTER TABLE duplicate_case ADD COLUMN cluster_subjects INTEGER;
+    ALTER TABLE duplicate_case ADD COLUMN disputed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX case_pair_subjects ON case_pair (subject_a, subject_b);
+    CREATE TABLE case_verdict (
+        verdict_id {serial},
+        case_id {integer} NOT NULL REFERENCES duplicate_case ON DELETE CASCADE,
+        subject_a TEXT{bytewise} NOT NULL,
+        subject_b TEXT{bytewise} NOT NULL,
+        verdict TEXT NOT NULL,
+        adjudicator TEXT NOT NULL,
+        note TEXT NOT NULL,
+        decided_at {real} NOT NULL
+    );
+    CREATE INDEX case_verdict_case ON case_verdict (case_id);
+    CREATE TABLE settled_pair (
+        subject_a TEXT{bytewise} NOT NULL,
+        subject_b TEXT{bytewise} NOT NULL,
+        verdict TEXT NOT NULL,
+        last_reference {integer} NOT NULL,
+        PRIMARY KEY (subject_a, subject_b)
+    ){keyed};
+    CREATE TABLE dedup_job (
+        job_id {serial},
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        model_id TEXT NOT NULL,
+        calibration_id TEXT NOT NULL,
+        after_change {integer} NOT NULL,
+        last_change {integer} NOT NULL,
+        threshold {real} NOT NULL,
+        fmr {real} NOT NULL,
+        fmr_upper {real} NOT NULL,
+        supported INTEGER NOT NULL,
+        comparisons {integer} NOT NULL,
+        created_at {real} NOT NULL,
+        resumed_at {real} NOT NULL,
+        blocks_before {integer} NOT NULL,
+        ended_at {real}
+    );
+    CREATE TABLE dedup_block (
+        job_id {integer} NOT NULL REFERENCES dedup_job ON DELETE CASCADE,
+        number {integer} NOT NULL,
+        after_change {integer} NOT NULL,
+        last_change {integer} NOT NULL,
+        column_count {integer} NOT NULL,
+        next_column {integer} NOT NULL,
+        state TEXT NOT NULL,
+        worker TEXT,
+        lease_until {real} NOT NULL,
+        compared {integer} NOT NULL,
+        same_subject {integer} NOT NULL,
+        other_model {integer} NOT NULL,
+        not_kept {integer} NOT NULL,
+        PRIMARY KEY (job_id, number)
+    ){keyed};
+    CREATE TABLE dedup_pair (
+        job_id {integer} NOT NULL REFERENCES dedup_job ON DELETE CASCADE,
+        reference_a {integer} NOT NULL,
+        reference_b {integer} NOT NULL,
+        subject_a TEXT{bytewise} NOT NULL,
+        subject_b TEXT{bytewise} NOT NULL,
+        score {real} NOT NULL,
+        case_id {integer},
+        PRIMARY KEY (job_id, reference_a, reference_b)
+    ){keyed};
+    """,
 )
 
 

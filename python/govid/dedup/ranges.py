@@ -1,0 +1,102 @@
+"""The templates of a range of references, read from the store and kept while memory lasts."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govid import template as codec
+from govid.errors import StoreUnavailable
+from govid.store import dedup as rows
+from govid.store.database import Database
+from govid.types import Template
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Active references in the order in which they became active, each once.
+
+    ids: (n,) int64 reference ids.
+    subjects: (n,) subject ids.
+    embeddings: (n, dimension) float32 of unit norm.
+    other_model: how many more there are whose templates another model made.
+    """
+
+    ids: NDArray[np.int64]
+    subjects: NDArray[np.object_]
+    embeddings: NDArray[np.float32]
+    other_model: int
+
+
+class RangeReader:
+    """Reads ranges; the most recently used ones stay, up to a number of bytes. Safe in several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        spans: Sequence[tuple[int, int]],
+        dimension: int,
+        fit: Callable[[Template], Template | None],
+        *,
+        cache_bytes: int,
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            spans: the changes of each range: behind the first up to the second.
+            fit: the template in the active profile's form, None if it cannot be had.
+            cache_bytes: most bytes of templates to keep, beyond the range that was read last.
+        """
+        self._database = database
+        self._spans = spans
+        self._dimension = dimension
+        self._fit = fit
+        self._kept: OrderedDict[int, References] = OrderedDict()
+        self._room = cache_bytes
+        self._lock = threading.Lock()
+
+    def __getitem__(self, number: int) -> References:
+        """One range.
+
+        Raises:
+            StoreUnavailable: the store does not answer, or a template in it is damaged.
+        """
+        with self._lock:
+            if number in self._kept:
+                self._kept.move_to_end(number)
+                return self._kept[number]
+        read = self._read(*self._spans[number])
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = read
+                self._room -= read.embeddings.nbytes
+            while self._room < 0 and len(self._kept) > 1:
+                self._room += self._kept.popitem(last=False)[1].embeddings.nbytes
+            return read
+
+    def _read(self, after: int, last: int) -> References:
+        fitting: dict[int, tuple[str, Template]] = {}
+        other_model = 0
+        with self._database.reading() as connection:
+            for reference_id, subject_id, model_id, data in rows.templates(connection, after, last):
+                fitted = self._fit(codec.stored(model_id, data, reference_id))
+                if fitted is None:
+                    other_model += 1
+                elif len(fitted.embedding) != self._dimension:
+                    raise StoreUnavailable(f"the template of reference {reference_id} is damaged")
+                else:
+                    fitting[reference_id] = (subject_id, fitted)
+        embeddings = np.empty((len(fitting), self._dimension), dtype=np.float32)
+        for row, (_, fitted) in enumerate(fitting.values()):
+            embeddings[row] = fitted.embedding
+        return References(
+            np.array(list(fitting), dtype=np.int64),
+            np.array([subject_id for subject_id, _ in fitting.values()], dtype=object),
+            embeddings,
+            other_model,
+        )
