@@ -42,11 +42,15 @@ class Summary(msgspec.Struct, kw_only=True):
     failed: int = 0
     done_earlier: int = 0
     seconds: float = 0.0
+    first_reference: Annotated[int | None, Meta(description="Least id of the references enrolled")] = None
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, result: ItemResult) -> None:
         """One more item."""
-        name = outcome.lower()
+        name = result.outcome.lower()
         setattr(self, name, getattr(self, name) + 1)
+        if result.outcome is Outcome.ENROLLED and result.reference_id is not None:
+            known = self.first_reference
+            self.first_reference = result.reference_id if known is None else min(known, result.reference_id)
 
     @property
     def items(self) -> int:
@@ -99,7 +103,7 @@ class Importer:
                         results = self._commit(source.name, batch, ready, faults, summary.request_id)
                         journal.write(results)
                     for result in results:
-                        summary.count(result.outcome)
+                        summary.count(result)
                     summary.seconds = time.monotonic() - started
                     progress(summary)
         finally:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import click
-import msgspec
 from tqdm import tqdm
 
 from govid import config
+from govid.commands.context import json_option, show
+from govid.commands.context import settings as settings_of
 
 if TYPE_CHECKING:
     from govid.bulk import Source
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Format = Literal["folder", "tar", "ndjson"]
 _TAR = (".tar", ".tar.gz", ".tgz")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 class _LazyFaces:
@@ -63,7 +63,7 @@ class _LazyFaces:
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Photos embedded at once (default: one per core)."
 )
-@_JSON
+@json_option
 @click.pass_context
 def import_command(
     context: click.Context,
@@ -88,7 +88,7 @@ def import_command(
 
     # A batch is tens of thousands of objects without cycles; looking for some took a tenth of the time.
     gc.set_threshold(1_000_000)
-    settings = config.load(config.Settings, overrides=context.obj)[0]
+    settings = settings_of(context)
     if results is None:
         if str(source) == "-":
             raise click.UsageError("--results is needed where the source is standard input")
@@ -114,7 +114,7 @@ def import_command(
         except KeyboardInterrupt:
             click.echo("stopped after a batch; the same command goes on from there", err=True)
             sys.exit(130)
-    _show(summary, as_json, _text(summary, results))
+    show(summary, as_json, _text(summary, results))
     if summary.refused or summary.failed:
         from govid.cli import EXIT_REFUSED
 
@@ -123,7 +123,7 @@ def import_command(
 
 @click.command(name="export")
 @click.argument("out", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@_JSON
+@json_option
 @click.pass_context
 def export_command(context: click.Context, /, out: Path, as_json: bool) -> None:
     """Write all active subjects with their templates to OUT as NDJSON (- for standard output).
@@ -134,7 +134,7 @@ def export_command(context: click.Context, /, out: Path, as_json: bool) -> None:
     from govid.bulk.exporter import export, export_to
     from govid.store.opening import open_store
 
-    settings = config.load(config.Settings, overrides=context.obj)[0]
+    settings = settings_of(context)
     with closing(open_store(settings)) as store:
         to_terminal = str(out) == "-"
         exported = export(store, sys.stdout.buffer) if to_terminal else export_to(store, out)
@@ -144,7 +144,7 @@ def export_command(context: click.Context, /, out: Path, as_json: bool) -> None:
     if to_terminal:
         click.echo(text, err=True)
     else:
-        _show(exported, as_json, text)
+        show(exported, as_json, text)
 
 
 def _format(source: Path) -> Format:
@@ -192,12 +192,11 @@ def _text(summary: Summary, results: Path) -> str:
         if number:
             words.append(f"{number:,} {word}")
     rate = summary.items / summary.seconds if summary.seconds else 0
-    return (
-        f"{', '.join(words)}; {rate:,.0f} a second\n"
-        f"  each item: {results}\n"
-        "  faces were not compared with those enrolled: `govid dedup start` does"
-    )
-
-
-def _show(result: msgspec.Struct, as_json: bool, text: str) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
+    text = f"{', '.join(words)}; {rate:,.0f} a second\n  each item: {results}"
+    if summary.first_reference is not None:
+        before = summary.first_reference - 1
+        text += (
+            "\n  faces were not compared with each other or with those enrolled:"
+            f" `govid dedup start --since-reference {before}` does"
+        )
+    return text

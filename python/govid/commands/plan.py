@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
-from govid import config
+from govid.commands.context import json_option, show
+from govid.commands.context import settings as settings_of
 
 
 @click.command()
@@ -51,7 +51,7 @@ from govid import config
     help="Part of the cells an IVF search looks into.",
 )
 @click.option("--measure", "anew", is_flag=True, help="Measure this machine again (ten seconds).")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_context
 def plan(
     context: click.Context,
@@ -80,7 +80,7 @@ def plan(
     from govid.plan.planner import plan as planned
     from govid.plan.text import text
 
-    settings = config.load(config.Settings, overrides=context.obj)[0]
+    settings = settings_of(context)
     profile = profiles.active(settings)[0]
     machine = measured(dim or profile.dimension, Path(settings.data_dir), anew=anew)
     request = Request(
@@ -96,4 +96,4 @@ def plan(
     )
     table = load(profile.model_id, settings.calibrations_dir, pipeline=PIPELINE)
     found = planned(request, machine, table)
-    click.echo(msgspec.json.format(msgspec.json.encode(found)).decode() if as_json else text(found, machine))
+    show(found, as_json, text(found, machine))

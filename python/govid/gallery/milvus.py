@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 import time
@@ -21,6 +22,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
+
+# pymilvus reads a file `.env` of any folder above it into the environment, where the next process would find
+# settings that nobody gave it.
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 
 import grpc
 import numpy as np

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from govid.gallery import choose, ivf
 from govid.plan import Request, TierPlan
 from govid.plan.machine import LINKS, SEARCH_EFFORT, Machine
 from govid.plan.steps import Sheet, number
@@ -44,7 +45,7 @@ class _Work:
     def exact(self) -> TierPlan:
         n, d, sheet = self._n, self._d, Sheet()
         formula = f"{number(n)} x ({d} x 4 + {_ID_BYTES}) B"
-        each = self._nodes(sheet, sheet.line("memory", formula, n * (4 * d + _ID_BYTES), "bytes"))
+        each = self._nodes(sheet, sheet.line("memory", formula, self._memory("exact"), "bytes"))
         self._scan(sheet, 4 * n * d / each, self._machine.scan_float32)
         self._fill(sheet, n / each)
         return _plan("exact", sheet, "No index: nobody is missed.")
@@ -52,7 +53,7 @@ class _Work:
     def int8(self) -> TierPlan:
         n, d, sheet = self._n, self._d, Sheet()
         formula = f"{number(n)} x ({d} + {_ID_BYTES}) B"
-        each = self._nodes(sheet, sheet.line("memory", formula, n * (d + _ID_BYTES), "bytes"))
+        each = self._nodes(sheet, sheet.line("memory", formula, self._memory("int8"), "bytes"))
         self._vectors(sheet)
         self._scan(sheet, n * d / each, self._machine.scan_int8)
         self._fill(sheet, n / each)
@@ -61,14 +62,14 @@ class _Work:
     def ivf(self) -> TierPlan:
         n, d, sheet = self._n, self._d, Sheet()
         code = math.ceil(d / 4) + 8
-        formula = f"{number(n)} x ({code} x 1.1 + {_ID_BYTES}) B"
-        each = self._nodes(sheet, sheet.line("memory", formula, n * (1.1 * code + _ID_BYTES), "bytes"))
+        formula = f"{number(n)} x ({code} x 1.1 + {_ID_BYTES}) B + the centres of its cells"
+        each = self._nodes(sheet, sheet.line("memory", formula, self._memory("ivf"), "bytes"))
         self._vectors(sheet)
         here, share = n / each, self._request.ivf_share
         cells = sheet.line(
             "cells",
             f"power of two next to 1.5 x sqrt({number(here)})",
-            2.0 ** max(4, round(math.log2(1.5 * math.sqrt(max(1.0, here))))),
+            ivf.cells(round(here)),
         )
         codes, scan = self._scaled(self._machine.ivf_codes), self._scaled(self._machine.scan_float32)
         search = sheet.line(
@@ -96,9 +97,7 @@ class _Work:
     def hnsw(self) -> TierPlan:
         n, d, sheet = self._n, self._d, Sheet()
         formula = f"{number(n)} x ({d} + 2 x {LINKS} x 4 + 16 + {_ID_BYTES}) B"
-        each = self._nodes(
-            sheet, sheet.line("memory", formula, n * (d + 2 * LINKS * 4 + 16 + _ID_BYTES), "bytes")
-        )
+        each = self._nodes(sheet, sheet.line("memory", formula, self._memory("hnsw"), "bytes"))
         self._vectors(sheet)
         self._walk(sheet, n / each)
         return _plan(
@@ -121,6 +120,10 @@ class _Work:
             f"HNSW with M {MILVUS_LINKS} over {words}. Times are those of the tier hnsw, without the way"
             " through Milvus: measure yours.",
         )
+
+    def _memory(self, tier: choose.Tier) -> float:
+        """Bytes as the gallery counts them when it chooses a tier; the formulas beside it say the same."""
+        return choose.memory_bytes(tier, round(self._n), self._d, on_disk=tier != "exact")
 
     def _vectors(self, sheet: Sheet) -> None:
         formula = f"{number(self._n)} x {self._d} x 4 B: full vectors to score again"

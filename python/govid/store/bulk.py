@@ -66,13 +66,13 @@ def insert(
     first: dict[str, Incoming] = {}
     for one in incoming:
         first.setdefault(one.subject_id, one)
-    subjects = sorted(first)  # two imports at once then wait for each other and not in a circle
+    subjects = sorted(first)
+    # Before the subjects, as an enrolment does: of two writers, each would otherwise wait for the other.
+    connection.exclusive("gallery_change")
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(subject, first[subject].created_at) for subject in subjects],
     )
-    # From here on nobody adds references. Taken after the subjects: an enrolment does it in this order.
-    connection.exclusive("gallery_change")
     known = _known(connection, subjects)
 
     decided: list[tuple[int | None, int] | CallerError] = []
@@ -154,7 +154,7 @@ def _insert(connection: Connection, incoming: Sequence[Incoming], new: Sequence[
     ):
         if waiting := places.get(subject_id):
             ids[waiting.pop()] = reference_id
-    announce(connection, [ids[place] for place in new])
+    announce(connection, sorted(ids.values()))
     return ids
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -42,6 +43,15 @@ def test_few_are_compared_without_the_cluster() -> None:
     within = np.array([1, 2, 3], dtype=np.int64)
     ((first, *_),) = gallery.search(rows[2][None], 5, threshold=0.5, within=within)
     assert first == (2, 1.0)
+
+
+@pytest.mark.parametrize(("module", "found"), [("govid.gallery.milvus", 0), ("pymilvus", 1)])
+def test_no_file_gets_into_the_environment(module: str, found: int, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("GOVID_FROM_A_FILE=1\n")
+    code = f"import os, sys, {module}; sys.exit('GOVID_FROM_A_FILE' in os.environ)"
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHON_DOTENV_DISABLED"}
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path, env=clean)
+    assert done.returncode == found
 
 
 def test_the_client_is_imported_only_where_there_is_a_cluster() -> None:
