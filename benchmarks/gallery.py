@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 
 from benchmarks import templates
-from benchmarks.harness import Call, Contender, Options, compare, main
+from benchmarks.harness import Call, Contender, Options, Pace, compare, main
 from benchmarks.results import Table
 from govid.gallery import Hit, parallel
 from govid.gallery.choose import Rules, Tier
@@ -75,7 +75,8 @@ def claim(options: Options) -> list[Table]:
             "ms",
             [Contender("govid int8", "tier int8", lambda: _ours(galleries["int8"], probes), _ours_first)],
             right,
-            options.photo_pace,
+            # It counts answers; once is enough.
+            Pace(1, 0.0),
             items=len(probes),
             strict=False,
         ),

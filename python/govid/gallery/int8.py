@@ -1,10 +1,8 @@
 """Search by int8 codes, a quarter of the bytes; the best candidates are scored again by the float32 vectors.
 
 A score of codes differs from the exact one by ``<x - c, p> + <c, p - q>``, for a row x with the direction c
-of its codes and a probe p with q. Rounding errors have no preferred direction: such a product is about
-normal, with the length of the error over the root of the dimension as its standard deviation. A row is given
-up only where it would have to be eight of these off: a chance under 1e-14 a row. So this tier finds what
-exact search finds.
+of its codes and a probe p with q: by at most ``|x - c| + |p - q|``, as all have unit norm. A row is given
+up only where that is too little to reach the last place, so this tier finds what exact search finds.
 """
 
 from __future__ import annotations
@@ -21,7 +19,8 @@ from govid.gallery.found import Found, best, rescored
 from govid.gallery.scan import scan
 from govid.gallery.segments import Part, Segment
 
-_DEVIATIONS = 8.0
+_ROUNDING = 1e-6
+"""Of scores in float32; the core states 3e-7."""
 _SPARE = 32
 """Candidates beyond k in the first look: enough for most probes."""
 _BLOCK = 4096
@@ -45,7 +44,7 @@ def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> F
         return Found.nothing(len(probes))
     codes = _core.quantize(probes)
     error = _error(probes, codes) + max(part.segment.error for part in parts)
-    slack = (_DEVIATIONS / np.sqrt(probes.shape[1]) * error).astype(np.float32)
+    slack = error + np.float32(_ROUNDING)
     total = sum(len(part.segment) for part in parts)
     found = Found(np.full((len(probes), k), -1), np.full((len(probes), k), np.float32(-2)))
     unsure, fetch = np.arange(len(probes)), min(total, k + _SPARE)

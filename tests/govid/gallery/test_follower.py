@@ -109,8 +109,8 @@ def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path:
     assert len(gallery) == 200
     wanted = {
         reference.reference_id
-        for record in store.subjects(after="", limit=1000)
-        for reference in store.references(record.subject_id)
+        for subject in store.subjects(after="", limit=1000)
+        for reference in store.references(subject)
     }
     assert {hit.reference_id for hit in gallery.search(template().embedding[None], 1000)[0]} == wanted
 
