@@ -16,7 +16,7 @@ from litestar import Request
 
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
-from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
+from govid.errors import GalleryUnavailable, GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server import webhook
 from server.bodies import Body
@@ -168,14 +168,24 @@ class Service:
         with self._place(operation) as place:
             return await self._run(place, operation, lambda: call(engine))
 
-    async def ping(self) -> None:
-        """Ask the record store, beside the queue: a busy server is ready all the same.
+    async def ping(self) -> str:
+        """Ask the record store and the gallery, beside the queue: a busy server is ready all the same.
+
+        Returns:
+            ``ok``, or the slug of what is wrong with the gallery: verification goes on without it, and all
+            servers that share one would leave the balancer at once.
 
         Raises:
             NotReady: the engine is still loading.
             StoreUnavailable: the store does not answer.
         """
-        await asyncio.to_thread(self.engine.store.ping)
+        engine = self.engine
+        await asyncio.to_thread(engine.store.ping)
+        try:
+            await asyncio.to_thread(engine.gallery.ping)
+        except GalleryUnavailable as error:
+            return error.slug
+        return "ok"
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.

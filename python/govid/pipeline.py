@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -55,7 +56,7 @@ from govid.results import (
     Verification,
 )
 from govid.search import Search
-from govid.store import Idempotency, NewReference, Replayed, Store
+from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
 from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
@@ -595,7 +596,8 @@ class Engine:
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
         with clock.stage("duplicates"):
-            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate)
+            apart = partial(self._apart, subject)
+            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
         first = inquiry.operation == "enrol"
 
         def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
@@ -635,6 +637,10 @@ class Engine:
         with clock.stage("gallery"):
             self._announce()
         return enrolment(outcome.reference, outcome.case_id)
+
+    def _apart(self, subject: str, others: Iterable[str]) -> set[str]:
+        with self.store.database.reading() as connection:
+            return verdicts.apart(connection, subject, others)
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:

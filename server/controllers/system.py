@@ -29,10 +29,13 @@ class SystemController(Controller):
 
     @get("/readyz")
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
-        """200 once the models are warm, the gallery is loaded and the record store answers."""
+        """200 once the models are warm, the gallery is loaded and the record store answers.
+
+        A shared gallery that is away is named and does not change the status: verification goes on.
+        """
         checks = {"models": "ok", "gallery": "ok", "store": "ok"}
         try:
-            await service.ping()
+            checks["gallery"] = await service.ping()
         except NotReady:
             return _not_now("loading", dict.fromkeys(checks, "loading"))
         except StoreUnavailable as error:

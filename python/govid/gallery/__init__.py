@@ -113,6 +113,9 @@ class Gallery(Protocol):
     def stats(self) -> GalleryStats:
         """What it holds, what it costs and how well it finds."""
 
+    def ping(self) -> None:
+        """Return if a search can be answered now."""
+
     def close(self) -> None:
         """Release files, threads and connections."""
 

@@ -367,6 +367,9 @@ class TieredGallery:
             snapshot_at=self._kept[1] if self._kept else None,
         )
 
+    def ping(self) -> None:
+        """It is in this process."""
+
     def close(self) -> None:
         self._closed = True
         if self._builder is not None:
