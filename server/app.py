@@ -13,11 +13,14 @@ from litestar.openapi.spec import License
 
 from govid import __version__
 from govid.config import Settings
+from server.controllers.audit import AuditController
 from server.controllers.cases import CaseController
 from server.controllers.compare import ComparisonController
 from server.controllers.dedup import DedupController
+from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
+from server.controllers.use_cases import UseCaseController
 from server.errors import problem_response
 from server.metrics import Metrics
 from server.observer import RequestObserver
@@ -47,11 +50,14 @@ def create_app(
 
     app = Litestar(
         route_handlers=[
+            AuditController,
             CaseController,
             ComparisonController,
             DedupController,
+            GalleryController,
             SubjectController,
             SystemController,
+            UseCaseController,
         ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -23,6 +24,8 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 BINARY = "application/octet-stream"
 MAX_PARTS = 8
+# Fields that hold several values, which parts and parameters, being text, write as JSON.
+LISTS = frozenset({"subjects", "groups"})
 MAX_ECHO = 200
 # Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
 ONE_PHOTO_BODY = 14 * 1024 * 1024 + 4096
@@ -79,7 +82,7 @@ class Body:
         except msgspec.ValidationError as error:
             raise InvalidParameter(str(error)[:MAX_ECHO]) from None
 
-    def _parameters(self, schema: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    def _parameters(self, schema: type[msgspec.Struct]) -> list[tuple[str, object]]:
         try:
             pairs = parse_qsl(
                 self._query.decode("ascii"),
@@ -95,7 +98,10 @@ class Body:
             raise InvalidParameter(f"unknown: {min(unknown)[:64]!r}")
         if len(set(names)) < len(names):
             raise InvalidParameter("a parameter comes twice")
-        return pairs
+        try:
+            return [(name, _text(name, value)) for name, value in pairs]
+        except msgspec.MsgspecError as error:
+            raise InvalidParameter(str(error)[:MAX_ECHO]) from None
 
     def _parts(self, boundary: str) -> dict[str, Any]:
         if not boundary:
@@ -140,17 +146,28 @@ def _value(name: str, raw: bytes) -> object:
     if name == "template":
         _check_no_duplicates(raw, TemplateIn)
         return msgspec.to_builtins(msgspec.json.decode(raw, type=TemplateIn), builtin_types=(bytes,))
-    return raw.decode("utf-8")
+    return _text(name, raw.decode("utf-8"))
+
+
+def _text(name: str, value: str) -> object:
+    """A list is a JSON array, or its only member as it is."""
+    if name not in LISTS:
+        return value
+    return msgspec.json.decode(value, type=list[str]) if value.startswith("[") else [value]
 
 
 def _check_no_duplicates(data: bytes, schema: type[msgspec.Struct]) -> None:
     """A field given twice means one thing to a gateway and another to us (msgspec takes the last)."""
-    suspicious = b"\\u" in data or any(
-        len(re.findall(rb'"%s"\s*:' % name.encode(), data)) > 1
-        for name in (*schema.__struct_fields__, *TemplateIn.__struct_fields__)
-    )
-    if suspicious:  # a value may look so, too: only now is the whole body parsed once more
+    names = _field_names(schema).findall(data)
+    # A value may look so, too: only now is the whole body parsed once more.
+    if b"\\u" in data or len(set(names)) < len(names):
         json.loads(data, object_pairs_hook=_without_duplicates)
+
+
+@cache
+def _field_names(schema: type[msgspec.Struct]) -> re.Pattern[bytes]:
+    names = "|".join((*schema.__struct_fields__, *TemplateIn.__struct_fields__))
+    return re.compile(rb'"(%s)"\s*:' % names.encode())
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

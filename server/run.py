@@ -55,6 +55,8 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
             access_log=False,
             server_header=False,
             date_header=True,
+            # Nothing here looks at a client's address, so nobody's word for it is taken either.
+            proxy_headers=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             http=BoundedHttpProtocol,
             lifespan="on",

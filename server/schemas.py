@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from govid.adjudication import Verdict
-from govid.pipeline import MAX_CANDIDATES
+from govid.pipeline import MAX_CANDIDATES, MAX_PAGE
+from govid.subject_id import MAX_GROUPS
 
 Photo = Annotated[
     bytes, Meta(description="A JPEG, PNG or WebP photo: base64 in JSON, a file part in multipart")
@@ -17,6 +18,12 @@ SubjectId = Annotated[
     str, Meta(description="1 to 128 printable characters, no slash or backslash", examples=["alice"])
 ]
 UseCaseName = Annotated[str, Meta(description="What the comparison is for; it fixes the error rates")]
+
+
+Groups = Annotated[
+    tuple[str, ...],
+    Meta(max_length=MAX_GROUPS, description="Names of groups; outside JSON one name or a JSON array"),
+]
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +62,15 @@ class IdentifyRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
 
     use_case: UseCaseName = "general"
     max_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] = 5
+    subjects: Annotated[
+        tuple[SubjectId, ...],
+        Meta(
+            max_length=MAX_PAGE,
+            description="Together with groups whom to search; all without either. "
+            "Outside JSON one id or a JSON array",
+        ),
+    ] = ()
+    groups: Groups = ()
 
 
 class EmbedRequest(_Request, frozen=True, kw_only=True):
@@ -67,6 +83,7 @@ class EnrolRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     """A new subject, and either a portrait or a template."""
 
     subject_id: SubjectId
+    groups: Groups = ()
 
 
 class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):

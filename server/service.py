@@ -16,9 +16,11 @@ from litestar import Request
 
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
-from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
+from govid.errors import GalleryUnavailable, GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
+from server import webhook
 from server.bodies import Body
+from server.chores import Chores
 from server.dedup import BackgroundDedup
 from server.errors import BodyTooSlow, Overloaded
 from server.metrics import Metrics
@@ -39,6 +41,9 @@ class Service:
 
     def __init__(self, settings: Settings, server: ServerSettings, metrics: Metrics) -> None:
         self._settings = settings
+        self._server = server
+        self._webhook = webhook.from_settings(server)
+        self._chores: Chores | None = None
         self.metrics = metrics
         self._capacity = server.worker_count + server.max_waiting
         # The last places are kept for those who stand before a desk.
@@ -98,12 +103,16 @@ class Service:
             self.failure = GovidError(str(error))
             self.on_failure()
             return
-        self.metrics.follow_gallery(lambda: len(engine.gallery))
+        self.metrics.gallery.stats = engine.gallery.stats
         self.metrics.model.info(
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
         self.metrics.left_out.set(engine.left_out)
         self.metrics.ready.set(1)
+        self._chores = Chores(
+            engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
+        )
+        self._chores.start()
         self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)
         self._engine = engine
         if self._dedup_resume:
@@ -159,14 +168,24 @@ class Service:
         with self._place(operation) as place:
             return await self._run(place, operation, lambda: call(engine))
 
-    async def ping(self) -> None:
-        """Ask the record store, beside the queue: a busy server is ready all the same.
+    async def ping(self) -> str:
+        """Ask the record store and the gallery, beside the queue: a busy server is ready all the same.
+
+        Returns:
+            ``ok``, or the slug of what is wrong with the gallery: verification goes on without it, and all
+            servers that share one would leave the balancer at once.
 
         Raises:
             NotReady: the engine is still loading.
             StoreUnavailable: the store does not answer.
         """
-        await asyncio.to_thread(self.engine.store.ping)
+        engine = self.engine
+        await asyncio.to_thread(engine.store.ping)
+        try:
+            await asyncio.to_thread(engine.gallery.ping)
+        except GalleryUnavailable as error:
+            return error.slug
+        return "ok"
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
@@ -235,6 +254,8 @@ class Service:
         if self._dedup is not None:
             self._dedup.stop()
         self._workers.stop()
+        if self._chores is not None:
+            self._chores.stop()
         if self._engine is not None:
             self._engine.close()
             self._engine = None

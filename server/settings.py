@@ -42,6 +42,22 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         int,
         Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
     ] = 256 * 1024 * 1024
+    audit_checkpoint_seconds: Annotated[
+        float,
+        Meta(
+            gt=0, description="Seconds between signed checkpoints: rows behind the last one can be cut off."
+        ),
+    ] = 3600.0
+    webhook_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https://.+|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])[:/].*)?$",
+            description="Where complaints are announced: https, or http on this machine. Empty: nowhere.",
+        ),
+    ] = ""
+    webhook_secret_file: Annotated[
+        str, Meta(description="File with the secret that signs announcements; needed with webhook_url.")
+    ] = ""
     dedup_resume: Annotated[
         bool,
         Meta(
@@ -57,11 +73,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.workers or len(os.sched_getaffinity(0))
 
     def check(self) -> None:
-        """Refuse to put faces on the network in the clear.
+        """Refuse to put faces on the network in the clear, or to announce what nobody can authenticate.
 
         Raises:
-            InvalidSettings: the address is not loopback and no proxy is declared.
+            InvalidSettings: the address is not loopback and no proxy is declared, or a webhook has no secret.
         """
+        if self.webhook_url and not self.webhook_secret_file:
+            raise InvalidSettings("webhook_url: its receiver needs a secret to check, webhook_secret_file")
         if self.behind_proxy or self.host == "localhost":
             return
         try:

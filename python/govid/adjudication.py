@@ -22,6 +22,7 @@ from govid.audit import AuditRecord
 from govid.errors import CaseClosed, InvalidParameter, UnknownCase
 from govid.results import Score
 from govid.store import Idempotency, cases, records, verdicts
+from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
 from govid.store.verdicts import VerdictRow
 
@@ -185,7 +186,7 @@ class Adjudication:
                 connection, case_id, [VerdictRow(a, b, verdict, adjudicator, note, now) for a, b in pairs]
             )
             self._conclude(connection, before)
-            records.append_audit(
+            append_audit(
                 connection,
                 AuditRecord(
                     time=now,

@@ -22,9 +22,14 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str
     operation: str
     outcome: str
-    """A decision, ``ENROLLED``, ``DELETED``, the reason of a refusal, a state of a job or a verdict."""
+    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, the reason of a refusal, a state of a
+    job or a verdict."""
+    caller: str | None = None
+    """Name of the relying party that asked."""
     subject_id: str | None = None
     use_case: str | None = None
+    policy: str | None = None
+    """Use case with version and digest."""
     model_id: str | None = None
     calibration_id: str | None = None
     candidates: tuple[str, ...] = ()

@@ -13,6 +13,10 @@ import msgspec
 
 from govid import config, errors, models
 from govid.commands import dedup as dedup_commands
+from govid.commands.audit import audit_group
+from govid.commands.bulk import export_command, import_command
+from govid.commands.gallery import gallery_group
+from govid.commands.plan import plan
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -62,6 +66,13 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
     context.obj = {} if data_dir is None else {"data_dir": data_dir}
 
 
+cli.add_command(import_command)
+cli.add_command(export_command)
+cli.add_command(plan)
+cli.add_command(audit_group)
+cli.add_command(gallery_group)
+
+
 def _settings(context: click.Context) -> config.Settings:
     return config.load(config.Settings, overrides=context.obj)[0]
 
@@ -97,17 +108,28 @@ def serve(context: click.Context, /, as_json: bool, **options: Any) -> None:  # 
 @click.argument("subject_id")
 @click.argument("photo", type=_PHOTO)
 @click.option("--add", is_flag=True, help="Add the photo to an enrolled subject.")
+@click.option(
+    "--group", "groups", multiple=True, help="Group of the new subject; may be given several times."
+)
 @_json_option
 @click.pass_context
-def enrol(context: click.Context, /, subject_id: str, photo: Path, add: bool, as_json: bool) -> None:
+def enrol(
+    context: click.Context, /, subject_id: str, photo: Path, add: bool, groups: tuple[str, ...], as_json: bool
+) -> None:
     """Enrol SUBJECT_ID from PHOTO."""
+    if add and groups:
+        raise click.UsageError("--group goes with a new subject, not with --add")
     with _engine(context) as engine:
-        result = (engine.add_reference if add else engine.enrol)(subject_id, photo)
+        if add:
+            result = engine.add_reference(subject_id, photo)
+        else:
+            result = engine.enrol(subject_id, photo, groups=groups)
     duplicates = "".join(
         f"\n  looks like {c.subject_id!r}: score {c.score:.4f} ({c.decision})"
         for c in result.possible_duplicates
     )
-    _show(result, as_json, f"ENROLLED {subject_id!r} as reference {result.reference_id}{duplicates}")
+    state = f"HELD by case {result.case_id}:" if result.held else "ENROLLED"
+    _show(result, as_json, f"{state} {subject_id!r} as reference {result.reference_id}{duplicates}")
 
 
 @cli.command()
@@ -146,14 +168,25 @@ def _timeline(stages: dict[str, float], total: float) -> str:
 @click.argument("photo", type=_PHOTO)
 @click.option("--use-case", default="general", show_default=True)
 @click.option("--max-candidates", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option("--group", "groups", multiple=True, help="Search this group; may be given several times.")
+@click.option("--subject", "subjects", multiple=True, help="Search this subject; may be given several times.")
 @_json_option
 @click.pass_context
 def identify(
-    context: click.Context, /, photo: Path, use_case: str, max_candidates: int, as_json: bool
+    context: click.Context,
+    /,
+    photo: Path,
+    use_case: str,
+    max_candidates: int,
+    groups: tuple[str, ...],
+    subjects: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Who of all enrolled subjects is on PHOTO?"""
+    """Who of all enrolled subjects, or of those named, is on PHOTO?"""
     with _engine(context) as engine:
-        result = engine.identify(photo, use_case=use_case, max_candidates=max_candidates)
+        result = engine.identify(
+            photo, use_case=use_case, max_candidates=max_candidates, groups=groups, subjects=subjects
+        )
     lines = [f"{result.decision}  {result.gallery_size} references searched"]
     lines += [f"  {c.subject_id!r}: score {c.score:.4f} ({c.decision})" for c in result.candidates]
     _show(result, as_json, "\n".join(lines))

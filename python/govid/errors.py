@@ -186,6 +186,40 @@ class SubjectHeld(CallerError):
     remedy = "Ask an adjudicator to decide the case, or delete the subject."
 
 
+class DuplicateFace(CallerError):
+    slug = "duplicate-face"
+    title = "The portrait looks like another enrolled subject"
+    remedy = "Look at the candidates in the audit record of this request; enrol the person once."
+
+    def __init__(self, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.candidates = candidates
+
+
+class InvalidGroup(CallerError):
+    slug = "invalid-group"
+    title = "The name of a group is not allowed"
+    remedy = "Use 1 to 64 of the characters a-z, A-Z, 0-9, dot, underscore and hyphen."
+
+
+class InvalidReceipt(CallerError):
+    slug = "invalid-receipt"
+    title = "The receipt was not signed by this installation, or it was altered"
+    remedy = "Send the receipt as it came with the decision."
+
+
+class FeedbackExists(CallerError):
+    slug = "feedback-exists"
+    title = "This decision was rated before"
+    remedy = "A decision is rated once; a complaint that it opened is answered by the operator."
+
+
+class UnknownComplaint(CallerError):
+    slug = "unknown-complaint"
+    title = "There is no open complaint of that number"
+    remedy = "See GET /v1/complaints."
+
+
 class TooManyReferences(CallerError):
     slug = "too-many-references"
     title = "The subject has as many references as allowed"
@@ -228,6 +262,18 @@ class TemplateWrongModel(InvalidTemplate):
     slug = "template-wrong-model"
     title = "The template comes from another model"
     remedy = "Make the template again with the model that GET /v1/models lists."
+
+
+class ReferenceTooOld(CallerError):
+    slug = "reference-too-old"
+    title = "All references of the subject are older than the use case allows"
+    remedy = "Add a recent portrait to the subject, or check the person in another way."
+
+
+class TemplateNotAccepted(CallerError):
+    slug = "template-not-accepted"
+    title = "The use case asks for a photo: nobody knows what a ready template was made from"
+    remedy = "Send the photo."
 
 
 class NoComparableReference(CallerError):
@@ -351,16 +397,37 @@ class ProfileUnavailable(OperatorError):
     remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
 
 
+class LivenessUnavailable(OperatorError):
+    slug = "liveness-unavailable"
+    title = "The use case demands a liveness check, which this govid does not have"
+    remedy = "Use another way to tell that the person is there, or a use case whose policy demands none."
+
+
 class StoreUnavailable(OperatorError):
     slug = "store-unavailable"
     title = "The record store cannot be read or written"
-    remedy = "Check the disk and the file permissions of the data folder; retry afterwards."
+    remedy = (
+        "Check the disk and the file permissions of the data folder, or that PostgreSQL runs and can be "
+        "reached; retry afterwards."
+    )
+
+
+class StoreDriverMissing(OperatorError):
+    slug = "store-driver-missing"
+    title = "The package that talks to the record store of the settings is not installed"
+    remedy = "Install it (`pip install 'psycopg[binary]'`), or unset GOVID_STORE_URL."
 
 
 class GalleryUnavailable(OperatorError):
     slug = "gallery-unavailable"
     title = "The gallery cannot be searched"
     remedy = "Look at /readyz and /v1/gallery for the reason; records are safe, retry afterwards."
+
+
+class AuditBroken(OperatorError):
+    slug = "audit-broken"
+    title = "The audit is not what was written: a row was altered, moved or removed"
+    remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
 class StorageFull(OperatorError):

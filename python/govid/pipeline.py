@@ -11,32 +11,41 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template
+from govid import audit, calibration, config, policy, score, subject_id, template, use_cases
+from govid.callers import LOCAL, Caller
+from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
+    DuplicateFace,
+    GalleryUnavailable,
     InvalidParameter,
+    LivenessUnavailable,
     NoComparableReference,
     NotCalibrated,
     ProfileUnavailable,
     Refusal,
+    TemplateNotAccepted,
     TemplateWrongModel,
 )
 from govid.faces import FacePipeline, Photo, read_photo
-from govid.gallery.flat import FlatGallery
+from govid.gallery import Gallery
 from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
+from govid.ledger.ledger import Ledger
+from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
-    Candidate,
     Deletion,
     EmbeddedTemplate,
     Enrolment,
@@ -46,16 +55,20 @@ from govid.results import (
     SubjectPage,
     Verification,
 )
-from govid.store import Idempotency, NewReference, Replayed, Store
-from govid.store.sqlite import SqliteStore
+from govid.search import Search
+from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
+from govid.use_cases import UseCases
+
+if TYPE_CHECKING:
+    from govid.gallery.feeder import GalleryFeeder
 
 Probe: TypeAlias = Photo | Template | PackedTemplate
 """What is compared: a photo, or the template made from one, which is checked like any input."""
 
 MAX_CANDIDATES = 100
-MAX_DUPLICATES = 10
 MAX_PAGE = 1000
 
 
@@ -65,10 +78,21 @@ class _Inquiry:
 
     operation: str
     request_id: str
+    caller: Caller
     profile: Profile
     subject: str | None = None
     purpose: policy.UseCase | None = None
     clock: StageClock = field(default_factory=StageClock)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """A use case in this installation; ``obstacle`` says why it cannot be used, and is empty if it can."""
+
+    purpose: policy.UseCase
+    model_id: str | None = None
+    threshold: float | None = None
+    obstacle: str = ""
 
 
 class Engine:
@@ -86,7 +110,7 @@ class Engine:
 
         Args:
             settings: defaults to the environment (``GOVID_*``).
-            store: defaults to the SQLite file in ``settings.data_dir``.
+            store: defaults to what the settings name, the SQLite file in ``settings.data_dir`` if nothing.
 
         Raises:
             OperatorError: something is missing or wrong; the message has the remedy.
@@ -99,11 +123,22 @@ class Engine:
             )
             for profile in self._faces.profiles.values()
         }
-        self._check_calibrations()
-        self.store = store or SqliteStore(self.settings.database)
-        self.gallery = FlatGallery(self._faces.dimension)
-        self._follower = GalleryFollower(
-            self.gallery, self.store, lambda template: reduced(template, self._faces.profile)
+        self.use_cases = UseCases(self.settings.use_cases, self._check_calibration)
+        self.store = store or open_store(self.settings)
+        self.ledger = Ledger(
+            self.store.database,
+            load_signer(self.settings.signing_key),
+            {model.name: model.digest for model in self._faces.models},
+            complaint_days=self.settings.complaint_days,
+        )
+        gallery, follower = self._open_gallery()
+        self._search = Search(
+            gallery,
+            follower,
+            self.store,
+            self._fit,
+            self.calibration,
+            self.settings.max_references,
         )
 
     @property
@@ -119,7 +154,12 @@ class Engine:
     @property
     def left_out(self) -> int:
         """References found at start that no search covers, because another model or profile made them."""
-        return self._follower.left_out
+        return self._search.follower.left_out
+
+    @property
+    def gallery(self) -> Gallery:
+        """What a search goes through."""
+        return self._search.gallery
 
     @property
     def calibration(self) -> calibration.Calibration:
@@ -132,7 +172,8 @@ class Engine:
         return self._faces.models
 
     def close(self) -> None:
-        """Close the record store."""
+        """Close the gallery and the record store."""
+        self._search.follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -146,17 +187,24 @@ class Engine:
     # --- 1:1 ----------------------------------------------------------------------------------------
 
     def verify(
-        self, subject: str, probe: Probe, *, use_case: str = "general", request_id: str | None = None
+        self,
+        subject: str,
+        probe: Probe,
+        *,
+        use_case: str = "general",
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Verification:
         """Is the probe the enrolled subject?
 
         Raises:
             UnknownSubject, Refusal, InvalidTemplate, OperatorError.
         """
-        inquiry = self._inquiry("verify", request_id, subject_id.checked(subject), use_case)
+        inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
         with self._refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
-                templates = self.store.templates(subject)
+                not_before = policy.oldest_reference(inquiry.purpose, time.time())
+                templates = self.store.templates(subject, not_before=not_before)
             known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
             if not known:
                 raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
@@ -164,14 +212,20 @@ class Engine:
         return self._verification(inquiry, target, quality, known)
 
     def compare(
-        self, reference: Photo, probe: Photo, *, use_case: str = "general", request_id: str | None = None
+        self,
+        reference: Photo,
+        probe: Photo,
+        *,
+        use_case: str = "general",
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Verification:
         """Do two photos show the same person? Nothing but the audit record is stored.
 
         Raises:
             Refusal, OperatorError.
         """
-        inquiry = self._inquiry("compare", request_id, None, use_case)
+        inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
             known, _ = self._probe(reference, inquiry)
             target, quality = self._probe(probe, inquiry)
@@ -185,38 +239,50 @@ class Engine:
         *,
         use_case: str = "general",
         max_candidates: int = 5,
+        subjects: Sequence[str] = (),
+        groups: Sequence[str] = (),
         request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Identification:
-        """Who of all enrolled subjects is the probe, if anyone?
+        """Who of all enrolled subjects, or of those named, is the probe, if anyone?
 
         Args:
             max_candidates: 1 to 100.
+            subjects: up to 1000 ids; together with ``groups`` whom to search. Nobody enrolled has an unknown
+                one: it is no error.
+            groups: up to 16 names.
 
         Raises:
-            Refusal, InvalidTemplate, OperatorError.
+            Refusal, InvalidTemplate, InvalidSubjectId, InvalidGroup, OperatorError.
         """
+        if len(subjects) > MAX_PAGE:
+            raise InvalidParameter(f"{len(subjects)} subjects, at most {MAX_PAGE}")
+        subjects = [subject_id.checked(subject) for subject in subjects]
+        groups = subject_id.checked_groups(groups)
         if not 1 <= max_candidates <= MAX_CANDIDATES:
             raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
-        purpose = policy.use_case(use_case)
+        purpose = self._purpose(use_case)
         self._profile(purpose)
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
-        inquiry = replace(self._inquiry("identify", request_id), purpose=purpose)
+        inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
-            candidates, best = self._search(target, purpose, max_candidates)
-        gallery_size = len(self.gallery)
+            findings = self._search(target, purpose, max_candidates, subjects=subjects, groups=groups)
+        candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
-            self._audit_judgement(inquiry, best, gallery_size, candidates=shown)
+            receipt = self._audit_judgement(inquiry, best, findings.size, candidates=shown)
         return Identification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
             fpir_target=best.fmr_target,
-            gallery_size=gallery_size,
+            gallery_size=findings.size,
             use_case=use_case,
+            policy=purpose.policy_id,
             profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
@@ -232,19 +298,28 @@ class Engine:
         subject: str,
         portrait: Probe,
         *,
+        groups: Sequence[str] = (),
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Enrolment:
         """Create a subject from its first portrait (or template).
 
+        One that looks like another subject is treated as ``settings.on_duplicate`` says. Of two simultaneous
+        enrolments of one face, the second one sees the first.
+
         Args:
             subject: 1 to 128 printable characters without path meaning.
+            caller: whom the audit names.
+            groups: up to 16 names under which a search can be restricted to this subject.
             idempotency_key: the same key and request again returns the first reply and changes nothing.
 
         Raises:
-            SubjectExists, Refusal, InvalidTemplate, IdempotencyKeyReused, OperatorError.
+            SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, IdempotencyKeyReused,
+            OperatorError.
         """
-        return self._enrol("enrol", subject, portrait, idempotency_key, request_id)
+        groups = subject_id.checked_groups(groups)
+        return self._enrol("enrol", subject, portrait, idempotency_key, request_id, caller, groups)
 
     def add_reference(
         self,
@@ -253,23 +328,33 @@ class Engine:
         *,
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Enrolment:
         """Add one more portrait (or template) to a subject.
 
+        Only a whole subject can be held: unless duplicates are merely reported, a portrait that looks like
+        another subject is refused.
+
         Raises:
-            UnknownSubject, TooManyReferences, Refusal, InvalidTemplate, IdempotencyKeyReused, OperatorError.
+            UnknownSubject, SubjectHeld, TooManyReferences, DuplicateFace, Refusal, InvalidTemplate,
+            IdempotencyKeyReused, OperatorError.
         """
-        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id)
+        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id, caller)
 
     def delete(
-        self, subject: str, *, idempotency_key: str | None = None, request_id: str | None = None
+        self,
+        subject: str,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Deletion:
         """Delete a subject with all its references; no search finds it once this returns.
 
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
-        inquiry = self._inquiry("delete", request_id, subject_id.checked(subject))
+        inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
         idempotency = _idempotency(idempotency_key, "delete", subject, b"")
         deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
         with self._refusals_audited(inquiry):
@@ -278,7 +363,7 @@ class Engine:
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._follower.catch_up()
+        self._announce()
         return deletion
 
     def subject(self, subject: str) -> Subject:
@@ -291,6 +376,8 @@ class Engine:
         return Subject(
             subject_id=record.subject_id,
             created_at=record.created_at,
+            held=record.held,
+            groups=record.groups,
             references=tuple(
                 ReferenceSummary(
                     reference_id=r.reference_id,
@@ -306,23 +393,42 @@ class Engine:
         """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
 
         Raises:
-            InvalidParameter, OperatorError.
+            InvalidParameter, InvalidSubjectId, OperatorError.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
+        if after:
+            subject_id.checked(after)  # a store may refuse what no id holds
         page = self.store.subjects(after=after, limit=limit + 1)
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
 
+    # --- policies -----------------------------------------------------------------------------------
+
+    def purposes(self) -> list[Purpose]:
+        """Each use case, and what this installation makes of it."""
+        return [self._about(purpose) for purpose in self.use_cases.all()]
+
+    def _about(self, purpose: policy.UseCase) -> Purpose:
+        try:
+            profile = self._profile(purpose)
+            self._purpose(purpose.name)
+        except (ProfileUnavailable, LivenessUnavailable) as error:
+            return Purpose(purpose, obstacle=f"{error.title}: {error.detail}")
+        threshold = self._calibrations[profile.name].threshold(purpose.fmr)
+        return Purpose(purpose, model_id=profile.model_id, threshold=threshold)
+
     # --- templates ----------------------------------------------------------------------------------
 
-    def embed(self, photo: Photo, *, request_id: str | None = None) -> EmbeddedTemplate:
+    def embed(
+        self, photo: Photo, *, request_id: str | None = None, caller: Caller = LOCAL
+    ) -> EmbeddedTemplate:
         """The template of one photo; nothing is stored.
 
         Raises:
             Refusal, OperatorError.
         """
-        inquiry = self._inquiry("embed", request_id)
+        inquiry = self._inquiry("embed", request_id, caller)
         with self._refusals_audited(inquiry):
             sample = self._faces.sample(photo, inquiry.clock)
         with inquiry.clock.stage("audit"):
@@ -344,28 +450,56 @@ class Engine:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _check_calibrations(self) -> None:
+    def _fit(self, made: Template) -> Template | None:
+        """The template in the gallery's format."""
+        return reduced(made, self._faces.profile)
+
+    def _open_gallery(self) -> tuple[Gallery, GalleryFollower | GalleryFeeder]:
+        if self.settings.gallery_url:
+            # The client of the cluster is imported only where one is used.
+            from govid.gallery.feeder import GalleryFeeder  # noqa: PLC0415
+            from govid.gallery.shared import open_shared  # noqa: PLC0415
+
+            shared = open_shared(self.settings, self._faces.profile, self.store)
+            return shared.gallery, GalleryFeeder(shared)
+        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+
+    def _announce(self) -> None:
+        """Bring what was just committed to the gallery.
+
+        Where that is away it stays committed: no search answers before it has caught up.
+        """
+        with suppress(GalleryUnavailable):
+            self._search.follower.catch_up()
+
+    def _check_calibration(self, purpose: policy.UseCase) -> None:
         """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
-        for purpose in policy.USE_CASES.values():
-            table = self._calibrations.get(purpose.profile or self._faces.profile.name)
-            if table and not policy.supported(purpose, self.settings.max_references, table):
-                raise NotCalibrated(
-                    f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
-                    f"{purpose.name} with {self.settings.max_references} references needs "
-                    f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
-                )
+        table = self._calibrations.get(purpose.profile or self._faces.profile.name)
+        if table and not policy.supported(purpose, self.settings.max_references, table):
+            raise NotCalibrated(
+                f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
+                f"{purpose.name} with {self.settings.max_references} references needs "
+                f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
+            )
+
+    def _purpose(self, use_case: str) -> policy.UseCase:
+        purpose = self.use_cases(use_case)
+        if purpose.liveness is not policy.Liveness.NONE:
+            raise LivenessUnavailable(f"{purpose.name} demands {purpose.liveness}")
+        return purpose
 
     def _inquiry(
         self,
         operation: str,
         request_id: str | None,
+        caller: Caller,
         subject: str | None = None,
         use_case: str | None = None,
     ) -> _Inquiry:
-        purpose = policy.use_case(use_case) if use_case else None
-        return _Inquiry(
-            operation, request_id or audit.new_request_id(), self._profile(purpose), subject, purpose
-        )
+        purpose = self._purpose(use_case) if use_case else None
+        profile = self._profile(purpose)
+        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -376,12 +510,22 @@ class Engine:
     def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
+        purpose = inquiry.purpose
         if isinstance(probe, PackedTemplate):
+            if purpose and not purpose.accepts_templates:
+                raise TemplateNotAccepted
             made = self._faces.unpack(probe.model_id, probe.data)
             if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
             return fitting, ()
-        sample = self._faces.sample(probe, inquiry.clock, profile=inquiry.profile)
+        sample = self._faces.sample(
+            probe,
+            inquiry.clock,
+            profile=inquiry.profile,
+            second_face_ratio=purpose.second_face_ratio if purpose else None,
+        )
+        if purpose:
+            policy.check_quality(sample.quality, purpose)
         return sample.template, sample.quality
 
     def _verification(
@@ -399,9 +543,10 @@ class Engine:
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
         with clock.stage("audit"):
-            self._audit_judgement(inquiry, judgement, len(references))
+            receipt = self._audit_judgement(inquiry, judgement, len(references))
         return Verification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=judgement.decision,
             score=judgement.score,
             threshold=judgement.threshold,
@@ -410,6 +555,7 @@ class Engine:
             fmr_at_score_upper=judgement.fmr_at_score_upper,
             fmr_is_upper_bound=judgement.fmr_is_upper_bound,
             use_case=purpose.name,
+            policy=purpose.policy_id,
             profile=inquiry.profile.name,
             model_id=inquiry.profile.model_id,
             calibration_id=table.calibration_id,
@@ -420,79 +566,81 @@ class Engine:
             milliseconds=clock.milliseconds,
         )
 
-    def _search(
-        self, probe: Template, purpose: policy.UseCase, limit: int, *, without: str | None = None
-    ) -> tuple[tuple[Candidate, ...], policy.Judgement]:
-        """Candidates that are not NON_MATCH, one per subject, and the judgement of the best score."""
-        self._follower.catch_up()
-        # One subject may hold several of the best places.
-        (hits,) = self.gallery.search(probe.embedding[None], limit * self.settings.max_references)
-        owners = self.store.owners([hit.reference_id for hit in hits])
-        best: dict[str, float] = {}
-        for hit in hits:
-            owner = owners.get(hit.reference_id)
-            if owner is not None and owner != without:
-                best.setdefault(owner, hit.score)
-        judged = [
-            (owner, policy.decide_search(value, len(self.gallery), purpose, self.calibration))
-            for owner, value in best.items()
-        ]
-        candidates = tuple(
-            Candidate(subject_id=owner, score=judgement.score, decision=judgement.decision)
-            for owner, judgement in judged[:limit]
-            if judgement.decision is not Decision.NON_MATCH
-        )
-        nobody = policy.decide_search(-1.0, len(self.gallery), purpose, self.calibration)
-        return candidates, judged[0][1] if judged else nobody
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, use_cases.shipped("general"), self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
 
     def _enrol(
-        self, operation: str, subject: str, portrait: Probe, key: str | None, request_id: str | None
+        self,
+        operation: str,
+        subject: str,
+        portrait: Probe,
+        key: str | None,
+        request_id: str | None,
+        caller: Caller,
+        groups: tuple[str, ...] = (),
     ) -> Enrolment:
-        inquiry = self._inquiry(operation, request_id, subject_id.checked(subject))
+        inquiry = self._inquiry(operation, request_id, caller, subject_id.checked(subject))
         with self._refusals_audited(inquiry):
-            return self._enrolment(inquiry, subject, portrait, key)
+            return self._enrolment(inquiry, subject, portrait, key, groups)
 
-    def _enrolment(self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None) -> Enrolment:
+    def _enrolment(
+        self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None, groups: tuple[str, ...]
+    ) -> Enrolment:
         clock = inquiry.clock
         content = _content(portrait)
-        idempotency = _idempotency(key, inquiry.operation, subject, content)
+        idempotency = _idempotency(key, inquiry.operation, subject, content, *groups)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
         with clock.stage("duplicates"):
-            duplicates, _ = self._search(made, policy.GENERAL, MAX_DUPLICATES, without=subject)
+            apart = partial(self._apart, subject)
+            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
+        first = inquiry.operation == "enrol"
 
-        def enrolment(reference: Reference) -> Enrolment:
+        def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
             return Enrolment(
                 request_id=inquiry.request_id,
                 subject_id=subject,
+                held=case_id is not None,
+                case_id=case_id,
                 reference_id=reference.reference_id,
                 model_id=self.model_id,
                 created_at=reference.created_at,
                 quality=quality,
-                possible_duplicates=duplicates,
+                possible_duplicates=check.candidates,
                 stages=clock.stages,
                 milliseconds=clock.milliseconds,
             )
 
-        def kept(reference: Reference, _: int | None) -> bytes:
+        def kept(reference: Reference, case_id: int | None) -> bytes:
             # A replay runs no stage.
-            first = enrolment(reference)
-            return msgspec.json.encode(msgspec.structs.replace(first, stages={}, milliseconds=0.0))
+            reply = enrolment(reference, case_id)
+            return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
 
         new = NewReference(subject, made, quality, time.time())
         record = self._record(inquiry, "ENROLLED")
         with clock.stage("store"):
-            if inquiry.operation == "enrol":
-                outcome = self.store.add_subject(new, record, idempotency, kept)
+            if first:
+                gate = check.gate(can_hold=True)
+                outcome = self.store.add_subject(new, record, idempotency, kept, groups=groups, gate=gate)
             else:
+                gate = check.gate(can_hold=False)
                 limit = self.settings.max_references
-                outcome = self.store.add_reference(new, record, idempotency, kept, max_references=limit)
+                outcome = self.store.add_reference(
+                    new, record, idempotency, kept, max_references=limit, gate=gate
+                )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
-            self._follower.catch_up()
-        return enrolment(outcome)
+            self._announce()
+        return enrolment(outcome.reference, outcome.case_id)
+
+    def _apart(self, subject: str, others: Iterable[str]) -> set[str]:
+        with self.store.database.reading() as connection:
+            return verdicts.apart(connection, subject, others)
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
@@ -501,7 +649,9 @@ class Engine:
             yield
         except CallerError as error:
             outcome = error.reason if isinstance(error, Refusal) else error.slug
-            self.store.append_audit(self._record(inquiry, outcome))
+            suspects = error.candidates if isinstance(error, DuplicateFace) else ()
+            record = msgspec.structs.replace(self._record(inquiry, outcome), candidates=suspects)
+            self.store.append_audit(record)
             raise
 
     def _audit_judgement(
@@ -510,28 +660,32 @@ class Engine:
         judgement: policy.Judgement,
         comparisons: int,
         candidates: tuple[str, ...] = (),
-    ) -> None:
-        self.store.append_audit(
-            msgspec.structs.replace(
-                self._record(inquiry, judgement.decision),
-                candidates=candidates,
-                score=judgement.score if comparisons else None,
-                threshold=judgement.threshold,
-                fmr_target=judgement.fmr_target,
-                comparisons=comparisons,
-            )
+    ) -> str:
+        """Write the decision down; the receipt of it."""
+        record = self._record(
+            inquiry,
+            judgement.decision,
+            candidates=candidates,
+            score=judgement.score if comparisons else None,
+            threshold=judgement.threshold,
+            fmr_target=judgement.fmr_target,
+            comparisons=comparisons,
         )
+        return self.ledger.receipt(record, self.store.append_audit(record))
 
-    def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
+    def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
         return audit.AuditRecord(
             time=time.time(),
             request_id=inquiry.request_id,
+            caller=inquiry.caller.name,
             operation=inquiry.operation,
             outcome=outcome,
             subject_id=inquiry.subject,
             use_case=inquiry.purpose.name if inquiry.purpose else None,
+            policy=inquiry.purpose.policy_id if inquiry.purpose else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
+            **grounds,
         )
 
 
@@ -544,10 +698,12 @@ def _content(portrait: Probe) -> bytes:
     return portrait.data if isinstance(portrait, PackedTemplate) else portrait
 
 
-def _idempotency(key: str | None, operation: str, subject: str, content: bytes) -> Idempotency | None:
+def _idempotency(
+    key: str | None, operation: str, subject: str, content: bytes, *groups: str
+) -> Idempotency | None:
     if key is None:
         return None
     digest = hashlib.sha256()
-    for part in (operation.encode(), subject.encode(), content):
+    for part in (operation.encode(), subject.encode(), content, *(group.encode() for group in groups)):
         digest.update(len(part).to_bytes(8, "big") + part)
     return Idempotency(key, digest.hexdigest())

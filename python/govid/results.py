@@ -13,6 +13,10 @@ Stages = Annotated[dict[str, float], Meta(description="Milliseconds by stage, in
 Milliseconds = Annotated[
     float, Meta(description="Of the whole call: the stages and what lies between them; 0 for a kept reply")
 ]
+SignedReceipt = Annotated[
+    str,
+    Meta(description="JWS (EdDSA) of who asked what of whom and what was decided; keys at /v1/receipts/keys"),
+]
 Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
 
 
@@ -20,6 +24,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Is the probe the person of the reference?"""
 
     request_id: str
+    receipt: SignedReceipt
     decision: Decision
     score: Score
     threshold: Annotated[
@@ -36,6 +41,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ]
     fmr_is_upper_bound: Annotated[bool, Meta(description="The true rate is lower than the data can show")]
     use_case: str
+    policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
     profile: str
     model_id: str
     calibration_id: str
@@ -54,12 +60,16 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str
     score: Score
     decision: Decision
+    fpir_at_score: Annotated[
+        float, Meta(description="Chance that such a search for a stranger names anyone with so high a score")
+    ]
 
 
 class Identification(msgspec.Struct, frozen=True, kw_only=True):
     """Who in the gallery is the probe? NON_MATCH says: nobody known."""
 
     request_id: str
+    receipt: SignedReceipt
     decision: Decision
     candidates: Annotated[tuple[Candidate, ...], Meta(description="MATCH and INCONCLUSIVE only, best first")]
     threshold: Annotated[
@@ -69,8 +79,9 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     fpir_target: float
-    gallery_size: int
+    gallery_size: Annotated[int, Meta(description="References the probe was compared with")]
     use_case: str
+    policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
     profile: str
     model_id: str
     calibration_id: str
@@ -80,10 +91,14 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """A reference that is stored and searchable."""
+    """A reference that is stored, and searchable unless its subject is held."""
 
     request_id: str
     subject_id: str
+    held: Annotated[
+        bool, Meta(description="Not active before a person has decided the case: it may be a duplicate")
+    ] = False
+    case_id: Annotated[int | None, Meta(description="The case that holds the subject")] = None
     reference_id: int
     model_id: str
     created_at: float
@@ -138,6 +153,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     subject_id: str
     created_at: float
+    held: bool
+    groups: tuple[str, ...]
     references: tuple[ReferenceSummary, ...]
 
 

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from govid.pipeline import Engine
 from govid.results import EmbeddedTemplate, Identification, Verification
 from server import bodies
-from server.controllers.reply import decided, portrait, request_id, timed
+from server.controllers.reply import about, decided, portrait, timed
 from server.openapi import problems, reads
 from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
 from server.service import Service
@@ -45,7 +45,7 @@ class ComparisonController(Controller):
                 asked.reference_photo,
                 asked.probe_photo,
                 use_case=asked.use_case,
-                request_id=request_id(request),
+                **about(request),
             )
 
         result = await service.answer(request, "compare", call)
@@ -66,7 +66,7 @@ class ComparisonController(Controller):
                 asked.subject_id,
                 portrait(asked.photo, asked.template),
                 use_case=asked.use_case,
-                request_id=request_id(request),
+                **about(request),
             )
 
         result = await service.answer(request, "verify", call)
@@ -87,7 +87,9 @@ class ComparisonController(Controller):
                 portrait(asked.photo, asked.template),
                 use_case=asked.use_case,
                 max_candidates=asked.max_candidates,
-                request_id=request_id(request),
+                subjects=asked.subjects,
+                groups=asked.groups,
+                **about(request),
             )
 
         result = await service.answer(request, "identify", call)
@@ -103,6 +105,6 @@ class ComparisonController(Controller):
         """The template of one photo; nothing is stored."""
 
         def call(engine: Engine, body: bodies.Body) -> EmbeddedTemplate:
-            return engine.embed(body.parse(EmbedRequest).photo, request_id=request_id(request))
+            return engine.embed(body.parse(EmbedRequest).photo, **about(request))
 
         return timed(service.metrics, "embed", await service.answer(request, "embed", call))

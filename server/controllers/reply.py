@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 from litestar import Request, Response
 from litestar.params import HeaderParameter
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 
 from govid.adjudication import Case
+from govid.callers import LOCAL
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
@@ -30,6 +34,11 @@ MAX_KEY = 128
 def request_id(request: Request[Any, Any, Any]) -> str:
     """The id the observer gave this request."""
     return str(request.scope["state"]["request_id"])
+
+
+def about(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """What the engine has to know of a request beside its body: its id and who sent it."""
+    return {"request_id": request_id(request), "caller": request.scope["state"].get("caller", LOCAL)}
 
 
 def checked_key(request: Request[Any, Any, Any], key: str | None) -> str | None:
@@ -64,11 +73,14 @@ def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200
 
     A replayed reply ran no stage and has none.
     """
-    for stage, spent in result.stages.items():
-        metrics.stage_of(operation, stage).observe(spent / 1e3)
+
+    def count() -> None:
+        for stage, spent in result.stages.items():
+            metrics.stage_of(operation, stage).observe(spent / 1e3)
+
     timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
-    return Response(result, status_code=status, headers={"Server-Timing": timing} if timing else {})
+    return _Reply(result, status, {"Server-Timing": timing} if timing else {}, count)
 
 
 def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:
@@ -82,3 +94,36 @@ def marked_if_replayed(
     """A kept reply has the id of the request that made it."""
     if result.request_id != request_id(request):
         response.headers["Idempotency-Replayed"] = "true"
+
+
+class _Reply(Response[Any]):
+    """A result as JSON, sent without what Litestar's own response asks of contents of any kind.
+
+    ``sent`` is called behind the last byte: nobody waits for it.
+    """
+
+    def __init__(
+        self, result: msgspec.Struct, status: int, headers: dict[str, str], sent: Callable[[], None]
+    ) -> None:
+        super().__init__(result, status_code=status, headers=headers)
+        self._sent = sent
+
+    def to_asgi_response(self, *_: object, **__: object) -> ASGIApp:  # type: ignore[override]
+        body = msgspec.json.encode(self.content)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
+        ]
+
+        async def reply(_: Scope, __: Receive, send: Send) -> None:
+            start: HTTPResponseStartEvent = {
+                "type": "http.response.start",
+                "status": self.status_code or 200,
+                "headers": headers,
+            }
+            await send(start)
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            self._sent()
+
+        return reply

@@ -13,10 +13,10 @@ from govid.results import Deletion, Enrolment, Subject, SubjectPage
 from server import bodies
 from server.controllers.reply import (
     IdempotencyKey,
+    about,
     checked_key,
     marked_if_replayed,
     portrait,
-    request_id,
     timed,
 )
 from server.metrics import Metrics
@@ -49,8 +49,9 @@ class SubjectController(Controller):
             return engine.enrol(
                 asked.subject_id,
                 portrait(asked.photo, asked.template),
+                groups=asked.groups,
                 idempotency_key=key,
-                request_id=request_id(request),
+                **about(request),
             )
 
         return _stored(request, service.metrics, "enrol", await service.answer(request, "enrol", call))
@@ -72,7 +73,7 @@ class SubjectController(Controller):
                 subject_id,
                 portrait(asked.photo, asked.template),
                 idempotency_key=key,
-                request_id=request_id(request),
+                **about(request),
             )
 
         return _stored(
@@ -106,7 +107,7 @@ class SubjectController(Controller):
         key = checked_key(request, idempotency_key)
         result = await service.run(
             "delete",
-            lambda engine: engine.delete(subject_id, idempotency_key=key, request_id=request_id(request)),
+            lambda engine: engine.delete(subject_id, idempotency_key=key, **about(request)),
         )
         response = Response(result)
         marked_if_replayed(request, response, result)
@@ -116,6 +117,7 @@ class SubjectController(Controller):
 def _stored(
     request: Request[Any, Any, Any], metrics: Metrics, operation: str, result: Enrolment
 ) -> Response[Enrolment]:
-    response = timed(metrics, operation, result, status=201)
+    # 202: it is kept, and not active before a person has decided.
+    response = timed(metrics, operation, result, status=202 if result.held else 201)
     marked_if_replayed(request, response, result)
     return response

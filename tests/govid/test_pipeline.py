@@ -15,6 +15,7 @@ from govid.audit import AuditRecord
 from govid.errors import (
     FaceNotDetected,
     IdempotencyKeyReused,
+    InvalidGroup,
     InvalidParameter,
     NoComparableReference,
     NotCalibrated,
@@ -213,3 +214,39 @@ def test_the_samples_give_the_golden_templates(faces: FacePipeline) -> None:
         embedding = faces.sample(SAMPLES / f"{name}.jpg").template.embedding
         # Kernels of other processors round differently; a change of the pipeline moves far more.
         assert float(embedding @ golden[name]) > 0.9999, name
+
+
+def test_a_search_can_be_restricted_to_groups_and_subjects(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA, groups=["presidents", "hawaii"])
+    engine.enrol("biden", BIDEN, groups=["presidents"])
+    assert engine.subject("obama").groups == ("hawaii", "presidents")
+    in_hawaii = engine.identify(OBAMA_LATER, groups=["hawaii"])
+    assert (in_hawaii.gallery_size, in_hawaii.candidates[0].subject_id) == (1, "obama")
+    assert engine.identify(OBAMA_LATER, groups=["presidents"]).gallery_size == 2
+    among = engine.identify(OBAMA_LATER, subjects=["biden", "nobody"])
+    assert (among.gallery_size, among.decision) == (1, Decision.NON_MATCH)
+    assert engine.identify(OBAMA_LATER, subjects=["biden"], groups=["hawaii"]).gallery_size == 2
+    nobody = engine.identify(OBAMA_LATER, groups=["nobody"])
+    assert (nobody.gallery_size, nobody.decision, nobody.candidates) == (0, Decision.NON_MATCH, ())
+    engine.delete("obama")
+    assert engine.identify(OBAMA_LATER, groups=["hawaii"]).gallery_size == 0
+
+
+def test_a_smaller_search_needs_a_lower_score_and_says_its_rate(engine: Engine) -> None:
+    engine.enrol("obama", OBAMA, groups=["one"])
+    for number in range(120):  # up to a hundred the rate of each comparison is the stricter bound
+        vector = np.random.default_rng(number).normal(size=engine.dimension).astype(np.float32)
+        vector[-1] = 2
+        engine.enrol(f"other-{number}", Template(engine.model_id, vector / np.linalg.norm(vector)))
+    everybody, few = engine.identify(OBAMA_LATER), engine.identify(OBAMA_LATER, groups=["one"])
+    assert everybody.threshold > few.threshold
+    assert everybody.candidates[0].score == few.candidates[0].score
+    assert everybody.candidates[0].fpir_at_score > few.candidates[0].fpir_at_score
+
+
+@pytest.mark.parametrize("group", ["", "a b", "x" * 65, "Ä", "../etc"])
+def test_a_group_has_a_plain_name(engine: Engine, group: str) -> None:
+    with pytest.raises(InvalidGroup):
+        engine.enrol("obama", OBAMA, groups=[group])
+    with pytest.raises(InvalidGroup):
+        engine.identify(OBAMA, groups=[group])

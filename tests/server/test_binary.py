@@ -45,3 +45,19 @@ def test_a_bare_template_gives_the_answer_of_json(api: httpx.Client) -> None:
 def test_parameters_are_checked_like_fields(api: httpx.Client, limit: str) -> None:
     reply = api.post("/v1/identify", params={"max_candidates": limit}, content=OBAMA, headers=BINARY)
     assert (reply.status_code, reply.json()["slug"]) == (400, "invalid-parameter")
+
+
+@pytest.mark.parametrize("groups", ["guests", '["guests", "staff"]'])
+def test_a_list_is_one_name_or_a_json_array(api: httpx.Client, groups: str) -> None:
+    parameters = {"groups": groups, "max_candidates": "1"}
+    reply = api.post("/v1/identify", params=parameters, content=OBAMA, headers=BINARY)
+    assert (reply.status_code, reply.json()["gallery_size"]) == (200, 0)
+    parts = api.post("/v1/identify", data=parameters, files={"photo": OBAMA})
+    assert (parts.status_code, parts.json()["gallery_size"]) == (200, 0)
+
+
+@pytest.mark.parametrize("groups", ["[", "[1]", '["a"', '{"a": 1}', "no such/group"])
+def test_a_list_that_is_none_is_refused(api: httpx.Client, groups: str) -> None:
+    reply = api.post("/v1/identify", params={"groups": groups}, content=OBAMA, headers=BINARY)
+    assert reply.status_code in {400, 422}
+    assert api.post("/v1/identify", data={"groups": groups}, files={"photo": OBAMA}).status_code in {400, 422}

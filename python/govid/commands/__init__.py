@@ -1,1 +1,1 @@
-"""Groups of ``govid`` sub-commands, one file each."""
+"""Groups of the command line, a file each; ``govid.cli`` puts them together."""

@@ -33,9 +33,9 @@ def settings(context: click.Context) -> config.Settings:
 @contextmanager
 def store(chosen: config.Settings) -> Iterator[Store]:
     """The records, without loading a model."""
-    from govid.store.sqlite import SqliteStore
+    from govid.store.opening import open_store
 
-    opened = SqliteStore(chosen.database)
+    opened = open_store(chosen)
     try:
         yield opened
     finally:

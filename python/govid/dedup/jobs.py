@@ -22,7 +22,7 @@ from govid.errors import InvalidParameter, JobEnded, JobRunning, JobTooLoose, Un
 from govid.faces import PIPELINE
 from govid.profiles import Profile
 from govid.store import dedup as rows
-from govid.store import records
+from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
 from govid.types import Template
 
@@ -142,9 +142,9 @@ class Dedup:
                 spans=spans,
             )
             job = _known(connection, job_id)
-            records.append_audit(connection, _audit(job, "STARTED", request_id))
+            append_audit(connection, _audit(job, "STARTED", request_id))
             if job.state == "done":
-                records.append_audit(connection, _audit(job, "DONE", request_id))
+                append_audit(connection, _audit(job, "DONE", request_id))
         return self.job(job_id)
 
     def job(self, job_id: int) -> DedupJob:
@@ -187,7 +187,7 @@ class Dedup:
             if job.state == "done":
                 raise JobEnded
             if rows.end(connection, job_id, "cancelled"):
-                records.append_audit(connection, _audit(job, "CANCELLED", request_id))
+                append_audit(connection, _audit(job, "CANCELLED", request_id))
         return self.job(job_id)
 
     def resume(self, job_id: int, *, request_id: str) -> DedupJob:
@@ -209,7 +209,7 @@ class Dedup:
                 assert running is not None
                 raise JobRunning(running)
             rows.restart(connection, job_id)
-            records.append_audit(connection, _audit(job, "RESUMED", request_id))
+            append_audit(connection, _audit(job, "RESUMED", request_id))
         return self.job(job_id)
 
     def work(

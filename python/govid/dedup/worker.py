@@ -13,8 +13,9 @@ from govid.audit import AuditRecord
 from govid.dedup.clusters import clusters
 from govid.dedup.compare import compare
 from govid.dedup.ranges import RangeReader
-from govid.store import cases, records
+from govid.store import cases
 from govid.store import dedup as rows
+from govid.store.audit import append as append_audit
 from govid.store.database import Database
 from govid.store.dedup import Claim
 
@@ -110,7 +111,7 @@ class Worker:
             pass
         with self._database.writing() as connection:
             if rows.end(connection, self._job.job_id, "done"):
-                records.append_audit(connection, self._audit("DONE", self._job))
+                append_audit(connection, self._audit("DONE", self._job))
 
     def _opened_all(self) -> bool:
         """Open cases, some at a time: live writes go in between. False if another worker does so, too."""

@@ -65,12 +65,31 @@ ReplyTo: TypeAlias = Callable[[Reference, int | None], bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """A reference that is kept, and the case that holds its subject, if one does."""
+
+    reference: Reference
+    case_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One step of the gallery: a reference came (with its template) or went, or is held (without)."""
 
     sequence: int
     reference_id: int
     template: Template | None
+    subject_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Looks for duplicates inside the transaction of an enrolment, when no other face can come in between."""
+
+    seen: int
+    """Number of the last change that the search before the transaction covered."""
+    judge: Callable[[Sequence[Change]], Sequence[Suspicion]]
+    """From what changed since: why the new subject is held. Raises to refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +110,10 @@ class Store(Protocol):
     def recall(self, idempotency: Idempotency) -> Replayed | None:
         """The kept reply, None for a new key; raises IdempotencyKeyReused for another request."""
 
+    database: Database
+    """For the tables that have files of their own beside ``records.py``."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
-
-    database: Database
-    """Where the other tables are, each with a file beside this one."""
 
     def add_subject(
         self,
@@ -105,11 +123,11 @@ class Store(Protocol):
         reply: ReplyTo,
         *,
         groups: Sequence[str] = (),
-        suspicions: Sequence[Suspicion] = (),
-    ) -> Reference | Replayed:
-        """Create a subject with its first reference; raises SubjectExists.
+        gate: Gate | None = None,
+    ) -> Stored | Replayed:
+        """Create a subject with its first reference; raises SubjectExists and what the gate raises.
 
-        With suspicions it is held, and a case for a person to decide is opened with it.
+        If the gate has suspicions the subject is held, and a case for a person to decide is opened with it.
         """
 
     def add_reference(
@@ -120,8 +138,12 @@ class Store(Protocol):
         reply: ReplyTo,
         *,
         max_references: int,
-    ) -> Reference | Replayed:
-        """Add a reference; raises UnknownSubject, SubjectHeld, TooManyReferences."""
+        gate: Gate | None = None,
+    ) -> Stored | Replayed:
+        """Add a reference; raises UnknownSubject, SubjectHeld, TooManyReferences and what the gate raises.
+
+        Only a whole subject can be held: suspicions of this gate are without effect.
+        """
 
     def delete_subject(
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
@@ -137,17 +159,23 @@ class Store(Protocol):
     def references(self, subject_id: str) -> list[Reference]:
         """All references of a subject, oldest first; raises UnknownSubject."""
 
-    def templates(self, subject_id: str) -> list[Template]:
-        """The templates of an active subject, oldest first; raises UnknownSubject, SubjectHeld."""
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
+        """The templates of an active subject that were enrolled at that time or later, oldest first.
+
+        Raises UnknownSubject, SubjectHeld, ReferenceTooOld.
+        """
 
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         """Subject id of each reference that still exists and is active."""
 
+    def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
+        """The template of each of these references that still exists and is active."""
+
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord) -> None:
-        """Keep one audit record."""
+    def append_audit(self, record: AuditRecord) -> bytes:
+        """Keep one audit record; its digest in the chain, 32 bytes."""
 
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""

@@ -28,7 +28,7 @@ MIGRATIONS = (
         reference_id {integer} NOT NULL
     );
     CREATE TABLE idempotency (
-        key TEXT PRIMARY KEY,
+        key TEXT{bytewise} PRIMARY KEY,
         request_digest TEXT NOT NULL,
         reply {bytes} NOT NULL,
         created_at {real} NOT NULL
@@ -50,7 +50,7 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX subject_group_subject ON subject_group (subject_id);
     CREATE TABLE gallery_position (
-        name TEXT PRIMARY KEY,
+        name TEXT{bytewise} PRIMARY KEY,
         sequence {integer} NOT NULL
     ){keyed};
     CREATE TABLE store_identity (
@@ -79,6 +79,51 @@ MIGRATIONS = (
         score {real} NOT NULL,
         PRIMARY KEY (case_id, reference_a, reference_b)
     ){keyed};
+    """,
+    # The audit becomes a chain: each row holds a digest over the one before and itself. Rows from before have
+    # none. What is asked of the audit is found by columns beside the record, which the digest covers.
+    """
+    ALTER TABLE audit ADD COLUMN digest {bytes};
+    ALTER TABLE audit ADD COLUMN request_id TEXT;
+    ALTER TABLE audit ADD COLUMN time {real};
+    ALTER TABLE audit ADD COLUMN operation TEXT;
+    ALTER TABLE audit ADD COLUMN outcome TEXT;
+    ALTER TABLE audit ADD COLUMN caller TEXT;
+    ALTER TABLE audit ADD COLUMN use_case TEXT;
+    CREATE INDEX audit_request ON audit (request_id);
+    CREATE INDEX audit_time ON audit (time);
+    CREATE TABLE audit_subject (
+        subject_id TEXT{bytewise} NOT NULL,
+        audit_id {integer} NOT NULL,
+        PRIMARY KEY (subject_id, audit_id)
+    ){keyed};
+    {describe_old_audit};
+    CREATE TABLE audit_checkpoint (
+        checkpoint_id {serial},
+        last_audit_id {integer} NOT NULL,
+        statement TEXT NOT NULL
+    );
+    CREATE TABLE feedback (
+        feedback_id {serial},
+        request_id TEXT NOT NULL UNIQUE,
+        rating TEXT NOT NULL,
+        comment TEXT NOT NULL,
+        created_at {real} NOT NULL,
+        due_at {real},
+        closed_at {real},
+        answer TEXT,
+        closed_by TEXT
+    );
+    CREATE TABLE notification (
+        notification_id {serial},
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at {real} NOT NULL,
+        next_attempt_at {real} NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        delivered_at {real}
+    );
+    CREATE INDEX notification_due ON notification (next_attempt_at) WHERE delivered_at IS NULL;
     """,
     # A dedup job cuts the references, in the order in which they became active (gallery_change), into ranges.
     # A row of dedup_block is one range against itself and all before it, up to next_column: not a row for

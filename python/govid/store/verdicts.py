@@ -54,6 +54,26 @@ def settle(connection: Connection, subject_a: str, subject_b: str, verdict: str)
     )
 
 
+def apart(connection: Connection, subject_id: str, others: Iterable[str]) -> set[str]:
+    """Those of the others whom adjudicators found to be somebody else than this subject.
+
+    A verdict is about the people it was given on: a subject enrolled later under the same name is another.
+    """
+    found = set()
+    for other in others:
+        a, b = sorted((subject_id, other))
+        row = connection.row(
+            "SELECT 1 FROM settled_pair WHERE subject_a = ? AND subject_b = ?"
+            " AND verdict IN ('different', 'twins')"
+            " AND last_reference >= (SELECT min(reference_id) FROM reference WHERE subject_id = subject_a)"
+            " AND last_reference >= (SELECT min(reference_id) FROM reference WHERE subject_id = subject_b)",
+            (a, b),
+        )
+        if row:
+            found.add(other)
+    return found
+
+
 def mark(connection: Connection, case_id: int, *, disputed: bool, closed: bool) -> None:
     """Set what the verdicts came to."""
     connection.execute(

@@ -336,7 +336,7 @@ def test_the_threshold_comes_from_a_rate_and_says_when_it_cannot(store: SqliteSt
     assert (beyond.fmr, beyond.threshold) == (table.lowest_fmr, table.score[-1])
     assert beyond.fmr_upper > beyond.fmr
     few = policy.dedup_threshold(10, 10, table)
-    assert few.threshold == table.threshold(policy.GENERAL.inconclusive_fmr)
+    assert few.threshold == table.threshold(policy.ENROLMENT.inconclusive_fmr)
 
 
 def test_a_job_that_would_drown_its_adjudicators_is_refused(

@@ -1,0 +1,159 @@
+"""1:N from a probe to judged candidates: the gallery finds, the records name, the policy judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from govid import policy, score
+from govid.calibration import Calibration
+from govid.gallery import Gallery
+from govid.gallery.follower import GalleryFollower
+from govid.results import Candidate
+from govid.store import Change, Store, Suspicion
+from govid.types import Decision, Template
+
+if TYPE_CHECKING:
+    from govid.gallery.feeder import GalleryFeeder
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A subject whose best reference a search found."""
+
+    subject_id: str
+    reference_id: int
+    judgement: policy.Judgement
+
+    @property
+    def candidate(self) -> Candidate:
+        """As a reply shows it."""
+        judged = self.judgement
+        return Candidate(
+            subject_id=self.subject_id,
+            score=judged.score,
+            decision=judged.decision,
+            fpir_at_score=judged.fmr_at_score,
+        )
+
+    @property
+    def suspicion(self) -> Suspicion:
+        """As a case keeps it."""
+        return Suspicion(self.subject_id, self.reference_id, self.judgement.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one search found."""
+
+    found: tuple[Finding, ...]
+    """MATCH and INCONCLUSIVE only, one per subject, best first."""
+    best: policy.Judgement
+    """Of the highest score, whatever its decision."""
+    size: int
+    """References the probe was compared with."""
+    seen: int
+    """Number of the last change of the records that the search surely covered."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """As a reply shows them."""
+        return tuple(finding.candidate for finding in self.found)
+
+
+class Search:
+    """Searches the active references of one profile. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        follower: GalleryFollower | GalleryFeeder,
+        store: Store,
+        fit: Callable[[Template], Template | None],
+        calibration: Calibration,
+        max_references: int,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            follower: keeps the gallery in step with the records.
+            fit: a template in the gallery's format, None if it cannot be had.
+            max_references: the most one subject has.
+        """
+        self.gallery = gallery
+        self._store = store
+        self._fit = fit
+        self._calibration = calibration
+        self._max_references = max_references
+        self.follower = follower
+
+    def __call__(
+        self,
+        probe: Template,
+        purpose: policy.UseCase,
+        limit: int,
+        *,
+        without: str | None = None,
+        subjects: Sequence[str] = (),
+        groups: Sequence[str] = (),
+    ) -> Findings:
+        """The up to ``limit`` subjects most like the probe, of all or of those named.
+
+        A subject counts by its best reference. Each comparison gets its part of the allowed rate, so that
+        many references neither loosen nor hide anything.
+
+        Args:
+            without: a subject that is left out.
+            subjects: together with ``groups`` whom to search; all where both are empty.
+        """
+        seen = self.follower.catch_up()
+        within = self._store.reference_ids(subjects=subjects, groups=groups) if subjects or groups else None
+        size = len(self.gallery) if within is None else len(within)
+        # One subject may hold several of the best places, and one more may be the one left out.
+        k = (limit + (without is not None)) * self._max_references
+        (hits,) = self.gallery.search(probe.embedding[None], k, within=within)
+        owners = self._store.owners([hit.reference_id for hit in hits])
+        found: dict[str, Finding] = {}
+        for hit in hits:
+            owner = owners.get(hit.reference_id)
+            if owner is not None and owner != without and owner not in found:
+                found[owner] = Finding(owner, hit.reference_id, self._judged(hit.score, size, purpose))
+        best = next(iter(found.values())).judgement if found else self._judged(-1.0, size, purpose)
+        return Findings(_noteworthy(found.values(), limit), best, size, seen)
+
+    def among(
+        self,
+        changes: Sequence[Change],
+        probe: Template,
+        purpose: policy.UseCase,
+        before: Findings,
+        limit: int,
+    ) -> tuple[Finding, ...]:
+        """The findings of an earlier search, and those among references that came since."""
+        found = {finding.subject_id: finding for finding in before.found}
+        came = [
+            (change.subject_id, change.reference_id, fitted)
+            for change in changes
+            if change.template and change.subject_id and (fitted := self._fit(change.template))
+        ]
+        if came:
+            scores: np.ndarray = score.compare_many(probe, [fitted for _, _, fitted in came])
+            for (owner, reference_id, _), value in zip(came, scores.tolist(), strict=True):
+                if owner not in found or value > found[owner].judgement.score:
+                    judgement = self._judged(value, before.size + len(came), purpose)
+                    found[owner] = Finding(owner, reference_id, judgement)
+        gone = {change.reference_id for change in changes if change.template is None}
+        left = [finding for finding in found.values() if finding.reference_id not in gone]
+        left.sort(key=lambda finding: -finding.judgement.score)
+        return _noteworthy(left, limit)
+
+    def _judged(self, value: float, size: int, purpose: policy.UseCase) -> policy.Judgement:
+        return policy.decide_search(value, size, purpose, self._calibration)
+
+
+def _noteworthy(found: Iterable[Finding], limit: int) -> tuple[Finding, ...]:
+    some = [finding for finding in found if finding.judgement.decision is not Decision.NON_MATCH]
+    return tuple(some[:limit])
