@@ -32,8 +32,8 @@ def held(store: SqliteStore, subject: str = "held") -> int:
     """A subject that is held because it looks like two others; the case."""
     template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
     new = NewReference(subject, template, (), 1.0)
-    gate = Gate(seen=0, judge=lambda _: (Suspicion("s0", 1, 0.9), Suspicion("s1", 2, 0.8)))
-    store.add_subject(new, support.AUDIT, None, lambda *_: b"", gate=gate)
+    suspicions = (Suspicion("s0", 1, 0.9), Suspicion("s1", 2, 0.8))
+    store.add_subject(new, support.AUDIT, None, lambda *_: b"", gate=Gate(0, lambda _: suspicions))
     return Adjudication(store.database).page().cases[-1].case_id
 
 
