@@ -47,6 +47,7 @@ class DedupFigures(msgspec.Struct, frozen=True, kw_only=True):
     expected_false_pairs: float
     expected_false_pairs_upper: float
     pairs: int
+    pairs_not_kept: Annotated[int, Meta(description="Beyond what a block keeps: neither found nor missed")]
     mated_pairs_found: int
     mated_pairs: Annotated[int, Meta(description="All there are, with those of photos without a template")]
     false_pairs: Annotated[int, Meta(description="Of two people, by the labels, of which some are wrong")]
@@ -122,6 +123,7 @@ def _judged(
         expected_false_pairs=job.expected_false_pairs,
         expected_false_pairs_upper=job.expected_false_pairs_upper,
         pairs=len(pairs),
+        pairs_not_kept=job.pairs_not_kept,
         mated_pairs_found=len(pairs) - len(false),
         mated_pairs=sum(len(photos) * (len(photos) - 1) // 2 for photos in people.values()),
         false_pairs=len(false),
@@ -153,8 +155,7 @@ def text(figures: DedupFigures) -> str:
     bound = "" if f.supported else " (the lowest the calibration supports)"
     return "\n".join(
         (
-            f"{f.profile}: {f.photos:,} photos of {f.people:,} people, "
-            f"{f.failures_to_acquire} without template",
+            f"{f.profile}: {f.photos:,} photos of {f.people:,} people, {f.failures_to_acquire} not embedded",
             f"  threshold {f.threshold:.4f}: FMR {f.fmr:.2g}{bound} in {f.comparisons:,} comparisons",
             f"  pairs found        {f.pairs:,} in {f.clusters:,} clusters and {f.cases:,} cases",
             f"  mated pairs        {f.mated_pairs_found:,} of {f.mated_pairs:,} found, "

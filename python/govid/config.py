@@ -258,10 +258,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(
             gt=0,
-            description="Pairs of strangers a dedup job should show an adjudicator on average; more if the "
-            "calibration supports no rate so low.",
+            description="Pairs of strangers a dedup job should show on average: a day's work to look at. It "
+            "shows more if the calibration supports no rate so low.",
         ),
-    ] = 10.0
+    ] = 100.0
 
     adjudicators_required: Annotated[
         int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")

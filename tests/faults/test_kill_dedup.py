@@ -17,6 +17,7 @@ from tests.govid.dedup import support
 from tests.support import GOVID
 
 KILLS = 8
+PEOPLE = 990
 
 
 def worker(folder: Path, job_id: int) -> subprocess.Popen[bytes]:
@@ -45,12 +46,15 @@ def moved(work: Dedup, job_id: int, blocks: int) -> bool:
 @pytest.mark.slow
 def test_a_job_whose_processes_are_killed_equals_brute_force(tmp_path: Path) -> None:
     store = support.opened(tmp_path)
-    faces = support.people(3000)
-    support.enrol(store, faces)
-    support.enrol(store, [support.like(face, n) for n, face in enumerate(faces[:150])], "again")
+    faces = support.people(PEOPLE)
+    # Everybody three times: about one pair in each block, so that a block without its pairs would show.
+    for time_ in range(3):
+        support.enrol(
+            store, [support.like(face, time_ * PEOPLE + n) for n, face in enumerate(faces)], f"{time_}-"
+        )
     work = support.dedup(store, range_size=40)
     job = work.start(request_id="r")
-    assert job.blocks == 79 * 80 // 2
+    assert job.blocks == 75 * 76 // 2
     chance = random.Random(5)
     kills = 0
     while kills < KILLS:
@@ -74,5 +78,7 @@ def test_a_job_whose_processes_are_killed_equals_brute_force(tmp_path: Path) -> 
     assert done.compared == done.comparisons
     assert support.same_pairs(support.found(work, job.job_id), support.brute_force(store, job.threshold))
     cases = Adjudication(store.database).page(limit=1000).cases
-    assert sorted(case.subjects for case in cases) == sorted((f"again{n}", f"s{n}") for n in range(150))
+    assert sorted(case.subjects for case in cases) == sorted(
+        (f"0-{n}", f"1-{n}", f"2-{n}") for n in range(PEOPLE)
+    )
     store.close()

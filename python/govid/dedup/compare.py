@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from govid import _core
 from govid.dedup.ranges import References
+from govid.dedup.screen import loosened
 from govid.store.dedup import Pair, Tally
 
 # Probes between two pauses: some hundredths of a second.
@@ -17,7 +18,7 @@ SLICE = 1024
 # What one call of the search may find, and what one block may keep. A photo of nobody that was enrolled for
 # thousands of subjects would otherwise fill memory and disk with its square.
 SLICE_PAIRS = 1 << 16
-BLOCK_PAIRS = 100_000
+BLOCK_PAIRS = 500_000
 
 
 class _Found(NamedTuple):
@@ -54,6 +55,7 @@ def compare(
         block_pairs: the most pairs to keep: those with the highest scores. The rest is counted.
     """
     same_range = probes is references
+    screen = loosened(threshold, probes.embeddings.shape[1], probes.codes, references.codes)
     compared = same_subject = not_kept = 0
     kept = _Found(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
     for start in range(0, len(probes.ids), SLICE):
@@ -62,9 +64,13 @@ def compare(
         # Of a range with itself, the half below the diagonal: each pair once, and nobody with oneself.
         columns = end if same_range else len(references.ids)
         compared += (end - start) * (start + end - 1) // 2 if same_range else (end - start) * columns
-        rows = (start, probes.embeddings[start:end])
-        for pairs in _found(rows, (0, references.embeddings[:columns]), threshold):
-            some = pairs.where(pairs.references < pairs.probes) if same_range else pairs
+        for candidates in _candidates(
+            (start, probes.codes.rows[start:end]), (0, references.codes.rows[:columns]), screen
+        ):
+            some = candidates
+            if same_range:
+                some = some.where(some.references < some.probes)
+            some = _exact(some, probes, references, threshold)
             strangers = probes.subjects[some.probes] != references.subjects[some.references]
             same_subject += int(len(strangers) - np.count_nonzero(strangers))
             kept = kept.and_(some.where(strangers))
@@ -78,26 +84,40 @@ def compare(
     )
 
 
-def _found(
-    probes: tuple[int, NDArray[np.float32]], references: tuple[int, NDArray[np.float32]], threshold: float
+def _candidates(
+    probes: tuple[int, NDArray[np.int8]], references: tuple[int, NDArray[np.int8]], screen: float
 ) -> Iterator[_Found]:
-    """What the search finds, in parts small enough for memory. Each side has the row it begins at."""
+    """The pairs that pass the screen, in parts that fit memory. Each side has the row it begins at."""
     (first, rows), (second, columns) = probes, references
     try:
-        i, j, scores = _core.above(rows, columns, threshold, SLICE_PAIRS)
+        i, j, scores = _core.above_int8(rows, columns, screen, SLICE_PAIRS)
     except _core.CoreError as error:
         if error.slug != "too-many":
             raise
         if len(rows) > 1:
             middle = len(rows) // 2
             for part in ((first, rows[:middle]), (first + middle, rows[middle:])):
-                yield from _found(part, references, threshold)
+                yield from _candidates(part, references, screen)
         else:
             middle = len(columns) // 2
             for part in ((second, columns[:middle]), (second + middle, columns[middle:])):
-                yield from _found(probes, part, threshold)
+                yield from _candidates(probes, part, screen)
     else:
         yield _Found(i + first, j + second, scores)
+
+
+def _exact(candidates: _Found, probes: References, references: References, threshold: float) -> _Found:
+    """The candidates whose embeddings reach the threshold, with the scores of these."""
+    scores = np.empty(len(candidates.scores), dtype=np.float32)
+    # They come in order of the probes.
+    rows, starts = np.unique(candidates.probes, return_index=True)
+    for row, start, end in zip(rows, starts, [*starts[1:], len(scores)], strict=False):
+        _core.cosine_block(
+            probes.embeddings[row : row + 1],
+            references.embeddings[candidates.references[start:end]],
+            out=scores[None, start:end],
+        )
+    return candidates._replace(scores=scores).where(scores >= threshold)
 
 
 def _pair(probes: References, references: References, i: int, j: int, score: float) -> Pair:

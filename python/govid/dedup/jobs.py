@@ -235,7 +235,12 @@ class Dedup:
             job = _known(connection, job_id)
             spans = rows.spans(connection, job_id)
         reader = RangeReader(
-            self.database, spans, self.profile.dimension, self._fit, cache_bytes=self.cache_bytes
+            self.database,
+            spans,
+            self.profile.model_id,
+            self.profile.dimension,
+            self._fit,
+            cache_bytes=self.cache_bytes,
         )
         failures: list[BaseException] = []
 
@@ -341,7 +346,6 @@ def _audit(job: rows.JobRow, outcome: str, request_id: str) -> AuditRecord:
 
 def _shown(connection: Connection, job: rows.JobRow) -> DedupJob:
     progress = rows.progress(connection, job.job_id)
-    pairs, cases = rows.found(connection, job.job_id)
     return msgspec.convert(
         {
             **job._asdict(),
@@ -351,11 +355,11 @@ def _shown(connection: Connection, job: rows.JobRow) -> DedupJob:
             "blocks": progress.blocks,
             "blocks_done": progress.blocks_done,
             "compared": progress.compared,
-            "pairs": pairs,
+            "pairs": rows.pairs_of(connection, job.job_id),
             "pairs_not_kept": progress.not_kept,
             "pairs_within_subjects": progress.same_subject,
             "left_out_references": progress.other_model,
-            "cases": cases,
+            "cases": rows.cases_of(connection, job.job_id),
             "eta_seconds": _eta(job, progress),
         },
         DedupJob,

@@ -6,7 +6,7 @@ Any number of threads, processes and machines may work on one job: they meet in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 
 from govid.audit import AuditRecord
@@ -16,8 +16,8 @@ from govid.dedup.ranges import RangeReader
 from govid.store import cases
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
-from govid.store.database import Connection, Database
-from govid.store.dedup import Claim, Pair
+from govid.store.database import Database
+from govid.store.dedup import Claim
 
 LEASE_SECONDS = 60.0
 """How long a worker may be silent within a block before others take its range."""
@@ -106,24 +106,27 @@ class Worker:
             rows.insert_pairs(connection, self._job.job_id, pairs)
 
     def _open_cases(self) -> None:
-        """Pairs -> clusters -> cases, some at once, so that live writes go in between.
-
-        After kill -9 the pairs that have no case yet give the remaining ones.
-        """
-        with self._database.reading() as connection:
-            pairs = rows.pairs_without_case(connection, self._job.job_id)
-        groups = clusters(pairs)
-        while some := list(islice(groups, _CASES_AT_ONCE)):
-            with self._database.writing() as connection:
-                connection.exclusive(f"dedup_job {self._job.job_id}")
-                for group, subjects in some:
-                    self._open_case(connection, group, subjects)
+        """Pairs -> clusters -> cases. After kill -9 the pairs without a case give the remaining ones."""
+        while not self._opened_all():
+            pass
         with self._database.writing() as connection:
             if rows.end(connection, self._job.job_id, "done"):
                 append_audit(connection, self._audit("DONE", self._job))
 
-    def _open_case(self, connection: Connection, group: Sequence[Pair], subjects: int) -> None:
-        # Another worker may be opening the same cases.
-        if group := [pair for pair in group if not rows.assigned(connection, self._job.job_id, pair)]:
-            case_id = cases.open_cluster(connection, self._job.job_id, group, subjects)
-            rows.assign(connection, self._job.job_id, group, case_id)
+    def _opened_all(self) -> bool:
+        """Open cases, some at a time: live writes go in between. False if another worker does so, too."""
+        job_id = self._job.job_id
+        with self._database.reading() as connection:
+            opened = rows.cases_of(connection, job_id)
+            pairs = rows.pairs_without_case(connection, job_id)
+        groups = clusters(pairs)
+        while some := list(islice(groups, _CASES_AT_ONCE)):
+            with self._database.writing() as connection:
+                connection.exclusive(f"dedup_job {job_id}")
+                if rows.cases_of(connection, job_id) != opened:
+                    return False
+                for group, subjects in some:
+                    case_id = cases.open_cluster(connection, job_id, group, subjects)
+                    rows.assign(connection, job_id, group, case_id)
+            opened += len(some)
+        return True

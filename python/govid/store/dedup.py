@@ -218,13 +218,18 @@ def progress(connection: Connection, job_id: int) -> Progress:
     return Progress(*(int(value) for value in row))
 
 
-def found(connection: Connection, job_id: int) -> tuple[int, int]:
-    """Pairs a job found, and cases it opened."""
-    pairs = connection.row("SELECT count(*) FROM dedup_pair WHERE job_id = ?", (job_id,))
-    cases = connection.row("SELECT count(*) FROM duplicate_case WHERE job_id = ?", (job_id,))
-    assert pairs is not None
-    assert cases is not None
-    return int(pairs[0]), int(cases[0])
+def pairs_of(connection: Connection, job_id: int) -> int:
+    """How many pairs a job found."""
+    row = connection.row("SELECT count(*) FROM dedup_pair WHERE job_id = ?", (job_id,))
+    assert row is not None
+    return int(row[0])
+
+
+def cases_of(connection: Connection, job_id: int) -> int:
+    """How many cases a job opened."""
+    row = connection.row("SELECT count(*) FROM duplicate_case WHERE job_id = ?", (job_id,))
+    assert row is not None
+    return int(row[0])
 
 
 def spans(connection: Connection, job_id: int) -> list[tuple[int, int]]:
@@ -391,13 +396,3 @@ def assign(connection: Connection, job_id: int, pairs: Sequence[Pair], case_id: 
         "UPDATE dedup_pair SET case_id = ? WHERE job_id = ? AND reference_a = ? AND reference_b = ?",
         [(case_id, job_id, pair.reference_a, pair.reference_b) for pair in pairs],
     )
-
-
-def assigned(connection: Connection, job_id: int, pair: Pair) -> bool:
-    """Whether a pair went to a case already."""
-    row = connection.row(
-        "SELECT 1 FROM dedup_pair"
-        " WHERE job_id = ? AND reference_a = ? AND reference_b = ? AND case_id IS NOT NULL",
-        (job_id, pair.reference_a, pair.reference_b),
-    )
-    return row is not None

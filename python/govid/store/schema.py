@@ -131,6 +131,7 @@ MIGRATIONS = (
     """
     ALTER TABLE duplicate_case ADD COLUMN cluster_subjects INTEGER;
     ALTER TABLE duplicate_case ADD COLUMN disputed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX duplicate_case_job ON duplicate_case (job_id);
     CREATE INDEX case_pair_subjects ON case_pair (subject_a, subject_b);
     CREATE TABLE case_verdict (
         verdict_id {serial},

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from govid import _core
 from govid.dedup import compare as module
 from govid.dedup.compare import compare
 from govid.dedup.ranges import References
+from govid.dedup.screen import codes, loosened
 from tests.govid.dedup import support
 
 
@@ -19,7 +21,7 @@ def references(
 ) -> References:
     names = subjects or [f"s{first + n}" for n in range(len(embeddings))]
     ids = np.arange(first, first + len(embeddings), dtype=np.int64)
-    return References(ids, np.array(names, dtype=object), embeddings, 0)
+    return References(ids, np.array(names, dtype=object), embeddings, 0, codes(embeddings))
 
 
 @pytest.mark.parametrize("slice_rows", [1, 3, 1024])
@@ -64,3 +66,26 @@ def test_empty_ranges() -> None:
     some = references(support.people(3))
     for one, other in ((empty, empty), (empty, some), (some, empty)):
         assert compare(one, other, 0.5, pause=nothing)[0] == []
+
+
+@pytest.mark.parametrize("dimension", [8, 129, 642])
+@pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.3, 0.77, 0.999])
+def test_the_screen_misses_nothing_that_float32_finds(dimension: int, threshold: float) -> None:
+    """Many pairs just at the threshold, of photos that are alike in a direction of their own."""
+    rng = np.random.default_rng(dimension)
+    one = _core.l2_normalize(rng.normal(size=(200, dimension)).astype(np.float32))
+    other = rng.normal(size=(200, dimension)).astype(np.float32)
+    other -= (other * one).sum(axis=1, keepdims=True) * one  # at right angles to its partner
+    other = _core.l2_normalize(other)
+    near = threshold + rng.normal(scale=1e-4, size=(200, 1)).astype(np.float32)
+    near = np.clip(near, -1, 1)
+    partner = _core.l2_normalize(near * one + np.sqrt(1 - near**2) * other)
+    probes, refs = references(one), references(partner, first=1000)
+    wanted = _core.above(one, partner, threshold, 10**6)
+    pairs, _ = compare(probes, refs, threshold, pause=nothing)
+    found = {(p.reference_a, p.reference_b): p.score for p in pairs}
+    found |= {(b, a): score for (a, b), score in found.items()}
+    assert len(pairs) == len(wanted[0])
+    for i, j, score in zip(*(column.tolist() for column in wanted), strict=True):
+        assert found[i + 1, j + 1000] == score
+    assert loosened(threshold, dimension, probes.codes, refs.codes) <= threshold

@@ -10,8 +10,17 @@ import pytest
 
 from govid import policy
 from govid.adjudication import Adjudication, Case, Verdict
-from govid.errors import InvalidParameter, JobEnded, JobRunning, JobTooLoose, StoreUnavailable, UnknownJob
+from govid.errors import (
+    InvalidParameter,
+    JobEnded,
+    JobRunning,
+    JobTooLoose,
+    StorageFull,
+    StoreUnavailable,
+    UnknownJob,
+)
 from govid.store import dedup as rows
+from govid.store.database import Connection
 from govid.store.sqlite import SqliteStore
 from tests.govid.dedup import support
 from tests.govid.dedup.support import done, found
@@ -371,3 +380,27 @@ def test_a_damaged_template_stops_the_job_and_mending_it_lets_it_end(
     with store.database.writing() as connection:
         connection.execute("UPDATE reference SET embedding = ? WHERE reference_id = 40", kept)
     assert np.isclose(work.work(job.job_id, request_id="r").compared, job.comparisons)
+
+
+def test_a_block_and_its_pairs_are_written_together(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full just when pairs are written: their block must not count as compared."""
+    filled(store)
+    work = support.dedup(store)
+    job = work.start(request_id="r")
+    original = rows.insert_pairs
+
+    def fails(connection: Connection, job_id: int, pairs: list[rows.Pair]) -> None:
+        original(connection, job_id, pairs[: len(pairs) // 2])
+        if pairs:
+            raise StorageFull
+
+    monkeypatch.setattr(rows, "insert_pairs", fails)
+    with pytest.raises(StorageFull):
+        work.work(job.job_id, request_id="r")
+    half = work.job(job.job_id)
+    assert (half.state, half.pairs) == ("running", 0)
+    monkeypatch.setattr(rows, "insert_pairs", original)
+    work.work(job.job_id, request_id="r")
+    assert support.same_pairs(found(work, job.job_id), support.brute_force(store, job.threshold))
