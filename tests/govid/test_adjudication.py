@@ -11,7 +11,7 @@ import pytest
 from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
 from govid.errors import CaseClosed, IdempotencyKeyReused, InvalidParameter, UnknownCase
-from govid.store import NewReference, Suspicion, cases
+from govid.store import Gate, NewReference, Suspicion, cases
 from govid.store.dedup import Pair
 from govid.store.sqlite import SqliteStore
 from govid.types import Template
@@ -33,7 +33,7 @@ def held(store: SqliteStore, subject: str = "held") -> int:
     template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
     new = NewReference(subject, template, (), 1.0)
     suspicions = (Suspicion("s0", 1, 0.9), Suspicion("s1", 2, 0.8))
-    store.add_subject(new, support.AUDIT, None, lambda *_: b"", suspicions=suspicions)
+    store.add_subject(new, support.AUDIT, None, lambda *_: b"", gate=Gate(0, lambda _: suspicions))
     return Adjudication(store.database).page().cases[-1].case_id
 
 
