@@ -133,7 +133,8 @@ class Search:
         limit: int,
     ) -> tuple[Finding, ...]:
         """The findings of an earlier search, and those among references that came since."""
-        found = {finding.subject_id: finding for finding in before.found}
+        gone = {change.reference_id for change in changes if change.template is None}
+        found = {f.subject_id: f for f in before.found if f.reference_id not in gone}
         came = [
             (change.subject_id, change.reference_id, fitted)
             for change in changes
@@ -145,9 +146,7 @@ class Search:
                 if owner not in found or value > found[owner].judgement.score:
                     judgement = self._judged(value, before.size + len(came), purpose)
                     found[owner] = Finding(owner, reference_id, judgement)
-        gone = {change.reference_id for change in changes if change.template is None}
-        left = [finding for finding in found.values() if finding.reference_id not in gone]
-        left.sort(key=lambda finding: -finding.judgement.score)
+        left = sorted(found.values(), key=lambda finding: -finding.judgement.score)
         return _noteworthy(left, limit)
 
     def _judged(self, value: float, size: int, purpose: policy.UseCase) -> policy.Judgement:
