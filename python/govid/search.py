@@ -99,6 +99,7 @@ class Search:
         without: str | None = None,
         subjects: Sequence[str] = (),
         groups: Sequence[str] = (),
+        not_before: float = 0.0,
     ) -> Findings:
         """The up to ``limit`` subjects most like the probe, of all or of those named.
 
@@ -108,19 +109,30 @@ class Search:
         Args:
             without: a subject that is left out.
             subjects: together with ``groups`` whom to search; all where both are empty.
+            not_before: references enrolled earlier, in seconds since the epoch, are left out.
         """
         seen = self.follower.catch_up()
         within = self._store.reference_ids(subjects=subjects, groups=groups) if subjects or groups else None
         size = len(self.gallery) if within is None else len(within)
         # One subject may hold several of the best places, and one more may be the one left out.
         k = (limit + (without is not None)) * self._max_references
-        (hits,) = self.gallery.search(probe.embedding[None], k, within=within)
-        owners = self._store.owners([hit.reference_id for hit in hits])
         found: dict[str, Finding] = {}
-        for hit in hits:
-            owner = owners.get(hit.reference_id)
-            if owner is not None and owner != without and owner not in found:
-                found[owner] = Finding(owner, hit.reference_id, self._judged(hit.score, size, purpose))
+        while True:
+            (hits,) = self.gallery.search(probe.embedding[None], k, within=within)
+            owners = self._store.owners([hit.reference_id for hit in hits], not_before=not_before)
+            for hit in hits:
+                owner = owners.get(hit.reference_id)
+                if owner is not None and owner != without and owner not in found:
+                    found[owner] = Finding(owner, hit.reference_id, self._judged(hit.score, size, purpose))
+            # Old references may have taken the best places: behind them, too, somebody may be worth showing.
+            if (
+                not not_before
+                or len(hits) < k
+                or len(found) >= limit
+                or self._is_nobody(hits[-1].score, size, purpose)
+            ):
+                break
+            k *= 4
         best = next(iter(found.values())).judgement if found else self._judged(-1.0, size, purpose)
         return Findings(_noteworthy(found.values(), limit), best, size, seen)
 
@@ -148,6 +160,9 @@ class Search:
                     found[owner] = Finding(owner, reference_id, judgement)
         left = sorted(found.values(), key=lambda finding: -finding.judgement.score)
         return _noteworthy(left, limit)
+
+    def _is_nobody(self, value: float, size: int, purpose: policy.UseCase) -> bool:
+        return self._judged(value, size, purpose).decision is Decision.NON_MATCH
 
     def _judged(self, value: float, size: int, purpose: policy.UseCase) -> policy.Judgement:
         return policy.decide_search(value, size, purpose, self._calibration)
