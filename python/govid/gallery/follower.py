@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from govid.errors import GalleryUnavailable
+from govid.errors import GalleryUnavailable, GovidError
 from govid.gallery import Gallery
 from govid.store import Change, Store
 from govid.types import Template
@@ -54,8 +54,10 @@ class GalleryFollower:
         self._writer: threading.Thread | None = None
         self.left_out = 0
         """References found at start that no search covers, because another model made them."""
+        # Once the store has it no more, it was restored, and this gallery has what the store never had.
+        self._head = store.audit_head()
         last, templates = store.all_templates()
-        at = gallery.load(self._folder, last) if self._folder else None
+        at = gallery.load(self._folder, store.has_audit) if self._folder else None
         self._sequence = last if at is None else at
         self._kept, self._kept_build = at, gallery.stats().built_at
         if at is None:
@@ -80,6 +82,8 @@ class GalleryFollower:
             while changes := self._store.changes(after=self._sequence, limit=_BATCH):
                 self._apply(changes)
                 self._sequence = changes[-1].sequence
+                if self._store.has_audit(*self._head):
+                    self._head = self._store.audit_head()
                 self._keep_if_due()
             return self._sequence
 
@@ -110,10 +114,16 @@ class GalleryFollower:
         with self._snapshots:
             sequence = self._sequence
             try:
-                self._gallery.snapshot(self._folder, sequence)
+                self._gallery.snapshot(self._folder, sequence, self._current_head)
                 self._kept = sequence
-            except (OSError, GalleryUnavailable) as error:
+            except (OSError, GovidError) as error:
                 log.warning("no snapshot of the gallery was written, the next start takes longer: %s", error)
+
+    def _current_head(self) -> tuple[int, str]:
+        head = self._store.audit_head()
+        if not self._store.has_audit(*self._head):
+            raise GalleryUnavailable("the store was restored while this server ran: start it anew")
+        return head
 
     def close(self) -> None:
         """Keep what changed, where the next start gains by it, and close the gallery."""

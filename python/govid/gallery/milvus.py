@@ -171,10 +171,10 @@ class MilvusGallery:
     def settle(self) -> None:
         """The cluster builds its index itself."""
 
-    def snapshot(self, folder: Path, sequence: int) -> None:
+    def snapshot(self, folder: Path, sequence: int, head: Callable[[], tuple[int, str]]) -> None:
         """The cluster keeps itself."""
 
-    def load(self, folder: Path, newest: int) -> int | None:  # noqa: ARG002
+    def load(self, folder: Path, holds: Callable[[int, str], bool]) -> int | None:  # noqa: ARG002
         return None
 
     def stats(self) -> GalleryStats:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -298,7 +298,7 @@ class TieredGallery:
 
     # --- keeping ------------------------------------------------------------------------------------
 
-    def snapshot(self, folder: Path, sequence: int) -> None:
+    def snapshot(self, folder: Path, sequence: int, head: Callable[[], tuple[int, str]]) -> None:
         with self._looking:
             built, loose, tail = self._built, self._loose, self._tail.view()
         index = built.index
@@ -313,13 +313,12 @@ class TieredGallery:
             recall=built.recall,
         )
         covered = [part.segment for part in index.parts] if index else []
-        snapshot.write(
-            folder, about, covered, [*loose, sealed(tail, self._rows)], index.faiss if index else None
-        )
+        loose = (*loose, sealed(tail, self._rows))
+        snapshot.write(folder, about, covered, loose, index.faiss if index else None, head)
         self._kept = (sequence, time.time())
 
-    def load(self, folder: Path, newest: int) -> int | None:
-        kept = snapshot.read(folder, self.model_id, self.dimension, newest)
+    def load(self, folder: Path, holds: Callable[[int, str], bool]) -> int | None:
+        kept = snapshot.read(folder, self.model_id, self.dimension, holds)
         if kept is None:
             return None
         manifest, segments, index, written_at = kept

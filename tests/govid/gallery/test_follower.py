@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -29,7 +33,8 @@ def gallery_of(folder: Path) -> TieredGallery:
 
 def enrolled(store: SqliteStore, *subjects: str) -> None:
     for subject in subjects:
-        store.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda *_: b"")
+        audit = msgspec.structs.replace(AUDIT, subject_id=subject)
+        store.add_subject(NewReference(subject, template(), (), 0.0), audit, None, lambda *_: b"")
 
 
 def template() -> Template:
@@ -115,6 +120,59 @@ def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path:
     assert {hit.reference_id for hit in gallery.search(template().embedding[None], 1000)[0]} == wanted
 
 
+def restored(store: SqliteStore, backup: Path) -> SqliteStore:
+    """The same file as it was at the backup."""
+    path = backup.with_name("govid.sqlite3")
+    store.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    shutil.copy(backup, path)
+    return SqliteStore(path)
+
+
+def backed_up(store: SqliteStore, folder: Path) -> Path:
+    backup = folder / "backup.sqlite3"
+    with closing(sqlite3.connect(folder / "govid.sqlite3")) as live, closing(sqlite3.connect(backup)) as copy:
+        live.backup(copy)
+    return backup
+
+
+def found(gallery: TieredGallery, store: SqliteStore) -> dict[str, str]:
+    """For each subject whom a search for its face finds."""
+    best = {}
+    for subject in store.subjects(after="", limit=1000):
+        (made,) = store.templates(subject)
+        ((hit,),) = gallery.search(made.embedding[None], 1)
+        best[subject] = store.owners([hit.reference_id]).get(hit.reference_id, "nobody")
+    return best
+
+
+@pytest.mark.parametrize("stopped", ["before the backup is back", "when the backup is back"])
+def test_a_restored_store_is_not_served_the_faces_of_its_lost_time(stopped: str, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"old-{i}" for i in range(90)))
+    backup = backed_up(store, tmp_path)
+    enrolled(store, *(f"lost-{i}" for i in range(10)))
+    first = GalleryFollower(gallery_of(tmp_path), store, of_model_m, tmp_path / "kept", snapshot_references=1)
+    assert first._writer is not None
+    first._writer.join()
+    if stopped == "before the backup is back":
+        first.close()
+    store = restored(store, backup)
+    enrolled(store, *(f"other-{i}" for i in range(20)))
+    if stopped == "when the backup is back":
+        first._store = store
+        first.catch_up()
+        first._kept = None
+        first.close()
+    gallery = gallery_of(tmp_path)
+    GalleryFollower(gallery, store, of_model_m, tmp_path / "kept", snapshot_references=1000)
+    assert len(gallery) == 110
+    assert found(gallery, store) == {subject: subject for subject in store.subjects(after="", limit=1000)}
+    assert list((tmp_path / "kept").rglob("vectors")) == []
+    store.close()
+
+
 def test_a_small_gallery_keeps_no_snapshot(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "govid.sqlite3")
     enrolled(store, "a", "b")
@@ -143,7 +201,7 @@ def test_a_damaged_snapshot_is_replaced_from_the_store(tmp_path: Path) -> None:
     gallery = gallery_of(tmp_path)
     GalleryFollower(gallery, store, of_model_m, tmp_path / "kept", snapshot_references=1).close()
     assert len(gallery) == 20
-    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity, 20) == 20
+    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity, store.has_audit) == 20
 
 
 def test_a_full_disk_costs_the_snapshot_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
