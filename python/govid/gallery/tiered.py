@@ -96,7 +96,7 @@ class TieredGallery:
         # Ids removed while a build reads what was there before it.
         self._removed: list[int] | None = None
         self._attempted = 0
-        self._settled = self._closed = False
+        self._settled = self._closed = self._disk_failed = False
         self._kept: tuple[int, float] | None = None
         self._builder: threading.Thread | None = None
 
@@ -155,8 +155,20 @@ class TieredGallery:
         if coded and plan.tier != "exact" and segment.codes is None:
             segment = int8.coded(segment)
         if plan.on_disk and not isinstance(segment.vectors, np.memmap):
-            segment = replace(segment, vectors=mapped(segment.vectors, self._folder))
+            segment = replace(segment, vectors=self._mapped(segment.vectors))
         return segment
+
+    def _mapped(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """On disk, or where that is full in memory: what is enrolled must be found."""
+        try:
+            vectors = mapped(vectors, self._folder)
+        except OSError as error:
+            if not self._disk_failed:
+                log.warning("vectors of the gallery stay in memory until its disk has room: %s", error)
+            self._disk_failed = True
+        else:
+            self._disk_failed = False
+        return vectors
 
     # --- searching ----------------------------------------------------------------------------------
 
@@ -200,11 +212,7 @@ class TieredGallery:
             self.build()
 
     def build(self) -> None:
-        """Bring the gallery into the tier of its size and leave out what was removed, while searches go on.
-
-        Raises:
-            OSError: vectors do not fit on the disk; the gallery stays as it was.
-        """
+        """Bring the gallery into the tier of its size without what was removed, while searches go on."""
         with self._building:
             start = time.monotonic()
             with self._writing:
@@ -217,7 +225,8 @@ class TieredGallery:
                 with self._writing, self._looking:
                     self._swap(built, segments, since=self._sealed()[len(before) :])
             finally:
-                self._removed = None
+                with self._writing:
+                    self._removed = None
 
     def _swap(self, built: Built, segments: list[Segment], since: list[Segment]) -> None:
         """Let searches see what was built, without what was removed meanwhile."""
@@ -367,7 +376,7 @@ class TieredGallery:
         )
 
     def ping(self) -> None:
-        """It is in this process."""
+        self._view()
 
     def close(self) -> None:
         self._closed = True
