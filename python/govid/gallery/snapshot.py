@@ -140,6 +140,12 @@ def write(
             shutil.rmtree(older, ignore_errors=True)
 
 
+def delete(folder: Path) -> None:
+    """Delete all snapshots: they hold a face that must go."""
+    for path in _all(folder):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def read(folder: Path, model_id: str, dimension: int, holds: Callable[[int, str], bool]) -> Snapshot | None:
     """The newest sound snapshot, None if there is none. Why one is refused is a warning in the log.
 
@@ -220,12 +226,21 @@ def _all(folder: Path) -> list[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what processes left that died while they wrote."""
+    """Delete what processes left that died while they wrote.
+
+    In containers each has the same number: this one writes one snapshot at a time, and has not begun it.
+    """
     for path in folder.glob(f"{_UNFINISHED}*"):
         process = int(path.name.removeprefix(_UNFINISHED).partition("-")[0])
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
+        if process == os.getpid() or not _runs(process):
             shutil.rmtree(path, ignore_errors=True)
-        except PermissionError:
-            pass
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

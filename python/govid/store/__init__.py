@@ -186,6 +186,9 @@ class Store(Protocol):
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""
 
+    def active_references(self) -> int:
+        """How many references searches cover, if their model fits."""
+
     def changes(self, *, after: int, limit: int) -> list[Change]:
         """The first ``limit`` changes behind that sequence number, in order."""
 

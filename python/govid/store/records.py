@@ -271,6 +271,14 @@ class SqlStore:
 
         return int(row[0]), templates()
 
+    def active_references(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row(
+                "SELECT count(*) FROM reference JOIN subject USING (subject_id) WHERE held = 0"
+            )
+        assert row is not None
+        return int(row[0])
+
     def changes(self, *, after: int, limit: int) -> list[Change]:
         with self.database.reading() as connection:
             return _changes(connection, after, limit)

@@ -14,7 +14,7 @@ from govid.audit import AuditRecord
 from govid.gallery.choose import Rules
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.tiered import TieredGallery
-from govid.store import NewReference, Stored
+from govid.store import Gate, NewReference, Stored, Suspicion
 from govid.store.sqlite import SqliteStore
 from govid.types import Template
 from tests.govid.store.support import OpenStore
@@ -118,6 +118,56 @@ def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path:
         for reference in store.references(subject)
     }
     assert {hit.reference_id for hit in gallery.search(template().embedding[None], 1000)[0]} == wanted
+
+
+@pytest.mark.parametrize(("least", "left"), [(1, 1), (20, 0)], ids=["large", "small by now"])
+def test_a_removed_face_does_not_outlast_the_server(least: int, left: int, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"s-{i}" for i in range(20)))
+    kept = tmp_path / "kept"
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=least).close()
+    (face,) = store.templates("s-7")
+    (vectors,) = kept.rglob("vectors")
+    assert face.embedding.tobytes() in vectors.read_bytes()
+    follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=least)
+    store.delete_subject("s-7", AUDIT, None, b"")
+    follower.catch_up()
+    follower.close()
+    snapshots = list(kept.rglob("vectors"))
+    assert len(snapshots) == left
+    assert all(face.embedding.tobytes() not in vectors.read_bytes() for vectors in snapshots)
+
+
+def test_a_removed_face_goes_though_no_snapshot_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, "a", "b")
+    kept = tmp_path / "kept"
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1).close()
+    store.delete_subject("a", AUDIT, None, b"")
+    follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1)
+    monkeypatch.setattr("govid.gallery.snapshot.write", full)
+    follower.close()
+    assert list(kept.rglob("vectors")) == []
+
+
+def test_the_held_are_not_taken_for_those_of_another_model(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, "a", "b")
+    kept = tmp_path / "kept"
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1).close()
+    gate = Gate(seen=2, judge=lambda _: [Suspicion("a", 1, 0.9)])
+    store.add_subject(NewReference("held", template(), (), 0.0), AUDIT, None, lambda *_: b"", gate=gate)
+    other = Template("n", template().embedding)
+    store.add_subject(NewReference("other", other, (), 0.0), AUDIT, None, lambda *_: b"")
+    gallery = gallery_of(tmp_path)
+    follower = GalleryFollower(gallery, store, of_model_m, kept, snapshot_references=1)
+    assert gallery.stats().snapshot_sequence == 2
+    assert follower.left_out == 1
 
 
 def restored(store: SqliteStore, backup: Path) -> SqliteStore:

@@ -211,3 +211,15 @@ made.snapshot(Path({str(kept)!r}), 99, head)
     assert len(back) == (300 if step == 5 else 700)
     back.snapshot(kept, 100, head)
     assert only(kept)  # what the dead process left is gone
+
+
+@pytest.mark.parametrize("process", ["mine", "gone", "running"])
+def test_what_was_left_unfinished_goes_with_its_process(kept: Path, process: str, tmp_path: Path) -> None:
+    """In a container the next server has the number of the one before."""
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    number = {"mine": os.getpid(), "gone": gone.pid, "running": os.getppid()}[process]
+    left = kept / f"unfinished-{number}-1"
+    left.mkdir()
+    filled("exact", tmp_path, 5).snapshot(kept, 42, head)
+    assert left.exists() == (process == "running")
