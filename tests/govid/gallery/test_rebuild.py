@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from govid import Settings
 from govid.audit import AuditRecord
 from govid.errors import GalleryUnavailable
+from govid.gallery.feeder import GalleryFeeder
 from govid.gallery.milvus import MilvusGallery
 from govid.gallery.rebuild import rebuild
 from govid.gallery.shared import SharedGallery
@@ -136,6 +137,18 @@ def test_a_collection_that_took_over_without_an_answer_stays(cluster: Cluster, s
     with pytest.raises(GalleryUnavailable, match="no answer"):
         rebuild(shared)
     assert cluster.rows(NAME) == {1}
+
+
+def test_a_server_needs_the_cluster_only_for_what_nobody_has_fed(
+    cluster: Cluster, shared: SharedGallery
+) -> None:
+    enrol(shared, "a")
+    feeder = GalleryFeeder(shared)
+    cluster.failing = {"upsert", "delete", "query", "search"}
+    assert feeder.catch_up() == 1
+    enrol(shared, "b")
+    with pytest.raises(GalleryUnavailable):
+        feeder.catch_up()
 
 
 def test_a_rebuild_leaves_the_new_collection_alone(cluster: Cluster, shared: SharedGallery) -> None:

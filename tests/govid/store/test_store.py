@@ -112,6 +112,13 @@ def test_the_newest_audit_row_is_known_again(store: SqlStore) -> None:
     assert not store.has_audit(audit_id + 1, digest)
 
 
+def test_only_active_references_are_counted_as_such(store: SqlStore) -> None:
+    assert store.active_references() == 0
+    first = enrolled(store, "a")
+    enrolled(store, "b", gate=holding(Suspicion("a", first.reference_id, 0.9)))
+    assert (store.active_references(), store.counts().references) == (1, 2)
+
+
 def test_a_failed_write_leaves_no_audit_record_and_no_key(store: SqlStore) -> None:
     enrolled(store, "a")
     with pytest.raises(SubjectExists):
