@@ -22,8 +22,37 @@ PREFIX = "GOVID_"
 RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR"})
 # One environment serves the engine and the server: what only the server reads is no error elsewhere.
 SERVER_SETTINGS = frozenset(
-    {"host", "port", "behind_proxy", "workers", "max_waiting", "body_seconds", "max_body_bytes", "log_level"}
+    [
+        "host",
+        "port",
+        "behind_proxy",
+        "workers",
+        "max_waiting",
+        "body_seconds",
+        "max_body_bytes",
+        "log_level",
+        "tls_certificate",
+        "tls_key",
+        "client_ca",
+        "client_parties",
+        "trusted_proxies",
+        "authentication",
+        "jwks",
+        "jwt_issuer",
+        "jwt_audience",
+        "jwt_algorithms",
+        "jwt_leeway_seconds",
+        "jwks_refresh_seconds",
+        "jwks_retry_seconds",
+        "requests_per_second",
+        "request_burst",
+        "requests_at_once",
+        "open_metrics",
+        "open_schema",
+    ]
 )
+# Several values, with commas in a variable.
+LISTS = frozenset({"providers", "trusted_proxies", "jwt_algorithms"})
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -120,6 +149,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "report"
 
+    lockout_attempts: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Failed attempts on one subject after which it is locked. Five is what NIST SP "
+            "800-63B allows without a liveness check. Calls from this machine's own code do not count.",
+        ),
+    ] = 5
+
+    lockout_window_seconds: Annotated[
+        float, Meta(gt=0, description="Seconds from the first failure within which the others count.")
+    ] = 600.0
+
+    lockout_lock_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Seconds of a lock: 480 guesses a day are left, at an FMR of 1e-4 one in 20."),
+    ] = 900.0
+
     @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""
@@ -167,7 +214,8 @@ def load(
     for variable, text in environment.items():
         name = variable.removeprefix(PREFIX)
         if variable.startswith(PREFIX) and name not in RESERVED:
-            put(name.lower(), text.split(",") if name == "PROVIDERS" else text, variable)
+            name = name.lower()
+            put(name, text.split(",") if name in LISTS else text, variable)
     for name, value in (overrides or {}).items():
         put(name, value, name)
 

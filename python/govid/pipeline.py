@@ -21,7 +21,7 @@ from typing import Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template
+from govid import audit, calibration, config, lockout, policy, score, subject_id, template
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
@@ -32,7 +32,10 @@ from govid.errors import (
     NotCalibrated,
     ProfileUnavailable,
     Refusal,
+    SubjectHeld,
     TemplateWrongModel,
+    UnknownSubject,
+    UseCaseNotAllowed,
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
@@ -73,6 +76,12 @@ class _Inquiry:
     subject: str | None = None
     purpose: policy.UseCase | None = None
     clock: StageClock = field(default_factory=StageClock)
+
+    def check_allowed(self) -> None:
+        """Raises UseCaseNotAllowed."""
+        allowed = self.caller.use_cases
+        if self.purpose and allowed is not None and self.purpose.name not in allowed:
+            raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
 
 
 class Engine:
@@ -168,18 +177,28 @@ class Engine:
     ) -> Verification:
         """Is the probe the enrolled subject?
 
+        To a caller who must not learn who is enrolled, a subject that cannot be compared with is a NON_MATCH,
+        for which the same work was done; the audit record says what it was.
+
         Raises:
-            UnknownSubject, Refusal, InvalidTemplate, OperatorError.
+            UnknownSubject, SubjectHeld, NoComparableReference, SubjectLocked, UseCaseNotAllowed, Refusal,
+            InvalidTemplate, OperatorError.
         """
         inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
+        missing: CallerError | None = None
         with self._refusals_audited(inquiry):
+            inquiry.check_allowed()
             with inquiry.clock.stage("reference"):
-                templates = self.store.templates(subject)
-            known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
-            if not known:
-                raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
+                if caller != LOCAL:
+                    self.store.check_attempts(subject, lockout.rule(self.settings))
+                try:
+                    known = self._references(subject, inquiry.profile)
+                except (UnknownSubject, SubjectHeld, NoComparableReference) as error:
+                    if caller.knows_subjects:
+                        raise
+                    missing, known = error, [inquiry.profile.decoy]
             target, quality = self._probe(probe, inquiry)
-        return self._verification(inquiry, target, quality, known)
+            return self._verification(inquiry, target, quality, known, missing)
 
     def compare(
         self,
@@ -193,10 +212,11 @@ class Engine:
         """Do two photos show the same person? Nothing but the audit record is stored.
 
         Raises:
-            Refusal, OperatorError.
+            UseCaseNotAllowed, Refusal, OperatorError.
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
+            inquiry.check_allowed()
             known, _ = self._probe(reference, inquiry)
             target, quality = self._probe(probe, inquiry)
         return self._verification(inquiry, target, quality, [known])
@@ -223,7 +243,7 @@ class Engine:
             groups: up to 16 names.
 
         Raises:
-            Refusal, InvalidTemplate, InvalidSubjectId, InvalidGroup, OperatorError.
+            UseCaseNotAllowed, Refusal, InvalidTemplate, InvalidSubjectId, InvalidGroup, OperatorError.
         """
         if len(subjects) > MAX_PAGE:
             raise InvalidParameter(f"{len(subjects)} subjects, at most {MAX_PAGE}")
@@ -236,6 +256,7 @@ class Engine:
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
+            inquiry.check_allowed()
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             findings = self._search(target, purpose, max_candidates, subjects=subjects, groups=groups)
@@ -323,7 +344,7 @@ class Engine:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
         inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
-        idempotency = _idempotency(idempotency_key, "delete", subject, b"")
+        idempotency = _idempotency(idempotency_key, caller, "delete", subject, b"")
         deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
         with self._refusals_audited(inquiry):
             outcome = self.store.delete_subject(
@@ -430,6 +451,13 @@ class Engine:
             raise ProfileUnavailable(f"{purpose.name if purpose else ''} needs {name}")
         return self._faces.profiles[name]
 
+    def _references(self, subject: str, profile: Profile) -> list[Template]:
+        """The subject's templates that can be compared in this profile; raises as ``verify``."""
+        known = [fitting for held in self.store.templates(subject) if (fitting := reduced(held, profile))]
+        if not known:
+            raise NoComparableReference(f"the use case compares templates of {profile.model_id}")
+        return known
+
     def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
@@ -447,7 +475,9 @@ class Engine:
         probe: Template,
         quality: tuple[QualityMeasure, ...],
         references: Sequence[Template],
+        missing: CallerError | None = None,
     ) -> Verification:
+        """Compare and judge. ``missing``: there was nothing to compare with, and nobody is to notice."""
         clock, purpose = inquiry.clock, inquiry.purpose
         assert purpose is not None
         with clock.stage("score"):
@@ -455,8 +485,15 @@ class Engine:
         with clock.stage("decide"):
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
+            if missing:
+                judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
-            self._audit_judgement(inquiry, judgement, len(references))
+            if missing:
+                self.store.append_audit(
+                    self._record(inquiry, missing.slug), self._attempt(inquiry, judgement)
+                )
+            else:
+                self._audit_judgement(inquiry, judgement, len(references))
         return Verification(
             request_id=inquiry.request_id,
             decision=judgement.decision,
@@ -496,7 +533,7 @@ class Engine:
     ) -> Enrolment:
         clock = inquiry.clock
         content = _content(portrait)
-        idempotency = _idempotency(key, inquiry.operation, subject, content, *groups)
+        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *groups)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
@@ -569,8 +606,16 @@ class Engine:
                 threshold=judgement.threshold,
                 fmr_target=judgement.fmr_target,
                 comparisons=comparisons,
-            )
+            ),
+            self._attempt(inquiry, judgement),
         )
+
+    def _attempt(self, inquiry: _Inquiry, judgement: policy.Judgement) -> lockout.Attempt | None:
+        """What counts towards a lock: a comparison with one claimed subject, by anybody but this machine."""
+        if inquiry.subject is None or inquiry.caller == LOCAL:
+            return None
+        failed = judgement.decision is not Decision.MATCH
+        return lockout.Attempt(inquiry.subject, failed, lockout.rule(self.settings))
 
     def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
         return audit.AuditRecord(
@@ -601,11 +646,12 @@ def _content(portrait: Probe) -> bytes:
 
 
 def _idempotency(
-    key: str | None, operation: str, subject: str, content: bytes, *groups: str
+    key: str | None, caller: Caller, operation: str, subject: str, content: bytes, *groups: str
 ) -> Idempotency | None:
+    """Each caller has its own keys: nobody can use up, or ask for the reply of, another's."""
     if key is None:
         return None
     digest = hashlib.sha256()
     for part in (operation.encode(), subject.encode(), content, *(group.encode() for group in groups)):
         digest.update(len(part).to_bytes(8, "big") + part)
-    return Idempotency(key, digest.hexdigest())
+    return Idempotency(f"{caller.name} {key}", digest.hexdigest())

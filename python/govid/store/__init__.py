@@ -11,6 +11,8 @@ from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
+from govid.lockout import Attempt, LockoutRule
+from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
 
@@ -112,6 +114,9 @@ class Store(Protocol):
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 
+    database: Database
+    """For the tables beside the records, each with a file in this folder."""
+
     def add_subject(
         self,
         new: NewReference,
@@ -165,8 +170,11 @@ class Store(Protocol):
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord) -> None:
-        """Keep one audit record."""
+    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> None:
+        """Keep one audit record, and count the attempt; raises SubjectLocked and keeps nothing."""
+
+    def check_attempts(self, subject_id: str, rule: LockoutRule) -> None:
+        """Raises SubjectLocked after too many failed attempts on a subject, whether enrolled or not."""
 
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""

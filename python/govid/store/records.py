@@ -13,6 +13,7 @@ from govid import template as codec
 from govid.audit import AuditRecord
 from govid.errors import IdempotencyKeyReused, SubjectExists, SubjectHeld, TooManyReferences, UnknownSubject
 from govid.gallery import Within
+from govid.lockout import Attempt, LockoutRule
 from govid.store import (
     Change,
     Counts,
@@ -24,6 +25,7 @@ from govid.store import (
     Stored,
     SubjectRecord,
     Suspicion,
+    attempts,
     cases,
 )
 from govid.store.database import Connection, Database, Row, Value
@@ -124,13 +126,16 @@ class SqlStore:
             )
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
+            attempts.forget(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
         self.database.scrub()
         return None
 
-    def append_audit(self, record: AuditRecord) -> None:
+    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> None:
         with self.database.writing() as connection:
+            if attempt is not None:
+                attempts.count(connection, attempt)
             append_audit(connection, record)
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
@@ -142,6 +147,10 @@ class SqlStore:
             )
 
     # --- reads --------------------------------------------------------------------------------------
+
+    def check_attempts(self, subject_id: str, rule: LockoutRule) -> None:
+        with self.database.reading() as connection:
+            attempts.check(connection, subject_id, rule)
 
     def subject(self, subject_id: str) -> SubjectRecord:
         with self.database.reading() as connection:
