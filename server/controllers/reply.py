@@ -1,20 +1,18 @@
-"""What every reply carries: the timeline, and whether it was kept from an earlier request."""
+"""What every reply carries: what its caller may see, the timeline, and whether it was kept from earlier."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from litestar import Request, Response
 from litestar.params import HeaderParameter
 
-from govid.callers import LOCAL
+from govid.disclosure import Result, shown
 from govid.errors import InvalidBody, InvalidIdempotencyKey
-from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
+from govid.results import Deletion, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
 from server.metrics import Metrics
 from server.schemas import TemplateIn
-
-Result = TypeVar("Result", Verification, Identification, Enrolment, EmbeddedTemplate)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -34,7 +32,7 @@ def request_id(request: Request[Any, Any, Any]) -> str:
 
 def about(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """What the engine has to know of a request beside its body: its id and who sent it."""
-    return {"request_id": request_id(request), "caller": request.scope["state"].get("caller", LOCAL)}
+    return {"request_id": request_id(request), "caller": request.scope["state"]["caller"]}
 
 
 def checked_key(request: Request[Any, Any, Any], key: str | None) -> str | None:
@@ -64,13 +62,22 @@ def portrait(photo: bytes | None, template: TemplateIn | None) -> bytes | Packed
     return PackedTemplate(template.model_id, template.embedding)
 
 
-def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200) -> Response[Result]:
-    """The result with its timeline as ``Server-Timing`` (milliseconds) and in the stage histograms.
+def timed(
+    request: Request[Any, Any, Any],
+    metrics: Metrics,
+    operation: str,
+    result: Result,
+    *,
+    status: int = 200,
+) -> Response[Result]:
+    """The result as its caller may see it; its timeline in the stage histograms and, where it may be seen,
+    as ``Server-Timing`` (milliseconds).
 
     A replayed reply ran no stage and has none.
     """
     for stage, spent in result.stages.items():
         metrics.stage_of(operation, stage).observe(spent / 1e3)
+    result = shown(result, request.scope["state"]["caller"])
     timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
     return Response(result, status_code=status, headers={"Server-Timing": timing} if timing else {})

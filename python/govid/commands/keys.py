@@ -1,0 +1,166 @@
+"""``govid keys``: API keys of relying parties. A running server knows of a change within a second."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+from govid import config, policy
+from govid.callers import Caller, Scope, Sight
+from govid.keys import ApiKey
+from govid.store.keys import KeyStore
+from govid.store.sqlite import SqliteStore
+
+DAY = 86_400.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@click.group(name="keys")
+def keys_group() -> None:
+    """API keys: who may ask what. A key is shown once and kept only as a digest."""
+
+
+@contextmanager
+def _keys(context: click.Context) -> Iterator[KeyStore]:
+    settings = config.load(config.Settings, overrides=context.obj)[0]
+    store = SqliteStore(settings.database)
+    try:
+        yield KeyStore(store.database)
+    finally:
+        store.close()
+
+
+def _name(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _NAME.fullmatch(value) or value == "local":
+        raise click.BadParameter("1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen; 'local' is taken")
+    return value
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@keys_group.command()
+@click.argument("name", callback=_name)
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, type=click.Choice([str(scope) for scope in Scope])
+)
+@click.option(
+    "--use-case",
+    "use_cases",
+    multiple=True,
+    type=click.Choice(sorted(policy.USE_CASES)),
+    help="One it may name; may be given several times. Default: all.",
+)
+@click.option(
+    "--sees",
+    type=click.Choice([str(sight) for sight in Sight]),
+    default=str(Sight.DECISION),
+    show_default=True,
+    help="What it is shown of a comparison; exact also tells who is enrolled.",
+)
+@click.option(
+    "--expires", type=click.FloatRange(min=0, min_open=True), metavar="DAYS", help="Default: never."
+)
+@_json
+@click.pass_context
+def create(
+    context: click.Context,
+    /,
+    name: str,
+    scopes: tuple[str, ...],
+    use_cases: tuple[str, ...],
+    sees: str,
+    expires: float | None,
+    as_json: bool,
+) -> None:
+    """Make a key for the relying party NAME and show it, once."""
+    caller = Caller(
+        name=name,
+        scopes=frozenset(map(Scope, scopes)),
+        use_cases=frozenset(use_cases) or None,
+        sees=Sight(sees),
+    )
+    with _keys(context) as keys:
+        shown, key = keys.create(caller, expires_at=None if expires is None else time.time() + expires * DAY)
+    _show_once(shown, key, as_json)
+
+
+@keys_group.command()
+@click.argument("name")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long the old key goes on.",
+)
+@_json
+@click.pass_context
+def rotate(context: click.Context, /, name: str, grace: float, as_json: bool) -> None:
+    """Make NAME a new key with the same rights; the old one ends after the grace."""
+    with _keys(context) as keys:
+        shown, key = keys.rotate(name, grace_seconds=grace * 3600)
+    _show_once(shown, key, as_json)
+
+
+@keys_group.command()
+@click.argument("name_or_id")
+@_json
+@click.pass_context
+def revoke(context: click.Context, /, name_or_id: str, as_json: bool) -> None:
+    """End one key by its id, or all keys of a relying party by its name, at once."""
+    with _keys(context) as keys:
+        ended = [key.key_id for key in keys.revoke(name_or_id)]
+    _echo({"revoked": ended}, as_json, f"revoked {', '.join(ended)}")
+
+
+@keys_group.command(name="list")
+@_json
+@click.pass_context
+def list_keys(context: click.Context, /, as_json: bool) -> None:
+    """All keys, without what opens them."""
+    with _keys(context) as keys:
+        rows = [_row(key) for key in keys.all()]
+    lines = [
+        f"{row['key_id']}  {row['state']:8} {row['name']:20} {','.join(row['scopes']):24} "
+        f"use cases {','.join(row['use_cases'] or ['all'])}; sees {row['sees']}; "
+        f"expires {_day(row['expires_at'])}, last used {_day(row['last_used_at'])}"
+        for row in rows
+    ]
+    _echo({"keys": rows}, as_json, "\n".join(lines) or "no keys: on loopback, nobody needs one")
+
+
+def _row(key: ApiKey) -> dict[str, Any]:
+    caller = key.caller
+    return {
+        "key_id": key.key_id,
+        "name": caller.name,
+        "state": key.state,
+        "scopes": sorted(caller.scopes),
+        "use_cases": None if caller.use_cases is None else sorted(caller.use_cases),
+        "sees": caller.sees,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "last_used_at": key.last_used_at,
+    }
+
+
+def _show_once(shown: str, key: ApiKey, as_json: bool) -> None:
+    text = f"{shown}\nKeep it now: it is not shown again. `govid keys revoke {key.key_id}` ends it."
+    _echo({**_row(key), "key": shown}, as_json, text)
+
+
+def _echo(result: dict[str, Any], as_json: bool, text: str) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
+
+
+def _day(seconds: float | None) -> str:
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
