@@ -2,12 +2,12 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := $(if $(GPU),.venv-gpu,.venv)/bin
-KIND := $(if $(GPU),gpu,runtime)
+KIND := $(if $(GPU),gpu,$(if $(CLUSTER),cluster,runtime))
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: ## make .venv, build the Rust core, get the models (GPU=1 for CUDA)
+setup: ## make .venv, build the Rust core, get the models (GPU=1 for CUDA, CLUSTER=1 for Milvus)
 	@scripts/setup.sh $(KIND)
 
 run: setup ## start the server with the sample portraits (PORT=8000)

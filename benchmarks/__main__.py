@@ -24,6 +24,7 @@ CLAIMS = (
     "cosine_rows",
     "cosine_block",
     "search",
+    "gallery",
     "batch",
     "start",
 )

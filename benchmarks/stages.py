@@ -12,7 +12,7 @@ from benchmarks.harness import Options, main
 from benchmarks.results import Row, Table, row
 from govid.errors import Refusal, UnknownSubject
 
-USE_CASES = {"fast": "general", "high_assurance": "remote_certification"}
+USE_CASES = {"fast": "general", "high_assurance": "id_document_appointment"}
 
 
 def claim(options: Options) -> list[Table]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from govid import calibration, policy
+from govid import calibration, use_cases
 from govid.calibration import MIN_COMPARISONS_ABOVE
 from govid.errors import GovidError
 from govid.faces import FacePipeline
@@ -54,7 +54,7 @@ def compare_all(
     named: list[tuple[str, float]] = []
     try:
         table = calibration.load(faces.model_id, calibrations, pipeline=faces.name)
-        fmr = policy.GENERAL.fmr
+        fmr = use_cases.shipped("general").fmr
         if (shipped := table.threshold(fmr)) is not None:
             named.append((f"threshold of the calibration {table.calibration_id} at FMR {fmr:g}", shipped))
     except GovidError as error:

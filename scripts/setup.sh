@@ -5,6 +5,7 @@
 #   scripts/setup.sh            what `make run` needs
 #   scripts/setup.sh dev        what `make test` needs, too
 #   scripts/setup.sh bench      what `make bench` needs: dev and the peers
+#   scripts/setup.sh cluster    what `make run` needs, and the client of a Milvus cluster
 #   scripts/setup.sh gpu        ONNX Runtime with CUDA instead of the CPU build
 set -eu
 cd "$(dirname "$0")/.."
@@ -52,6 +53,18 @@ command -v cc >/dev/null || apt gcc libc6-dev || die "no C compiler, which Rust 
 "$python" -c 'import ensurepip, venv' 2>/dev/null || apt python3-venv ||
     die "Python has no venv module: apt-get install python3-venv"
 
+# The tests start a PostgreSQL of their own. Debian's package would make and start one for the machine as well:
+# here only its programs are wanted, and where they cannot be had their tests are skipped.
+if [ "$kind" = dev ] || [ "$kind" = bench ]; then
+    if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+        conf=/etc/postgresql-common/createcluster.conf
+        if [ "$(id -u)" = 0 ] && [ ! -e "$conf" ]; then
+            mkdir -p "${conf%/*}" && echo "create_main_cluster = false" >"$conf"
+        fi
+        apt postgresql || say "no PostgreSQL: its tests will be skipped; apt-get install postgresql"
+    fi
+fi
+
 # --- dependencies --------------------------------------------------------------------------------------
 if [ ! -x "$venv/bin/pip" ]; then
     say "making $venv with $("$python" --version)"
@@ -65,10 +78,11 @@ done_with() {
 }
 lock=requirements/$kind.lock
 stamp=.lock-$(digest requirements/*.lock)
-# dev holds all of runtime, and bench all of dev: after `make bench`, `make test` and `make run` have nothing to
+# dev holds all of runtime and cluster, and bench all of dev: after `make bench`, `make test` and `make run` have nothing to
 # install.
 case $kind in
-    runtime) enough="runtime dev bench" ;;
+    runtime) enough="runtime cluster dev bench" ;;
+    cluster) enough="cluster dev bench" ;;
     dev) enough="dev bench" ;;
     *) enough=$kind ;;
 esac
@@ -105,6 +119,27 @@ if ! have "$stamp"; then
     pwd >"$site/govid-tree.pth"
     done_with "$stamp"
 fi
+
+# --- etcd, which the cluster of the tests needs ----------------------------------------------------------
+# Only the program: installing the package would start a service that nobody asked for.
+fetch_etcd() {
+    command -v apt-get >/dev/null || return 0 # the tests that need it say so and are skipped
+    say "fetching etcd by apt-get"
+    (
+        cd "$unpacked"
+        quietly apt-get download etcd-server || { quietly apt-get update && quietly apt-get download etcd-server; }
+        quietly dpkg-deb -x etcd-server*.deb .
+    ) && cp "$unpacked/usr/bin/etcd" "$venv/bin/etcd" || die "could not fetch etcd: see above"
+}
+case $kind in
+    dev | bench)
+        if ! command -v etcd >/dev/null && ! have bin/etcd; then
+            unpacked=$(mktemp -d)
+            trap 'rm -rf "$log" "$unpacked"' EXIT
+            fetch_etcd
+        fi
+        ;;
+esac
 
 # --- models --------------------------------------------------------------------------------------------
 # The tests run both profiles; a server gets what its settings ask for.

@@ -18,9 +18,14 @@ from govid.errors import NotReady
 from govid.store.keys import KeyStore
 from server.access.gate import Gate
 from server.access.settings import AccessSettings
+from server.controllers.audit import AuditController
+from server.controllers.cases import CaseController
 from server.controllers.compare import ComparisonController
+from server.controllers.dedup import DedupController
+from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
+from server.controllers.use_cases import UseCaseController
 from server.errors import problem_response
 from server.metrics import Metrics
 from server.observer import RequestObserver
@@ -58,7 +63,16 @@ def create_app(
             await service.stop()
 
     app = Litestar(
-        route_handlers=[ComparisonController, SubjectController, SystemController],
+        route_handlers=[
+            AuditController,
+            CaseController,
+            ComparisonController,
+            DedupController,
+            GalleryController,
+            SubjectController,
+            SystemController,
+            UseCaseController,
+        ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         guards=[gate.guard],

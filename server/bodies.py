@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -157,12 +158,16 @@ def _text(name: str, value: str) -> object:
 
 def _check_no_duplicates(data: bytes, schema: type[msgspec.Struct]) -> None:
     """A field given twice means one thing to a gateway and another to us (msgspec takes the last)."""
-    suspicious = b"\\u" in data or any(
-        len(re.findall(rb'"%s"\s*:' % name.encode(), data)) > 1
-        for name in (*schema.__struct_fields__, *TemplateIn.__struct_fields__)
-    )
-    if suspicious:  # a value may look so, too: only now is the whole body parsed once more
+    names = _field_names(schema).findall(data)
+    # A value may look so, too: only now is the whole body parsed once more.
+    if b"\\u" in data or len(set(names)) < len(names):
         json.loads(data, object_pairs_hook=_without_duplicates)
+
+
+@cache
+def _field_names(schema: type[msgspec.Struct]) -> re.Pattern[bytes]:
+    names = "|".join((*schema.__struct_fields__, *TemplateIn.__struct_fields__))
+    return re.compile(rb'"(%s)"\s*:' % names.encode())
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from govid import errors
-from govid.errors import CallerError, Fault, GovidError, OperatorError, Refusal
+from govid.errors import CallerError, Fault, GovidError, JobRunning, OperatorError, Refusal
 from server.access import errors as access
 from server.schemas import Problem
 
@@ -73,6 +73,12 @@ STATUS: dict[type[GovidError], int] = {
     errors.UnknownSubject: 404,
     errors.SubjectExists: 409,
     errors.SubjectHeld: 409,
+    errors.ReferenceTooOld: 409,
+    errors.TemplateNotAccepted: 422,
+    errors.LivenessUnavailable: 501,
+    errors.InvalidReceipt: 422,
+    errors.FeedbackExists: 409,
+    errors.UnknownComplaint: 404,
     errors.DuplicateFace: 409,
     errors.InvalidGroup: 422,
     errors.TooManyReferences: 409,
@@ -81,6 +87,12 @@ STATUS: dict[type[GovidError], int] = {
     errors.NoComparableReference: 409,
     errors.InvalidIdempotencyKey: 400,
     errors.IdempotencyKeyReused: 422,
+    errors.UnknownJob: 404,
+    errors.JobRunning: 409,
+    errors.JobEnded: 409,
+    errors.JobTooLoose: 409,
+    errors.UnknownCase: 404,
+    errors.CaseClosed: 409,
     errors.OperatorError: 503,
     errors.StorageFull: 507,
     UnsupportedContentType: 415,
@@ -136,6 +148,7 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
         detail=detail if detail != known.title else "",
         remedy=known.remedy,
         reason=known.reason if isinstance(known, Refusal) else "",
+        job_id=known.job_id if isinstance(known, JobRunning) else None,
     )
     request.scope["state"]["problem"] = known
     headers = {}

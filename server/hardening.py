@@ -12,7 +12,7 @@ from govid.config import Settings
 from govid.errors import GovidError
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
-from govid.store.sqlite import SqliteStore
+from govid.store.opening import open_store
 from server import tls
 from server.access.certificates import Parties
 from server.access.settings import AccessSettings
@@ -22,7 +22,7 @@ from server.settings import ServerSettings
 def missing(settings: Settings, server: ServerSettings, access: AccessSettings) -> list[str]:
     """A line for each missing piece; empty if none is known."""
     try:
-        with closing(SqliteStore(settings.database)) as store:
+        with closing(open_store(settings)) as store:
             keys = [key for key in KeyStore(store.database).all() if key.state == "active"]
     except GovidError:
         keys = []  # named as a problem already
@@ -69,8 +69,17 @@ def _keys(keys: list[ApiKey]) -> Iterator[str]:
 
 
 def _files(settings: Settings, server: ServerSettings, access: AccessSettings) -> Iterator[str]:
-    private: list[str | Path] = [settings.data_dir, settings.database, server.tls_key]
+    private: list[str | Path] = [
+        settings.data_dir,
+        settings.database,
+        settings.store_url_file,
+        settings.signing_key,
+        settings.gallery_token_file,
+        server.tls_key,
+        server.webhook_secret_file,
+    ]
     unwritable: list[str | Path] = [server.tls_certificate, server.client_ca, access.client_parties]
+    unwritable += [settings.use_cases, *settings.use_cases.glob("*.toml")]
     unwritable += [access.jwks] if "://" not in access.jwks else []
     for paths, forbidden, others in ((private, 0o077, "read or written"), (unwritable, 0o022, "written")):
         for path in (Path(path) for path in paths if path):

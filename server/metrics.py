@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from govid import __version__
+from server.gallery_metrics import GalleryCollector
 
 # Seconds. From a quarter of a millisecond, a template comparison, to a search that waited in the queue.
 BUCKETS = (
@@ -47,9 +47,8 @@ class Metrics:
             ["operation", "reason", "slug"],
             registry=registry,
         )
-        self.gallery = Gauge(
-            "govid_gallery_references", "References that a search covers.", registry=registry
-        )
+        self.gallery = GalleryCollector()
+        registry.register(self.gallery)
         self.left_out = Gauge(
             "govid_gallery_left_out_references",
             "References at start that no search covers, because another model made them.",
@@ -69,10 +68,6 @@ class Metrics:
         self.build = Info("govid_build", "Version of this server.", registry=registry)
         self.build.info({"version": __version__})
         self.model = Info("govid_model", "The embedder in use.", registry=registry)
-
-    def follow_gallery(self, size: Callable[[], int]) -> None:
-        """Read the gallery's size when scraped."""
-        self.gallery.set_function(size)
 
     def render(self) -> bytes:
         """The text exposition format."""

@@ -7,7 +7,7 @@ import time
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from govid.pipeline import new_request_id
+from govid.audit import new_request_id
 from server.metrics import Metrics
 
 _SAFE_HEADERS = [

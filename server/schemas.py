@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from govid.adjudication import Verdict
 from govid.pipeline import MAX_CANDIDATES, MAX_PAGE
 from govid.subject_id import MAX_GROUPS
 
@@ -89,6 +90,30 @@ class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     """Either a portrait or a template."""
 
 
+class DedupRequest(_Request, frozen=True, kw_only=True):
+    """What to compare with everything: everything, or what became active since."""
+
+    since_job: Annotated[int | None, Meta(description="... that finished job was planned")] = None
+    since_reference: Annotated[int | None, Meta(description="... that reference did")] = None
+
+
+class VerdictRequest(_Request, frozen=True, kw_only=True):
+    """What the subjects of a case are to each other."""
+
+    verdict: Verdict
+    adjudicator: Annotated[
+        str | None,
+        Meta(
+            description="Who decides, where nobody has to authenticate. Elsewhere it is the caller, and "
+            "another name is refused"
+        ),
+    ] = None
+    note: str = ""
+    subjects: Annotated[
+        tuple[str, str] | None, Meta(description="Two of the case; null: all pairs that are not settled")
+    ] = None
+
+
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A model in use, and what its licence says."""
 
@@ -133,3 +158,4 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: Annotated[
         str, Meta(description="Only of a refused photo: FACE_NOT_DETECTED, MULTIPLE_FACES ...")
     ] = ""
+    job_id: Annotated[int | None, Meta(description="Only of `job-running`: the job that runs")] = None

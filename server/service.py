@@ -16,11 +16,15 @@ from litestar import Request
 
 from govid.callers import LOCAL, Caller
 from govid.config import Settings
-from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
+from govid.dedup.jobs import opened as opened_jobs
+from govid.errors import GalleryUnavailable, GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
+from server import webhook
 from server.access.errors import QuotaExceeded
 from server.access.settings import AccessSettings
 from server.bodies import Body
+from server.chores import Chores
+from server.dedup import BackgroundDedup
 from server.errors import BodyTooSlow, Overloaded
 from server.metrics import Metrics
 from server.settings import ServerSettings
@@ -46,6 +50,9 @@ class Service:
         access: AccessSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._server = server
+        self._webhook = webhook.from_settings(server)
+        self._chores: Chores | None = None
         self.metrics = metrics
         self._capacity = server.worker_count + server.max_waiting
         # The last places are kept for those who stand before a desk.
@@ -61,6 +68,8 @@ class Service:
         self._next_warning = 0.0
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
+        self._dedup_resume = server.dedup_resume
+        self._dedup: BackgroundDedup | None = None
         self.failure: GovidError | None = None
         self.stuck = False
         self.on_failure: Callable[[], None] = lambda: None
@@ -76,6 +85,17 @@ class Service:
             raise NotReady
         return self._engine
 
+    @property
+    def dedup(self) -> BackgroundDedup:
+        """The dedup jobs of the store, and the thread that works on one.
+
+        Raises:
+            NotReady: the engine is still loading.
+        """
+        if self._dedup is None:
+            raise NotReady
+        return self._dedup
+
     def start(self) -> None:
         """Load the engine in the background, so that /healthz answers meanwhile."""
         self._workers.start()
@@ -84,6 +104,7 @@ class Service:
     def _load(self) -> None:
         try:
             engine = Engine(self._settings)
+            jobs = opened_jobs(self._settings, engine.store.database)
         except GovidError as error:
             self.failure = error
             self.on_failure()
@@ -93,13 +114,20 @@ class Service:
             self.failure = GovidError(str(error))
             self.on_failure()
             return
-        self.metrics.follow_gallery(lambda: len(engine.gallery))
+        self.metrics.gallery.stats = engine.gallery.stats
         self.metrics.model.info(
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
         self.metrics.left_out.set(engine.left_out)
         self.metrics.ready.set(1)
+        self._chores = Chores(
+            engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
+        )
+        self._chores.start()
+        self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)
         self._engine = engine
+        if self._dedup_resume:
+            self._dedup.resume_running()
         if engine.left_out:
             log.warning(
                 "%d references were made by another model or profile: no search finds them, enrol them anew",
@@ -152,14 +180,24 @@ class Service:
         with self._place(operation, request.scope["state"]["caller"]) as place:
             return await self._run(place, operation, lambda: call(engine))
 
-    async def ping(self) -> None:
-        """Ask the record store, beside the queue: a busy server is ready all the same.
+    async def ping(self) -> str:
+        """Ask the record store and the gallery, beside the queue: a busy server is ready all the same.
+
+        Returns:
+            ``ok``, or the slug of what is wrong with the gallery: verification goes on without it, and all
+            servers that share one would leave the balancer at once.
 
         Raises:
             NotReady: the engine is still loading.
             StoreUnavailable: the store does not answer.
         """
-        await asyncio.to_thread(self.engine.store.ping)
+        engine = self.engine
+        await asyncio.to_thread(engine.store.ping)
+        try:
+            await asyncio.to_thread(engine.gallery.ping)
+        except GalleryUnavailable as error:
+            return error.slug
+        return "ok"
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
@@ -235,7 +273,11 @@ class Service:
         # Killed inside a model load, the process would abort.
         if self._loader.ident is not None:
             self._loader.join()
+        if self._dedup is not None:
+            self._dedup.stop()
         self._workers.stop()
+        if self._chores is not None:
+            self._chores.stop()
         if self._engine is not None:
             self._engine.close()
             self._engine = None

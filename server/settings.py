@@ -49,6 +49,29 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         int,
         Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
     ] = 256 * 1024 * 1024
+    audit_checkpoint_seconds: Annotated[
+        float,
+        Meta(
+            gt=0, description="Seconds between signed checkpoints: rows behind the last one can be cut off."
+        ),
+    ] = 3600.0
+    webhook_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https://.+|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])[:/].*)?$",
+            description="Where complaints are announced: https, or http on this machine. Empty: nowhere.",
+        ),
+    ] = ""
+    webhook_secret_file: Annotated[
+        str, Meta(description="File with the secret that signs announcements; needed with webhook_url.")
+    ] = ""
+    dedup_resume: Annotated[
+        bool,
+        Meta(
+            description="A server that starts works on the dedup job that it finds running: a crash or an "
+            "update then costs no more than a block. Other workers on the same job are no harm."
+        ),
+    ] = True
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     @property
@@ -67,12 +90,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.behind_proxy or not is_loopback(self.host)
 
     def check(self) -> None:
-        """Refuse to put faces on the network in the clear.
+        """Refuse to put faces on the network in the clear, or to announce what nobody can authenticate.
 
         Raises:
-            InvalidSettings: the address is not loopback, and there is neither TLS nor a declared proxy; or
-                the settings of TLS are incomplete.
+            InvalidSettings: the address is not loopback, and there is neither TLS nor a declared proxy; the
+                settings of TLS are incomplete; or a webhook has no secret.
         """
+        if self.webhook_url and not self.webhook_secret_file:
+            raise InvalidSettings("webhook_url: its receiver needs a secret to check, webhook_secret_file")
         if bool(self.tls_certificate) != bool(self.tls_key) or (self.client_ca and not self.tls):
             raise InvalidSettings("tls_certificate and tls_key go together, and client_ca with both")
         if not is_loopback(self.host) and not self.tls and not self.behind_proxy:

@@ -11,6 +11,7 @@ import pytest
 from govid import Engine, Settings
 from govid.faces import FacePipeline
 from tests import support
+from tests.postgresql import PostgresqlServer, postgresql_server
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,18 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = support.data_dir(tmp_path_factory.mktemp("api") / "var")
     with support.server(folder) as (client, _):
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """One PostgreSQL server for all tests that do not stop it; each test has a database of its own."""
+    with postgresql_server(fsync=False) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What tells a server process where the records of this test are."""
+    if request.param == "sqlite":
+        return {}
+    return {"GOVID_STORE_URL": request.getfixturevalue("postgresql").new_schema()}

@@ -52,6 +52,13 @@ def data_dir(folder: Path) -> Path:
     return folder
 
 
+def use_case(folder: Path, name: str, more: str = "") -> None:
+    """A use case of the operator's, with the rates of `general`."""
+    (folder / "use_cases").mkdir(exist_ok=True)
+    rates = "fmr = 1e-4\ninconclusive_fmr = 1e-3\nfpir = 1e-2\n"
+    (folder / "use_cases" / f"{name}.toml").write_text(f'version = "1"\nrationale = "a test"\n{rates}{more}')
+
+
 @contextmanager
 def server(
     folder: Path, *options: str, tls: ssl.SSLContext | None = None, **environment: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.engines import Decided
 from benchmarks.environment import MODELS
-from govid import calibration, policy
+from govid import calibration, policy, use_cases
 from govid.config import Settings
 from govid.errors import Refusal
 from govid.faces import FacePipeline
@@ -46,4 +46,4 @@ class Engine:
 
     def same(self, reference: Template, probe: Template) -> Decided:
         score = float(compare_many(probe, [reference])[0])
-        return verdict(policy.decide(score, 1, policy.GENERAL, self._calibration).decision)
+        return verdict(policy.decide(score, 1, use_cases.shipped("general"), self._calibration).decision)

@@ -21,6 +21,8 @@ pub enum Operand {
     References,
     /// The caller's array for the comparison scores.
     Out,
+    /// The least comparison score that a search returns.
+    Threshold,
 }
 
 impl Operand {
@@ -34,6 +36,7 @@ impl Operand {
             Self::Probes => "probes",
             Self::References => "references",
             Self::Out => "out",
+            Self::Threshold => "threshold",
         }
     }
 }
@@ -86,6 +89,13 @@ pub enum CoreError {
         /// The input that `out` overlaps.
         operand: Operand,
     },
+    /// More pairs reach the threshold than the caller has memory for.
+    TooMany {
+        /// The argument at fault.
+        operand: Operand,
+        /// The most pairs that the caller takes.
+        limit: usize,
+    },
     /// `GOVID_ISA` names no instruction set that this crate knows.
     UnknownIsa {
         /// What it says.
@@ -100,13 +110,14 @@ pub enum CoreError {
 
 impl CoreError {
     /// Every slug, in the order of the variants. Slugs are public and never change.
-    pub const SLUGS: [&'static str; 8] = [
+    pub const SLUGS: [&'static str; 9] = [
         "empty",
         "length-mismatch",
         "too-long",
         "non-finite",
         "zero-norm",
         "overlap",
+        "too-many",
         "unknown-isa",
         "isa-unavailable",
     ];
@@ -120,8 +131,9 @@ impl CoreError {
             Self::NonFinite { .. } => Self::SLUGS[3],
             Self::ZeroNorm { .. } => Self::SLUGS[4],
             Self::Overlap { .. } => Self::SLUGS[5],
-            Self::UnknownIsa { .. } => Self::SLUGS[6],
-            Self::IsaUnavailable { .. } => Self::SLUGS[7],
+            Self::TooMany { .. } => Self::SLUGS[6],
+            Self::UnknownIsa { .. } => Self::SLUGS[7],
+            Self::IsaUnavailable { .. } => Self::SLUGS[8],
         }
     }
 
@@ -133,7 +145,8 @@ impl CoreError {
             | Self::TooLong { operand, .. }
             | Self::NonFinite { operand, .. }
             | Self::ZeroNorm { operand, .. }
-            | Self::Overlap { operand } => Some(*operand),
+            | Self::Overlap { operand }
+            | Self::TooMany { operand, .. } => Some(*operand),
             Self::UnknownIsa { .. } | Self::IsaUnavailable { .. } => None,
         }
     }
@@ -147,6 +160,7 @@ impl CoreError {
             Self::TooLong { limit, received, .. } => vec![("limit", limit), ("received", received)],
             Self::NonFinite { row, index, .. } => vec![("row", row), ("index", index)],
             Self::ZeroNorm { row, .. } => vec![("row", row)],
+            Self::TooMany { limit, .. } => vec![("limit", limit)],
             Self::Empty { .. }
             | Self::Overlap { .. }
             | Self::UnknownIsa { .. }
@@ -172,6 +186,9 @@ impl fmt::Display for CoreError {
                 write!(f, "{}: row {row} is all zeros and has no direction", operand.name())
             }
             Self::Overlap { operand } => write!(f, "out: shares memory with {}", operand.name()),
+            Self::TooMany { operand, limit } => {
+                write!(f, "{}: more than {limit} pairs reach it, the limit", operand.name())
+            }
             Self::UnknownIsa { received } => {
                 write!(f, "GOVID_ISA: expected one of {}, received {received:?}", Isa::names())
             }
@@ -197,6 +214,7 @@ mod tests {
             CoreError::NonFinite { operand, row: 3, index: 7 },
             CoreError::ZeroNorm { operand, row: 5 },
             CoreError::Overlap { operand },
+            CoreError::TooMany { operand: Operand::Threshold, limit: 1000 },
             CoreError::UnknownIsa { received: "mmx".into() },
             CoreError::IsaUnavailable { isa: Isa::Neon },
         ]

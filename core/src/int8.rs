@@ -2,12 +2,13 @@
 //!
 //! A cosine does not depend on length, so that a row of codes needs no scale beside it.
 
-use crate::block::{check_lengths, fill, to_score};
+use crate::block::fill;
 use crate::error::{CoreError, Operand};
 use crate::kernels::{Kernels, MAX_CODES};
+use crate::walk::{Comparison, Group, ROWS_OF_ONE, Walk, check_out, check_rows, to_score};
 
-/// Rows between two conversions of sums to scores, as in `cosine`.
-const BLOCK: usize = 128;
+/// Rows between two conversions of sums to scores.
+const BLOCK: usize = ROWS_OF_ONE;
 
 /// Comparison scores of one probe against `out.len()` references, stored row after row.
 ///
@@ -57,22 +58,20 @@ pub fn cosine_block_int8(
     references: &[i8],
     out: &mut [f32],
 ) -> Result<(), CoreError> {
+    check_codes(dimensions, probes, references)?;
+    check_out(dimensions, probes, references, out)?;
+    let comparison = Int8::new(kernels, dimensions);
+    fill(Walk::new(comparison, dimensions, probes, references)?, out)
+}
+
+/// The dimensions are within the bounds and the rows are whole.
+pub(crate) fn check_codes(
+    dimensions: usize,
+    probes: &[i8],
+    references: &[i8],
+) -> Result<(), CoreError> {
     check_dimensions(dimensions, Operand::Probes)?;
-    check_lengths(dimensions, probes, references, out)?;
-    let invert_norms = |operand, first: usize, rows: &[i8], inverse_norms: &mut [f32]| {
-        let mut sums = Sums::new();
-        let blocks = rows.chunks(BLOCK * dimensions).zip(inverse_norms.chunks_mut(BLOCK));
-        for (block, (rows, inverse_norms)) in blocks.enumerate() {
-            let first = first + block * BLOCK;
-            let (_, inverses) = sums.compare(kernels, &rows[..dimensions], rows, operand, first)?;
-            inverse_norms.copy_from_slice(inverses);
-        }
-        Ok(())
-    };
-    let multiply = |probes: &[i8], references: &[i8], dots: &mut [i32]| {
-        kernels.block_int8(probes, references, dimensions, dots);
-    };
-    fill(dimensions, probes, references, out, invert_norms, multiply, |dot| dot as f32)
+    check_rows(dimensions, probes, references)
 }
 
 fn check_dimensions(received: usize, operand: Operand) -> Result<(), CoreError> {
@@ -118,5 +117,72 @@ impl Sums {
             *inverse = 1.0 / (*square as f32).sqrt();
         }
         Ok((dots, inverse_norms))
+    }
+}
+
+/// Comparison of rows of codes.
+pub(crate) struct Int8<'a> {
+    kernels: &'a Kernels,
+    dimensions: usize,
+    sums: Sums,
+    dots: Vec<i32>,
+}
+
+impl<'a> Int8<'a> {
+    pub(crate) fn new(kernels: &'a Kernels, dimensions: usize) -> Self {
+        Self { kernels, dimensions, sums: Sums::new(), dots: Vec::new() }
+    }
+}
+
+impl Comparison<i8> for Int8<'_> {
+    fn invert_norms(
+        &mut self,
+        operand: Operand,
+        first: usize,
+        rows: &[i8],
+        inverse_norms: &mut [f32],
+    ) -> Result<(), CoreError> {
+        let blocks = rows.chunks(BLOCK * self.dimensions).zip(inverse_norms.chunks_mut(BLOCK));
+        for (block, (rows, inverse_norms)) in blocks.enumerate() {
+            let (probe, first) = (&rows[..self.dimensions], first + block * BLOCK);
+            let (_, inverses) = self.sums.compare(self.kernels, probe, rows, operand, first)?;
+            inverse_norms.copy_from_slice(inverses);
+        }
+        Ok(())
+    }
+
+    fn compare(
+        &mut self,
+        probes: &Group<i8>,
+        references: &Group<i8>,
+        scores: &mut [f32],
+    ) -> Result<(), CoreError> {
+        self.dots.resize(scores.len(), 0);
+        self.kernels.block_int8(probes.rows, references.rows, self.dimensions, &mut self.dots);
+        let columns = references.inverse_norms.len();
+        let lines = scores.chunks_exact_mut(columns).zip(self.dots.chunks_exact(columns));
+        for ((scores, dots), probe_inverse) in lines.zip(probes.inverse_norms) {
+            let pairs = scores.iter_mut().zip(dots).zip(references.inverse_norms);
+            for ((score, dot), inverse) in pairs {
+                *score = to_score(*dot as f32, *probe_inverse, *inverse);
+            }
+        }
+        Ok(())
+    }
+
+    /// The norms come beside the dot products: memory is read once.
+    fn compare_one(
+        &mut self,
+        probe: &Group<i8>,
+        first: usize,
+        references: &[i8],
+        scores: &mut [f32],
+    ) -> Result<(), CoreError> {
+        let operand = Operand::References;
+        let sums = self.sums.compare(self.kernels, probe.rows, references, operand, first)?;
+        for ((score, dot), inverse) in scores.iter_mut().zip(sums.0).zip(sums.1) {
+            *score = to_score(*dot as f32, probe.inverse_norms[0], *inverse);
+        }
+        Ok(())
     }
 }

@@ -13,6 +13,8 @@ mod normalize;
 #[cfg(feature = "python")]
 mod python;
 mod quantize;
+mod search;
+mod walk;
 
 pub use block::cosine_block;
 pub use cosine::{cosine, cosine_many};
@@ -21,3 +23,4 @@ pub use int8::{cosine_block_int8, cosine_many_int8};
 pub use kernels::{Isa, Kernels, MAX_CODES, PairSums};
 pub use normalize::{l2_normalize, l2_normalize_rows};
 pub use quantize::quantize_rows;
+pub use search::{Nearest, Pairs, above, above_int8, nearest, nearest_int8};

@@ -10,14 +10,18 @@ use std::{ptr, slice};
 
 use numpy::npyffi::flags::{NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::npyffi::{_PyArray_GET_ITEM_DATA, NPY_TYPES, PyArrayObject_fields};
-use numpy::{PyArrayDescrMethods, PyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{
+    PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pyo3::create_exception;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::{CoreError as Error, Operand};
 use crate::kernels::{Isa, Kernels};
+use crate::search::{self, Nearest, Pairs};
 use crate::{block, int8, normalize};
 
 /// From this much work on the GIL is released: 4 MiB to read, about 0.09 ms of `cosine_many`.
@@ -339,13 +343,8 @@ fn compare<'py, T: Number + Sync>(
     work: impl FnOnce(&Kernels, usize, &[T], &[T], &mut [f32]) -> Result<(), Error> + Send,
 ) -> PyResult<Bound<'py, PyAny>> {
     let number = if operand == Operand::Probe { 1 } else { 2 };
-    let probes = Array::<T>::input(probes, operand, number..=number)?;
-    let references = Array::<T>::input(references, Operand::References, 2..=2)?;
+    let (probes, references) = operands::<T>(py, (probes, operand), references)?;
     let dimensions = probes.columns();
-    if dimensions == 0 {
-        return Err(raise(py, &Error::Empty { operand }));
-    }
-    same_length(py, Operand::References, dimensions, references.columns())?;
     // (references) for one probe, (probes, references) for several.
     let rows = [probes.shape[0], references.shape[0]];
     let shape = &rows[2 - number..];
@@ -362,8 +361,11 @@ fn compare<'py, T: Number + Sync>(
             return Err(raise(py, &Error::Overlap { operand }));
         }
     }
-    let bytes = if number == 1 { size_of::<T>() } else { size_of::<T>().max(rows[0]) };
-    let bytes = references.len().saturating_mul(bytes);
+    let bytes = if number == 1 {
+        size_of_val(references.as_slice())
+    } else {
+        work_of(&probes, &references)
+    };
     let (probes, references) = (probes.as_slice(), references.as_slice());
     let memory = scores.as_memory();
     compute(py, bytes, |kernels| {
@@ -373,6 +375,153 @@ fn compare<'py, T: Number + Sync>(
         work(kernels, dimensions, probes, references, scores)
     })?;
     Ok(result)
+}
+
+/// Checks the two inputs of a comparison against each other.
+fn operands<'a, T: Number>(
+    py: Python<'_>,
+    (probes, operand): (&'a Bound<'_, PyAny>, Operand),
+    references: &'a Bound<'_, PyAny>,
+) -> PyResult<(Array<'a, T>, Array<'a, T>)> {
+    let number = if operand == Operand::Probe { 1 } else { 2 };
+    let probes = Array::<T>::input(probes, operand, number..=number)?;
+    let references = Array::<T>::input(references, Operand::References, 2..=2)?;
+    let dimensions = probes.columns();
+    if dimensions == 0 {
+        return Err(raise(py, &Error::Empty { operand }));
+    }
+    same_length(py, Operand::References, dimensions, references.columns())?;
+    Ok((probes, references))
+}
+
+/// Rows and scores of the best `k` references of each probe.
+type NearestArrays<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
+
+/// The `k` best references of each probe.
+#[pyfunction]
+#[pyo3(
+    signature = (probes, references, k, threshold=-1.0),
+    text_signature = "(probes, references, k, threshold=-1.0)"
+)]
+fn nearest<'py>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    k: usize,
+    threshold: f64,
+) -> PyResult<NearestArrays<'py>> {
+    let work = |kernels: &Kernels, dimensions, probes: &[f32], references: &[f32], out: Nearest| {
+        search::nearest(kernels, dimensions, probes, references, k, threshold, out)
+    };
+    find_nearest(py, probes, references, k, work)
+}
+
+/// `nearest` of int8 codes.
+#[pyfunction]
+#[pyo3(
+    signature = (probes, references, k, threshold=-1.0),
+    text_signature = "(probes, references, k, threshold=-1.0)"
+)]
+fn nearest_int8<'py>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    k: usize,
+    threshold: f64,
+) -> PyResult<NearestArrays<'py>> {
+    let work = |kernels: &Kernels, dimensions, probes: &[i8], references: &[i8], out: Nearest| {
+        search::nearest_int8(kernels, dimensions, probes, references, k, threshold, out)
+    };
+    find_nearest(py, probes, references, k, work)
+}
+
+fn find_nearest<'py, T: Number + Sync>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    k: usize,
+    work: impl FnOnce(&Kernels, usize, &[T], &[T], Nearest) -> Result<(), Error> + Send,
+) -> PyResult<NearestArrays<'py>> {
+    let (probes, references) = operands::<T>(py, (probes, Operand::Probes), references)?;
+    let (count, dimensions, bytes) =
+        (probes.shape[0], probes.columns(), work_of(&probes, &references));
+    let places = count.saturating_mul(k);
+    let (mut rows, mut scores) = (memory(places)?, memory(places)?);
+    let (probes, references) = (probes.as_slice(), references.as_slice());
+    let (rows, scores) = compute(py, bytes, move |kernels| {
+        rows.resize(places, -1);
+        scores.resize(places, 0.0);
+        let out = Nearest { rows: &mut rows, scores: &mut scores };
+        work(kernels, dimensions, probes, references, out)?;
+        Ok((rows, scores))
+    })?;
+    let rows = PyArray1::from_vec(py, rows).reshape([count, k])?;
+    Ok((rows, PyArray1::from_vec(py, scores).reshape([count, k])?))
+}
+
+/// Probes' rows, references' rows and scores of pairs.
+type PairArrays<'py> =
+    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
+
+/// All pairs that reach a threshold.
+#[pyfunction]
+fn above<'py>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    threshold: f64,
+    limit: usize,
+) -> PyResult<PairArrays<'py>> {
+    let work = |kernels: &Kernels, dimensions, probes: &[f32], references: &[f32]| {
+        search::above(kernels, dimensions, probes, references, threshold, limit)
+    };
+    find_above(py, probes, references, work)
+}
+
+/// `above` of int8 codes.
+#[pyfunction]
+fn above_int8<'py>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    threshold: f64,
+    limit: usize,
+) -> PyResult<PairArrays<'py>> {
+    let work = |kernels: &Kernels, dimensions, probes: &[i8], references: &[i8]| {
+        search::above_int8(kernels, dimensions, probes, references, threshold, limit)
+    };
+    find_above(py, probes, references, work)
+}
+
+fn find_above<'py, T: Number + Sync>(
+    py: Python<'py>,
+    probes: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    work: impl FnOnce(&Kernels, usize, &[T], &[T]) -> Result<Pairs, Error> + Send,
+) -> PyResult<PairArrays<'py>> {
+    let (probes, references) = operands::<T>(py, (probes, Operand::Probes), references)?;
+    let (dimensions, bytes) = (probes.columns(), work_of(&probes, &references));
+    let (probes, references) = (probes.as_slice(), references.as_slice());
+    let pairs = compute(py, bytes, |kernels| work(kernels, dimensions, probes, references))?;
+    Ok((
+        PyArray1::from_vec(py, pairs.probe_rows),
+        PyArray1::from_vec(py, pairs.reference_rows),
+        PyArray1::from_vec(py, pairs.scores),
+    ))
+}
+
+/// What `compute` wants to know of a block of pairs.
+fn work_of<T: Number>(probes: &Array<'_, T>, references: &Array<'_, T>) -> usize {
+    references.len().saturating_mul(size_of::<T>().max(probes.shape[0]))
+}
+
+/// Room for so many elements; a `MemoryError` if there is none.
+fn memory<T>(count: usize) -> PyResult<Vec<T>> {
+    let mut memory = Vec::new();
+    match memory.try_reserve_exact(count) {
+        Ok(()) => Ok(memory),
+        Err(error) => Err(PyMemoryError::new_err(error.to_string())),
+    }
 }
 
 /// Codes of every row of `x`, as a new array.
@@ -422,6 +571,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(quantize, module)?)?;
     module.add_function(wrap_pyfunction!(cosine_many_int8, module)?)?;
     module.add_function(wrap_pyfunction!(cosine_block_int8, module)?)?;
+    module.add_function(wrap_pyfunction!(nearest, module)?)?;
+    module.add_function(wrap_pyfunction!(nearest_int8, module)?)?;
+    module.add_function(wrap_pyfunction!(above, module)?)?;
+    module.add_function(wrap_pyfunction!(above_int8, module)?)?;
     module.add_function(wrap_pyfunction!(isa, module)?)?;
     module.add_function(wrap_pyfunction!(available_isas, module)?)?;
     Ok(())

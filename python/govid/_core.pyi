@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 __all__ = [
     "CoreError",
     "__version__",
+    "above",
+    "above_int8",
     "available_isas",
     "cosine",
     "cosine_block",
@@ -35,6 +37,8 @@ __all__ = [
     "isa",
     "l2_normalize",
     "l2_normalize_inplace",
+    "nearest",
+    "nearest_int8",
     "quantize",
 ]
 
@@ -50,6 +54,7 @@ class CoreError(ValueError):
     `non-finite`        row, index          NaN or infinity; the first one's place
     `zero-norm`         row                 all elements are zero: no direction
     `overlap`                               `out` shares memory with an input
+    `too-many`          limit               more pairs reach the threshold than `limit`
     `unknown-isa`                           `GOVID_ISA` has no such value
     `isa-unavailable`                       this CPU lacks what `GOVID_ISA` names
 
@@ -173,6 +178,83 @@ def cosine_block_int8(
     Returns `out`: (p, n) float32 in [-1, 1].
     Raises TypeError; CoreError `empty`, `too-long`, `length-mismatch`, `zero-norm`, `overlap`.
     After an error the contents of `out` are unspecified.
+    """
+
+def nearest(
+    probes: NDArray[np.float32],
+    references: NDArray[np.float32],
+    k: int,
+    threshold: float = -1.0,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The `k` references with the highest comparison scores of each probe, at least `threshold`.
+
+    Scores are to the bit those of `cosine_block`, however the rows are divided among calls. The
+    matrix of all scores never exists: beside the result, memory holds at most 2 k candidates for
+    each of 64 probes.
+
+    probes: (p, d) float32, C-contiguous, d >= 1, of any norms but 0; p may be 0, and then no
+        reference is checked.
+    references: (n, d) float32, C-contiguous; n may be 0.
+    k: 0 or more; may exceed n.
+    threshold: finite; compared with the scores in float64.
+    Returns rows of `references`, (p, k) int64, highest score first, of equal scores the lower row,
+    and their scores, (p, k) float32 in [-1, 1]. Where fewer than `k` reach the threshold, the rest
+    of the rows is -1 and the rest of the scores -inf.
+    Raises TypeError, MemoryError; OverflowError for a negative `k`; CoreError `empty`,
+    `length-mismatch`, `non-finite` (of `threshold`, too), `zero-norm`.
+    """
+
+def nearest_int8(
+    probes: NDArray[np.int8],
+    references: NDArray[np.int8],
+    k: int,
+    threshold: float = -1.0,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """`nearest` of codes as `quantize` makes them; to the bit the scores of `cosine_block_int8`.
+
+    probes: (p, d) int8, C-contiguous, 1 <= d < 2**17, no row all zeros; p may be 0, and then no
+        reference is checked.
+    references: (n, d) int8, C-contiguous; n may be 0.
+    k, threshold and what is returned: as `nearest`.
+    Raises TypeError, MemoryError; OverflowError for a negative `k`; CoreError `empty`, `too-long`,
+    `length-mismatch`, `non-finite` (`threshold`), `zero-norm`.
+    """
+
+def above(
+    probes: NDArray[np.float32],
+    references: NDArray[np.float32],
+    threshold: float,
+    limit: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """All pairs whose comparison score is at least `threshold`.
+
+    Scores are to the bit those of `cosine_block`; memory grows with the pairs that are returned.
+
+    probes: (p, d) float32, C-contiguous, d >= 1, of any norms but 0; p may be 0, and then no
+        reference is checked.
+    references: (n, d) float32, C-contiguous; n may be 0.
+    threshold: finite; compared with the scores in float64.
+    limit: the most pairs to return, 0 or more. About 40 bytes may be needed for each.
+    Returns rows of `probes` and rows of `references`, int64, and scores, float32, each 1-D, ordered
+    by the probe's row, then the reference's.
+    Raises TypeError; OverflowError for a negative `limit`; CoreError `empty`, `length-mismatch`,
+    `non-finite` (of `threshold`, too), `zero-norm`, `too-many`.
+    """
+
+def above_int8(
+    probes: NDArray[np.int8],
+    references: NDArray[np.int8],
+    threshold: float,
+    limit: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """`above` of codes as `quantize` makes them; to the bit the scores of `cosine_block_int8`.
+
+    probes: (p, d) int8, C-contiguous, 1 <= d < 2**17, no row all zeros; p may be 0, and then no
+        reference is checked.
+    references: (n, d) int8, C-contiguous; n may be 0.
+    threshold, limit and what is returned: as `above`.
+    Raises TypeError; OverflowError for a negative `limit`; CoreError `empty`, `too-long`,
+    `length-mismatch`, `non-finite` (`threshold`), `zero-norm`, `too-many`.
     """
 
 def isa() -> str:

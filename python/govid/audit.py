@@ -5,7 +5,14 @@ A row never holds a photo, an embedding or anything from which a face could be m
 
 from __future__ import annotations
 
+import uuid
+
 import msgspec
+
+
+def new_request_id() -> str:
+    """A fresh id under which a reply, its audit record and its log lines are found."""
+    return str(uuid.uuid4())
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -15,16 +22,23 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str
     operation: str
     outcome: str
-    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, or the reason of a refusal."""
+    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, the reason of a refusal, a state of a
+    job or a verdict."""
     caller: str | None = None
     """Name of the relying party that asked."""
     subject_id: str | None = None
     use_case: str | None = None
+    policy: str | None = None
+    """Use case with version and digest."""
     model_id: str | None = None
     calibration_id: str | None = None
     candidates: tuple[str, ...] = ()
-    """All subjects an identification showed, best first."""
+    """All subjects an identification showed, best first, or those a verdict is about."""
     score: float | None = None
     threshold: float | None = None
     fmr_target: float | None = None
     comparisons: int | None = None
+    job_id: int | None = None
+    case_id: int | None = None
+    adjudicator: str | None = None
+    """Who decided a case."""

@@ -43,6 +43,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return self.sees is Sight.EXACT or not self.scopes <= _DISCREET
 
 
+ANYBODY = Caller(name="(anybody)", scopes=frozenset())
+"""Whoever asks a server what is open to all. No relying party can have this name."""
+
 _DISCREET = frozenset({Scope.VERIFY, Scope.IDENTIFY})
 
 LOCAL = Caller(name="local", scopes=frozenset(Scope), sees=Sight.EXACT)

@@ -12,7 +12,12 @@ import click
 import msgspec
 
 from govid import config, errors, models
+from govid.commands import dedup as dedup_commands
+from govid.commands.audit import audit_group
+from govid.commands.bulk import export_command, import_command
+from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
+from govid.commands.plan import plan
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -64,6 +69,11 @@ def cli(context: click.Context, /, data_dir: str | None) -> None:
     context.obj = {} if data_dir is None else {"data_dir": data_dir}
 
 
+cli.add_command(import_command)
+cli.add_command(export_command)
+cli.add_command(plan)
+cli.add_command(audit_group)
+cli.add_command(gallery_group)
 cli.add_command(keys_group)
 
 
@@ -209,6 +219,10 @@ def embed(context: click.Context, /, photo: Path, as_json: bool) -> None:
         result = engine.embed(photo)
     data = json.loads(msgspec.json.encode(result))["embedding"]
     _show(result, as_json, f"{result.model_id} {data}")
+
+
+cli.add_command(dedup_commands.dedup)
+cli.add_command(dedup_commands.cases)
 
 
 @cli.group(name="models")

@@ -22,7 +22,7 @@ PREFIX = "GOVID_"
 RESERVED = frozenset({"CONFIG", "ISA", "LFW_DIR"})
 # One environment serves the engine and the server: what only the server reads is no error elsewhere.
 SERVER_SETTINGS = frozenset(
-    [
+    {
         "host",
         "port",
         "behind_proxy",
@@ -30,7 +30,11 @@ SERVER_SETTINGS = frozenset(
         "max_waiting",
         "body_seconds",
         "max_body_bytes",
+        "dedup_resume",
         "log_level",
+        "audit_checkpoint_seconds",
+        "webhook_url",
+        "webhook_secret_file",
         "tls_certificate",
         "tls_key",
         "client_ca",
@@ -49,7 +53,7 @@ SERVER_SETTINGS = frozenset(
         "requests_at_once",
         "open_metrics",
         "open_schema",
-    ]
+    }
 )
 # Several values, with commas in a variable.
 LISTS = frozenset({"providers", "trusted_proxies", "jwt_algorithms"})
@@ -61,6 +65,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Settings of the engine. The server adds its own in ``server/settings.py``."""
 
     data_dir: Annotated[str, Meta(description="Folder of the record store and the models.")] = "var"
+
+    store_url: Annotated[
+        str,
+        Meta(
+            description="`postgresql://user:password@host:port/database` of the records; unset, they are a "
+            "SQLite file in data_dir."
+        ),
+    ] = ""
+
+    store_url_file: Annotated[
+        str, Meta(description="A file that holds the store_url, for a password that no environment shows.")
+    ] = ""
+
+    store_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Most connections of one process to PostgreSQL, which serves 100 by default. A "
+            "request holds one only while it reads or writes.",
+        ),
+    ] = 8
 
     profile: Annotated[
         Literal["fast", "high_assurance"],
@@ -167,6 +193,118 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(gt=0, description="Seconds of a lock: 480 guesses a day are left, at an FMR of 1e-4 one in 20."),
     ] = 900.0
 
+    signing_key_file: Annotated[
+        str,
+        Meta(
+            description="Ed25519 key in PEM that signs receipts and checkpoints; empty: keys/signing.pem in "
+            "the data folder, made at the first start. A backup without it cannot prove its receipts."
+        ),
+    ] = ""
+
+    complaint_days: Annotated[
+        float, Meta(gt=0, description="Days within which a bad rating of a decision has to be answered.")
+    ] = 15.0
+
+    use_cases_dir: Annotated[
+        str,
+        Meta(
+            description="Folder of your own use cases, a TOML file each; empty: use_cases in the data folder."
+        ),
+    ] = ""
+
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    gallery_url: Annotated[
+        str,
+        Meta(
+            description="Address of a Milvus cluster, `http://host:19530` or `https://...`, that all servers "
+            "of one record store share. Empty: the gallery lives in the server."
+        ),
+    ] = ""
+
+    gallery_token_file: Annotated[
+        str,
+        Meta(description="File with the cluster's `user:password` or API key. Empty: it asks for none."),
+    ] = ""
+
+    gallery_replicas: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=16,
+            description="Copies of the collection on the query nodes, of which it needs as many. Two: "
+            "searches go on when a node dies.",
+        ),
+    ] = 2
+
+    gallery_index: Annotated[
+        Literal["FLAT", "HNSW", "IVF_SQ8"],
+        Meta(
+            description="Index of the collection, for rebuilds. `HNSW` finds nearly all at a cost that grows "
+            "with the logarithm; `FLAT` finds all and reads every reference; `IVF_SQ8` takes a quarter of "
+            "the memory and loses most."
+        ),
+    ] = "HNSW"
+
+    gallery_consistency: Annotated[
+        Literal["bounded", "strong"],
+        Meta(
+            description="What a search waits for: `bounded` for nothing, as what changed lately is compared "
+            "beside it; `strong` for all writes of all servers, 0.1 to 0.5 s."
+        ),
+    ] = "bounded"
+
+    @property
+    def use_cases(self) -> Path:
+        """Folder of the operator's use cases."""
+        return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
+
+    @property
+    def signing_key(self) -> Path:
+        """The PEM file of the signing key."""
+        return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
+
+    gallery: Annotated[
+        Literal["auto", "exact", "int8", "ivf", "hnsw"],
+        Meta(
+            description="How 1:N search works. `auto` compares everybody while that takes some milliseconds "
+            "(`exact`, then `int8`), and builds an `ivf` index beyond about two million references."
+        ),
+    ] = "auto"
+
+    gallery_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory of the gallery; beyond it, vectors lie on disk. 0: half of the machine's.",
+        ),
+    ] = 0
+
+    gallery_min_recall: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Least part of mates that an `ivf` or `hnsw` index must put first to serve, measured "
+            "at each build.",
+        ),
+    ] = 0.995
+    dedup_false_pairs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Pairs of strangers a dedup job should show on average: a day's work to look at. It "
+            "shows more if the calibration supports no rate so low.",
+        ),
+    ] = 100.0
+
+    adjudicators_required: Annotated[
+        int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
+    ] = 1
+
     @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""
@@ -181,6 +319,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def evaluation_dir(self) -> Path:
         """Where an evaluation keeps embeddings between runs."""
         return Path(self.data_dir) / "lfw_eval"
+
+    @property
+    def gallery_dir(self) -> Path:
+        """Where the gallery keeps snapshots, and vectors that do not fit into memory."""
+        return Path(self.data_dir) / "gallery"
 
     @property
     def database(self) -> Path:

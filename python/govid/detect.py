@@ -55,8 +55,12 @@ class Detector:
         """Run once, so that the first request pays for no allocation."""
         self._faces_at([np.zeros((LONG_SIDES[0], LONG_SIDES[0], 3), dtype=np.uint8)], 1.0)
 
-    def the_face(self, _: Image, faces: list[Face]) -> Face:
+    def the_face(self, faces: list[Face], comparable_ratio: float | None = None) -> Face:
         """The only large face of a picture of one person.
+
+        Args:
+            comparable_ratio: a second face of at least this part of the largest one's side is comparable;
+                the settings' if left out.
 
         Raises:
             FaceNotDetected: there is none.
@@ -64,8 +68,9 @@ class Detector:
         """
         if not faces:
             raise FaceNotDetected
+        ratio = comparable_ratio or self._comparable
         largest, *others = sorted(faces, key=lambda face: -face.size)
-        comparable = [face for face in others if face.size >= self._comparable * largest.size]
+        comparable = [face for face in others if face.size >= ratio * largest.size]
         if comparable:
             raise MultipleFaces(f"{1 + len(comparable)} faces of comparable size")
         return largest

@@ -16,7 +16,8 @@ from govid import __version__, _core, calibration, config, models, precision, pr
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.runtime import embedder_runtime, live_isa
-from govid.store.sqlite import SqliteStore
+from govid.store import Store
+from govid.store.opening import open_store
 
 _LOW_DISK = 1 << 30
 
@@ -141,7 +142,8 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     folder = Path(settings.data_dir)
     storage = {"folder": str(folder.resolve())}
     try:
-        store = SqliteStore(settings.database)
+        store = open_store(settings)
+        storage["store"] = store.database.name
         counts = store.counts()
         left_out = _left_out(settings, store)
         store.close()
@@ -160,7 +162,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     return storage
 
 
-def _left_out(settings: config.Settings, store: SqliteStore) -> int:
+def _left_out(settings: config.Settings, store: Store) -> int:
     """References that no search of these settings covers."""
     try:
         profile = profiles.active(settings)[0]

@@ -6,7 +6,7 @@ that no two enrolments of one face pass each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from govid import policy
 from govid.errors import DuplicateFace
@@ -21,18 +21,28 @@ MAX_DUPLICATES = 10
 class DuplicateCheck:
     """The check of one enrolment."""
 
-    def __init__(self, search: Search, made: Template, subject: str, on_duplicate: str) -> None:
+    def __init__(
+        self,
+        search: Search,
+        made: Template,
+        subject: str,
+        on_duplicate: str,
+        apart: Callable[[Iterable[str]], set[str]],
+    ) -> None:
         """Search everybody but the subject.
 
         Args:
             on_duplicate: ``report``, ``hold`` or ``reject`` of the settings.
+            apart: which of these subjects a person has found to be somebody else than this one.
         """
         self._search = search
         self._made = made
         self._subject = subject
         self._on_duplicate = on_duplicate
         self._before = search(made, policy.ENROLMENT, MAX_DUPLICATES, without=subject)
-        self._found: tuple[Finding, ...] = self._before.found
+        # A twin that an adjudicator knows is no news.
+        self._apart = apart(finding.subject_id for finding in self._before.found)
+        self._found = self._without_apart(self._before.found)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -48,9 +58,8 @@ class DuplicateCheck:
 
         def judge(changes: Sequence[Change]) -> Sequence[Suspicion]:
             others = [change for change in changes if change.subject_id != self._subject]
-            self._found = self._search.among(
-                others, self._made, policy.ENROLMENT, self._before, MAX_DUPLICATES
-            )
+            found = self._search.among(others, self._made, policy.ENROLMENT, self._before, MAX_DUPLICATES)
+            self._found = self._without_apart(found)
             if self._on_duplicate == "report" or not self._found:
                 return ()
             sure = self._found[0].judgement.decision is Decision.MATCH
@@ -59,3 +68,6 @@ class DuplicateCheck:
             return [finding.suspicion for finding in self._found]
 
         return Gate(self._before.seen, judge)
+
+    def _without_apart(self, found: Sequence[Finding]) -> tuple[Finding, ...]:
+        return tuple(finding for finding in found if finding.subject_id not in self._apart)

@@ -202,6 +202,24 @@ class InvalidGroup(CallerError):
     remedy = "Use 1 to 64 of the characters a-z, A-Z, 0-9, dot, underscore and hyphen."
 
 
+class InvalidReceipt(CallerError):
+    slug = "invalid-receipt"
+    title = "The receipt was not signed by this installation, or it was altered"
+    remedy = "Send the receipt as it came with the decision."
+
+
+class FeedbackExists(CallerError):
+    slug = "feedback-exists"
+    title = "This decision was rated before"
+    remedy = "A decision is rated once; a complaint that it opened is answered by the operator."
+
+
+class UnknownComplaint(CallerError):
+    slug = "unknown-complaint"
+    title = "There is no open complaint of that number"
+    remedy = "See GET /v1/complaints."
+
+
 class TooManyReferences(CallerError):
     slug = "too-many-references"
     title = "The subject has as many references as allowed"
@@ -264,6 +282,18 @@ class TemplateWrongModel(InvalidTemplate):
     remedy = "Make the template again with the model that GET /v1/models lists."
 
 
+class ReferenceTooOld(CallerError):
+    slug = "reference-too-old"
+    title = "All references of the subject are older than the use case allows"
+    remedy = "Add a recent portrait to the subject, or check the person in another way."
+
+
+class TemplateNotAccepted(CallerError):
+    slug = "template-not-accepted"
+    title = "The use case asks for a photo: nobody knows what a ready template was made from"
+    remedy = "Send the photo."
+
+
 class NoComparableReference(CallerError):
     slug = "no-comparable-reference"
     title = "The subject has no reference made by the active model"
@@ -292,6 +322,46 @@ class UnknownKey(CallerError):
     slug = "unknown-key"
     title = "No such valid key"
     remedy = "See `govid keys list` for names and ids."
+
+
+class UnknownJob(CallerError):
+    slug = "unknown-job"
+    title = "No such dedup job"
+    remedy = "List the jobs."
+
+
+class JobRunning(CallerError):
+    slug = "job-running"
+    title = "A dedup job of this kind is running already"
+    remedy = "Wait for the job that job_id names, or cancel it."
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"job {job_id} is running")
+        self.job_id = job_id
+
+
+class JobEnded(CallerError):
+    slug = "job-ended"
+    title = "The dedup job has ended"
+    remedy = "Start a new one."
+
+
+class JobTooLoose(CallerError):
+    slug = "job-too-loose"
+    title = "The calibration lets so many strangers through that nobody could look at the pairs"
+    remedy = "Calibrate with more people, or compare only what is new since an earlier job."
+
+
+class UnknownCase(CallerError):
+    slug = "unknown-case"
+    title = "No such case"
+    remedy = "List the open cases."
+
+
+class CaseClosed(CallerError):
+    slug = "case-closed"
+    title = "The case, or this pair of it, is decided"
+    remedy = "Look at the case; a new dedup job opens a new one if there is new evidence."
 
 
 # --- The installation -------------------------------------------------------------------------------
@@ -357,16 +427,37 @@ class ProfileUnavailable(OperatorError):
     remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
 
 
+class LivenessUnavailable(OperatorError):
+    slug = "liveness-unavailable"
+    title = "The use case demands a liveness check, which this govid does not have"
+    remedy = "Use another way to tell that the person is there, or a use case whose policy demands none."
+
+
 class StoreUnavailable(OperatorError):
     slug = "store-unavailable"
     title = "The record store cannot be read or written"
-    remedy = "Check the disk and the file permissions of the data folder; retry afterwards."
+    remedy = (
+        "Check the disk and the file permissions of the data folder, or that PostgreSQL runs and can be "
+        "reached; retry afterwards."
+    )
+
+
+class StoreDriverMissing(OperatorError):
+    slug = "store-driver-missing"
+    title = "The package that talks to the record store of the settings is not installed"
+    remedy = "Install it (`pip install 'psycopg[binary]'`), or unset GOVID_STORE_URL."
 
 
 class GalleryUnavailable(OperatorError):
     slug = "gallery-unavailable"
     title = "The gallery cannot be searched"
     remedy = "Look at /readyz and /v1/gallery for the reason; records are safe, retry afterwards."
+
+
+class AuditBroken(OperatorError):
+    slug = "audit-broken"
+    title = "The audit is not what was written: a row was altered, moved or removed"
+    remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
 class StorageFull(OperatorError):

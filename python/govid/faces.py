@@ -23,6 +23,8 @@ from govid.types import Face, Image, InferenceSession, Sample, Template
 # Changed by hand with every change of detection, landmarks or alignment that moves scores (the golden
 # templates notice one): a calibration made before is then refused.
 ALIGNMENT = "2-looks-mirrored-cubic-halved"
+PIPELINE = f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/{ALIGNMENT}"
+"""Everything that changes scores besides the embedder: a calibration holds for one such name."""
 
 Photo: TypeAlias = bytes | Path
 """An encoded photo, or the path of one. Text is never taken as a path."""
@@ -47,6 +49,7 @@ class FacePipeline:
         available = profiles.active(settings)
         self.profile = available[0]
         self.profiles = {profile.name: profile for profile in available}
+        self._by_model = {profile.model_id: profile for profile in available}
         self.models = self.profile.models
         self._decoder = Decoder(settings)
         self.detector = Detector(_session(models.YUNET, settings), settings)
@@ -69,8 +72,8 @@ class FacePipeline:
 
     @property
     def name(self) -> str:
-        """Everything that changes scores besides the embedder: a calibration holds for one such name."""
-        return f"{models.YUNET.model_id}/{models.FR_LANDMARK.model_id}/{ALIGNMENT}"
+        """``PIPELINE``."""
+        return PIPELINE
 
     def sample(
         self,
@@ -79,6 +82,7 @@ class FacePipeline:
         *,
         profile: profiles.Profile | None = None,
         choose: Choose | None = None,
+        second_face_ratio: float | None = None,
     ) -> Sample:
         """Make a template from a photo.
 
@@ -87,6 +91,7 @@ class FacePipeline:
             clock: gets the milliseconds by stage.
             profile: one of ``profiles``; the one the settings name if left out.
             choose: picks one of several faces. Evaluation only: the service refuses such photos.
+            second_face_ratio: see ``Detector.the_face``.
 
         Raises:
             Refusal: the photo cannot be compared; the subclass says why.
@@ -94,7 +99,8 @@ class FacePipeline:
         clock = clock or StageClock()
         with clock.stage("decode"):
             picture = self._decoder.decode(read_photo(photo) if isinstance(photo, Path) else photo)
-        picture, face, others, turns = self._find(picture, choose or self.detector.the_face, clock)
+        choose = choose or (lambda _, faces: self.detector.the_face(faces, second_face_ratio))
+        picture, face, others, turns = self._find(picture, choose, clock)
         with clock.stage("align"):
             crop = align(picture, face.landmarks)
         with clock.stage("quality"):
@@ -127,9 +133,9 @@ class FacePipeline:
         Raises:
             InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        by_id = {profile.model_id: profile for profile in self.profiles.values()}
-        made = template.unpack(model_id, data, {name: profile.dimension for name, profile in by_id.items()})
-        by_id[model_id].check(made.embedding)
+        dimensions = {known: profile.dimension for known, profile in self._by_model.items()}
+        made = template.unpack(model_id, data, dimensions)
+        self._by_model[model_id].check(made.embedding)
         return made
 
 

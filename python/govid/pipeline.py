@@ -11,35 +11,42 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, lockout, policy, score, subject_id, template
+from govid import audit, calibration, config, lockout, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
     DuplicateFace,
+    GalleryUnavailable,
     InvalidParameter,
+    LivenessUnavailable,
     NoComparableReference,
     NotCalibrated,
     ProfileUnavailable,
+    ReferenceTooOld,
     Refusal,
     SubjectHeld,
+    TemplateNotAccepted,
     TemplateWrongModel,
     UnknownSubject,
     UseCaseNotAllowed,
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
-from govid.gallery.flat import FlatGallery
+from govid.gallery.follower import GalleryFollower
+from govid.gallery.opened import open_gallery
+from govid.ledger.ledger import Ledger
+from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -53,10 +60,14 @@ from govid.results import (
     Verification,
 )
 from govid.search import Search
-from govid.store import Idempotency, NewReference, Replayed, Store
-from govid.store.sqlite import SqliteStore
+from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
+from govid.use_cases import UseCases
+
+if TYPE_CHECKING:
+    from govid.gallery.feeder import GalleryFeeder
 
 Probe: TypeAlias = Photo | Template | PackedTemplate
 """What is compared: a photo, or the template made from one, which is checked like any input."""
@@ -84,6 +95,16 @@ class _Inquiry:
             raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """A use case in this installation; ``obstacle`` says why it cannot be used, and is empty if it can."""
+
+    purpose: policy.UseCase
+    model_id: str | None = None
+    threshold: float | None = None
+    obstacle: str = ""
+
+
 class Engine:
     """Enrol, verify and identify. Safe to call from several threads; use as a context manager.
 
@@ -99,7 +120,7 @@ class Engine:
 
         Args:
             settings: defaults to the environment (``GOVID_*``).
-            store: defaults to the SQLite file in ``settings.data_dir``.
+            store: defaults to what the settings name, the SQLite file in ``settings.data_dir`` if nothing.
 
         Raises:
             OperatorError: something is missing or wrong; the message has the remedy.
@@ -112,12 +133,20 @@ class Engine:
             )
             for profile in self._faces.profiles.values()
         }
-        self._check_calibrations()
-        self.store = store or SqliteStore(self.settings.database)
+        self.use_cases = UseCases(self.settings.use_cases, self._check_calibration)
+        self.store = store or open_store(self.settings)
+        self.ledger = Ledger(
+            self.store.database,
+            load_signer(self.settings.signing_key),
+            {model.name: model.digest for model in self._faces.models},
+            complaint_days=self.settings.complaint_days,
+        )
+        gallery, follower = self._open_gallery()
         self._search = Search(
-            FlatGallery(self._faces.dimension),
+            gallery,
+            follower,
             self.store,
-            lambda template: reduced(template, self._faces.profile),
+            self._fit,
             self.calibration,
             self.settings.max_references,
         )
@@ -153,7 +182,8 @@ class Engine:
         return self._faces.models
 
     def close(self) -> None:
-        """Close the record store."""
+        """Close the gallery and the record store."""
+        self._search.follower.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -181,19 +211,19 @@ class Engine:
         for which the same work was done; the audit record says what it was.
 
         Raises:
-            UnknownSubject, SubjectHeld, NoComparableReference, SubjectLocked, UseCaseNotAllowed, Refusal,
-            InvalidTemplate, OperatorError.
+            UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference, SubjectLocked,
+            UseCaseNotAllowed, TemplateNotAccepted, Refusal, InvalidTemplate, OperatorError.
         """
         inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
         missing: CallerError | None = None
         with self._refusals_audited(inquiry):
             inquiry.check_allowed()
             with inquiry.clock.stage("reference"):
-                if caller != LOCAL:
-                    self.store.check_attempts(subject, lockout.rule(self.settings))
+                if attempts := self._attempts(inquiry):
+                    self.store.check_attempts(attempts)
                 try:
-                    known = self._references(subject, inquiry.profile)
-                except (UnknownSubject, SubjectHeld, NoComparableReference) as error:
+                    known = self._references(subject, inquiry)
+                except (UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference) as error:
                     if caller.knows_subjects:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
@@ -251,7 +281,7 @@ class Engine:
         groups = subject_id.checked_groups(groups)
         if not 1 <= max_candidates <= MAX_CANDIDATES:
             raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
-        purpose = policy.use_case(use_case)
+        purpose = self._purpose(use_case)
         self._profile(purpose)
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
@@ -263,15 +293,18 @@ class Engine:
         candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
-            self._audit_judgement(inquiry, best, findings.size, candidates=shown)
+            receipt = self._audit_judgement(inquiry, best, findings.size, candidates=shown)
         return Identification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=candidates[0].decision if candidates else Decision.NON_MATCH,
             candidates=candidates,
             threshold=best.threshold,
             fpir_target=best.fmr_target,
             gallery_size=findings.size,
             use_case=use_case,
+            policy=purpose.policy_id,
+            shows=purpose.shows,
             profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
@@ -352,7 +385,7 @@ class Engine:
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._search.follower.catch_up()
+        self._announce()
         return deletion
 
     def subject(self, subject: str) -> Subject:
@@ -382,13 +415,30 @@ class Engine:
         """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
 
         Raises:
-            InvalidParameter, OperatorError.
+            InvalidParameter, InvalidSubjectId, OperatorError.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
+        if after:
+            subject_id.checked(after)  # a store may refuse what no id holds
         page = self.store.subjects(after=after, limit=limit + 1)
         more = len(page) > limit
         return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
+
+    # --- policies -----------------------------------------------------------------------------------
+
+    def purposes(self) -> list[Purpose]:
+        """Each use case, and what this installation makes of it."""
+        return [self._about(purpose) for purpose in self.use_cases.all()]
+
+    def _about(self, purpose: policy.UseCase) -> Purpose:
+        try:
+            profile = self._profile(purpose)
+            self._purpose(purpose.name)
+        except (ProfileUnavailable, LivenessUnavailable) as error:
+            return Purpose(purpose, obstacle=f"{error.title}: {error.detail}")
+        threshold = self._calibrations[profile.name].threshold(purpose.fmr)
+        return Purpose(purpose, model_id=profile.model_id, threshold=threshold)
 
     # --- templates ----------------------------------------------------------------------------------
 
@@ -422,16 +472,44 @@ class Engine:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _check_calibrations(self) -> None:
+    def _fit(self, made: Template) -> Template | None:
+        """The template in the gallery's format."""
+        return reduced(made, self._faces.profile)
+
+    def _open_gallery(self) -> tuple[Gallery, GalleryFollower | GalleryFeeder]:
+        if self.settings.gallery_url:
+            # The client of the cluster is imported only where one is used.
+            from govid.gallery.feeder import GalleryFeeder  # noqa: PLC0415
+            from govid.gallery.shared import open_shared  # noqa: PLC0415
+
+            shared = open_shared(self.settings, self._faces.profile, self.store)
+            return shared.gallery, GalleryFeeder(shared)
+        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+
+    def _announce(self) -> None:
+        """Bring what was just committed to the gallery.
+
+        Where that is away it stays committed: no search answers before it has caught up.
+        """
+        with suppress(GalleryUnavailable):
+            self._search.follower.catch_up()
+
+    def _check_calibration(self, purpose: policy.UseCase) -> None:
         """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
-        for purpose in policy.USE_CASES.values():
-            table = self._calibrations.get(purpose.profile or self._faces.profile.name)
-            if table and not policy.supported(purpose, self.settings.max_references, table):
-                raise NotCalibrated(
-                    f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
-                    f"{purpose.name} with {self.settings.max_references} references needs "
-                    f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
-                )
+        table = self._calibrations.get(purpose.profile or self._faces.profile.name)
+        if table and not policy.supported(purpose, self.settings.max_references, table):
+            raise NotCalibrated(
+                f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
+                f"{purpose.name} with {self.settings.max_references} references needs "
+                f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
+            )
+
+    def _purpose(self, use_case: str) -> policy.UseCase:
+        purpose = self.use_cases(use_case)
+        if purpose.liveness is not policy.Liveness.NONE:
+            raise LivenessUnavailable(f"{purpose.name} demands {purpose.liveness}")
+        return purpose
 
     def _inquiry(
         self,
@@ -441,9 +519,9 @@ class Engine:
         subject: str | None = None,
         use_case: str | None = None,
     ) -> _Inquiry:
-        purpose = policy.use_case(use_case) if use_case else None
+        purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
-        return _Inquiry(operation, request_id or new_request_id(), caller, profile, subject, purpose)
+        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -451,22 +529,34 @@ class Engine:
             raise ProfileUnavailable(f"{purpose.name if purpose else ''} needs {name}")
         return self._faces.profiles[name]
 
-    def _references(self, subject: str, profile: Profile) -> list[Template]:
-        """The subject's templates that can be compared in this profile; raises as ``verify``."""
-        known = [fitting for held in self.store.templates(subject) if (fitting := reduced(held, profile))]
+    def _references(self, subject: str, inquiry: _Inquiry) -> list[Template]:
+        """The subject's templates that the inquiry compares with; raises as ``verify``."""
+        not_before = policy.oldest_reference(inquiry.purpose, time.time())
+        templates = self.store.templates(subject, not_before=not_before)
+        known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
         if not known:
-            raise NoComparableReference(f"the use case compares templates of {profile.model_id}")
+            raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
         return known
 
     def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
+        purpose = inquiry.purpose
         if isinstance(probe, PackedTemplate):
+            if purpose and not purpose.accepts_templates:
+                raise TemplateNotAccepted
             made = self._faces.unpack(probe.model_id, probe.data)
             if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
             return fitting, ()
-        sample = self._faces.sample(probe, inquiry.clock, profile=inquiry.profile)
+        sample = self._faces.sample(
+            probe,
+            inquiry.clock,
+            profile=inquiry.profile,
+            second_face_ratio=purpose.second_face_ratio if purpose else None,
+        )
+        if purpose:
+            policy.check_quality(sample.quality, purpose)
         return sample.template, sample.quality
 
     def _verification(
@@ -488,14 +578,10 @@ class Engine:
             if missing:
                 judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
-            if missing:
-                self.store.append_audit(
-                    self._record(inquiry, missing.slug), self._attempt(inquiry, judgement)
-                )
-            else:
-                self._audit_judgement(inquiry, judgement, len(references))
+            receipt = self._audit_judgement(inquiry, judgement, len(references), missing=missing)
         return Verification(
             request_id=inquiry.request_id,
+            receipt=receipt,
             decision=judgement.decision,
             score=judgement.score,
             threshold=judgement.threshold,
@@ -504,6 +590,8 @@ class Engine:
             fmr_at_score_upper=judgement.fmr_at_score_upper,
             fmr_is_upper_bound=judgement.fmr_is_upper_bound,
             use_case=purpose.name,
+            policy=purpose.policy_id,
+            shows=purpose.shows,
             profile=inquiry.profile.name,
             model_id=inquiry.profile.model_id,
             calibration_id=table.calibration_id,
@@ -513,6 +601,12 @@ class Engine:
             stages=clock.stages,
             milliseconds=clock.milliseconds,
         )
+
+    def _found_from(self, gallery_size: int) -> float:
+        """The score from which a search of that size finds somebody, for the recall of the gallery."""
+        judgement = policy.decide_search(-1.0, gallery_size, use_cases.shipped("general"), self.calibration)
+        # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
+        return judgement.threshold or float(self.calibration.score[-1])
 
     def _enrol(
         self,
@@ -538,7 +632,8 @@ class Engine:
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
         with clock.stage("duplicates"):
-            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate)
+            apart = partial(self._apart, subject)
+            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
         first = inquiry.operation == "enrol"
 
         def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
@@ -576,8 +671,12 @@ class Engine:
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
-            self._search.follower.catch_up()
+            self._announce()
         return enrolment(outcome.reference, outcome.case_id)
+
+    def _apart(self, subject: str, others: Iterable[str]) -> set[str]:
+        with self.store.database.reading() as connection:
+            return verdicts.apart(connection, subject, others)
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
@@ -597,27 +696,39 @@ class Engine:
         judgement: policy.Judgement,
         comparisons: int,
         candidates: tuple[str, ...] = (),
-    ) -> None:
-        self.store.append_audit(
-            msgspec.structs.replace(
-                self._record(inquiry, judgement.decision),
-                candidates=candidates,
-                score=judgement.score if comparisons else None,
-                threshold=judgement.threshold,
-                fmr_target=judgement.fmr_target,
-                comparisons=comparisons,
-            ),
-            self._attempt(inquiry, judgement),
-        )
+        missing: CallerError | None = None,
+    ) -> str:
+        """Write the decision down and count it; the receipt of it.
 
-    def _attempt(self, inquiry: _Inquiry, judgement: policy.Judgement) -> lockout.Attempt | None:
-        """What counts towards a lock: a comparison with one claimed subject, by anybody but this machine."""
+        Where nobody is to notice that something is missing, the receipt has the decision that was shown, and
+        the record, whose digest it holds, the reason.
+        """
+        decided = self._record(
+            inquiry,
+            judgement.decision,
+            candidates=candidates,
+            score=judgement.score if comparisons else None,
+            threshold=judgement.threshold,
+            fmr_target=judgement.fmr_target,
+            comparisons=comparisons,
+        )
+        record = decided
+        if missing:
+            record = msgspec.structs.replace(
+                decided, outcome=missing.slug, score=None, threshold=None, comparisons=0
+            )
+        attempts = self._attempts(inquiry)
+        failed = judgement.decision is not Decision.MATCH
+        attempt = lockout.Attempt(attempts, failed) if attempts else None
+        return self.ledger.receipt(decided, self.store.append_audit(record, attempt))
+
+    def _attempts(self, inquiry: _Inquiry) -> lockout.Attempts | None:
+        """What counts towards a lock: comparisons with one claimed subject, by anybody but this machine."""
         if inquiry.subject is None or inquiry.caller == LOCAL:
             return None
-        failed = judgement.decision is not Decision.MATCH
-        return lockout.Attempt(inquiry.subject, failed, lockout.rule(self.settings))
+        return lockout.attempts(self.settings, inquiry.subject, inquiry.purpose)
 
-    def _record(self, inquiry: _Inquiry, outcome: str) -> audit.AuditRecord:
+    def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
         return audit.AuditRecord(
             time=time.time(),
             request_id=inquiry.request_id,
@@ -626,14 +737,11 @@ class Engine:
             outcome=outcome,
             subject_id=inquiry.subject,
             use_case=inquiry.purpose.name if inquiry.purpose else None,
+            policy=inquiry.purpose.policy_id if inquiry.purpose else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
+            **grounds,
         )
-
-
-def new_request_id() -> str:
-    """A fresh id under which a reply, its audit record and its log lines are found."""
-    return str(uuid.uuid4())
 
 
 def _content(portrait: Probe) -> bytes:

@@ -2,29 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from govid.calibration import Calibration, FmrAtScore
-from govid.errors import UnknownUseCase
-from govid.types import Decision
+from govid.errors import LowQuality
+from govid.types import Decision, QualityMeasure
 
 Rate = Annotated[float, Meta(gt=0, lt=1)]
 
 
-class UseCase(msgspec.Struct, frozen=True, kw_only=True):
-    """Error rates one purpose may have."""
+class Liveness(StrEnum):
+    """What must show that a living person was before the camera (ISO/IEC 30107-1)."""
+
+    NONE = "none"
+    PASSIVE = "passive"
+    CHALLENGE = "challenge"
+
+
+class Attempts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many failed attempts on one subject are borne within a time."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)]
+    window_seconds: Annotated[float, Meta(gt=0, le=30 * 86400)]
+
+
+class UseCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one purpose allows and asks for. The caller names it, and never sends a threshold."""
 
     name: str
+    version: Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,32}$", description="Of the operator's choosing")]
+    rationale: Annotated[str, Meta(min_length=1, max_length=2000, description="Why these figures")]
     fmr: Annotated[Rate, Meta(description="False match rate of a MATCH in verification")]
     inconclusive_fmr: Annotated[Rate, Meta(description="Between this rate and fmr a person has to look")]
     fpir: Annotated[Rate, Meta(description="Chance that a search for a stranger names anyone as MATCH")]
     strangers_shown: Annotated[
         float, Meta(gt=0, description="Strangers a search shows as INCONCLUSIVE, at most and on average")
     ] = 1.0
-    profile: Annotated[str | None, Meta(description="Profile of its comparisons; None: the settings'")] = None
+    profile: Annotated[
+        Literal["fast", "high_assurance"] | None,
+        Meta(description="Profile of its comparisons; null: the settings'"),
+    ] = None
+    liveness: Annotated[
+        Liveness, Meta(description="What govid cannot do yet is refused with 501, and never passes")
+    ] = Liveness.NONE
+    second_face_ratio: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(
+            description="A second face of at least this part of the largest one's side is refused; null: the "
+            "settings'",
+        ),
+    ] = None
+    accepts_templates: Annotated[
+        bool,
+        Meta(description="Whether a ready template serves as a probe: nobody knows what it was made from"),
+    ] = True
+    least_quality: Annotated[
+        dict[str, Annotated[int, Meta(ge=0, le=100)]],
+        Meta(description="Least value of measures of ISO/IEC 29794-5, beyond what every photo must have"),
+    ] = msgspec.field(default_factory=dict)
+    max_reference_age_days: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Older references are left out; null: none is too old"),
+    ] = None
+    attempts: Annotated[Attempts | None, Meta(description="null: the settings'")] = None
+    shows: Annotated[
+        Literal["decision", "score"],
+        Meta(description="What a caller sees who may see scores at all"),
+    ] = "score"
+
+    digest: Annotated[str, Meta(description="Of everything above; made when its file is read")] = ""
+
+    @property
+    def policy_id(self) -> str:
+        """Name, version and digest: what a decision was made by."""
+        return f"{self.name}@{self.version}-{self.digest}"
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,30 +97,17 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     fmr_is_upper_bound: bool
 
 
-# FMR 1e-4 is the order in which border control and banks ask; the band down to 1e-3 goes to a person.
-GENERAL = UseCase(name="general", fmr=1e-4, inconclusive_fmr=1e-3, fpir=1e-2)
-# A guest stands before the desk, and the clerk sees both faces: quick, and the same rates.
-HOTEL_CHECKIN = UseCase(name="hotel_checkin", fmr=1e-4, inconclusive_fmr=1e-3, fpir=1e-2, profile="fast")
-# Nobody looks on, and money follows: a tenth of the rate, by two embedders.
-REMOTE_CERTIFICATION = UseCase(
-    name="remote_certification", fmr=1e-5, inconclusive_fmr=1e-4, fpir=1e-3, profile="high_assurance"
-)
 # Asked once per enrolment, so that its errors add up over a whole registry: one stranger in a hundred
 # enrolments is held for a person to look at, one in a thousand is named a duplicate outright.
-ENROLMENT = UseCase(name="enrolment", fmr=1e-4, inconclusive_fmr=1e-3, fpir=1e-3, strangers_shown=1e-2)
-USE_CASES = {use_case.name: use_case for use_case in (GENERAL, HOTEL_CHECKIN, REMOTE_CERTIFICATION)}
-
-
-def use_case(name: str) -> UseCase:
-    """The use case of that name.
-
-    Raises:
-        UnknownUseCase: there is none.
-    """
-    try:
-        return USE_CASES[name]
-    except KeyError:
-        raise UnknownUseCase(f"known use cases: {', '.join(sorted(USE_CASES))}") from None
+ENROLMENT = UseCase(
+    name="enrolment",
+    version="1",
+    rationale="Asked once per enrolment: its errors add up over a whole registry.",
+    fmr=1e-4,
+    inconclusive_fmr=1e-3,
+    fpir=1e-3,
+    strangers_shown=1e-2,
+)
 
 
 def decide(score: float, comparisons: int, purpose: UseCase, calibration: Calibration) -> Judgement:
@@ -89,6 +132,27 @@ def decide_search(score: float, gallery_size: int, purpose: UseCase, calibration
     return _judge(score, size, strict, max(strict, loose), calibration)
 
 
+def check_quality(quality: Sequence[QualityMeasure], purpose: UseCase) -> None:
+    """Refuse a photo that is good enough to be compared and not good enough for this purpose.
+
+    Raises:
+        LowQuality: a measure lies under the value the use case asks for, or is missing.
+    """
+    found = {measure.name: measure.value for measure in quality}
+    for name, least in purpose.least_quality.items():
+        if found.get(name, -1) < least:
+            raise LowQuality(
+                f"{name} is {found.get(name, 'unknown')} of 100, {purpose.name} asks for {least}"
+            )
+
+
+def oldest_reference(purpose: UseCase | None, now: float) -> float:
+    """When a reference must have been enrolled to count, in seconds since the epoch."""
+    if purpose is None or purpose.max_reference_age_days is None:
+        return 0.0
+    return now - purpose.max_reference_age_days * 86400
+
+
 def supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> bool:
     """Whether a MATCH is possible in verification against that many references."""
     return calibration.threshold(purpose.fmr / comparisons) is not None
@@ -97,6 +161,32 @@ def supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> b
 def largest_gallery(purpose: UseCase, calibration: Calibration) -> int:
     """The most references among which a search can still give a MATCH."""
     return int(purpose.fpir / calibration.lowest_fmr)
+
+
+class PairThreshold(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a dedup job calls a pair a candidate, and how many strangers that lets through."""
+
+    threshold: float
+    fmr: float
+    fmr_upper: float
+    """95 % upper bound of the true rate."""
+    supported: bool
+    """False where the calibration knows no rate as low as asked: ``fmr`` is then the lowest it knows."""
+
+
+def dedup_threshold(comparisons: int, false_pairs: float, calibration: Calibration) -> PairThreshold:
+    """Where the comparisons of a job give at most ``false_pairs`` pairs of strangers on average.
+
+    It is never looser than where a person looks in verification. Whatever it is, a pair is a candidate for an
+    adjudicator and never a merge: N x N comparisons are more than any calibration has.
+    """
+    asked = min(false_pairs / max(1, comparisons), ENROLMENT.inconclusive_fmr)
+    threshold = calibration.threshold(asked)
+    supported = threshold is not None
+    threshold = calibration.score[-1] if threshold is None else threshold
+    fmr = asked if supported else calibration.lowest_fmr
+    upper = calibration.fmr_at(threshold).upper
+    return PairThreshold(threshold=threshold, fmr=fmr, fmr_upper=upper, supported=supported)
 
 
 def _judge(

@@ -9,12 +9,13 @@ kernel and the gallery need to know nothing of it. The embedder of ``fast`` is t
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from govid import _core
 from govid.config import Settings
@@ -56,7 +57,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, precision=precision, ranges=mark)
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How a crop becomes a template. The weights of the parts add up to one."""
 
     name: str
@@ -72,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """Length of a template."""
         return sum(part.model.template_dimension for part in self.parts)
 
-    @property
+    @cached_property
     def model_id(self) -> str:
         """What a template is marked with: any change of a model, weight or precision changes it."""
         if len(self.parts) == 1:
@@ -88,33 +89,51 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return Template(self.model_id, np.full(dimension, dimension**-0.5, dtype=np.float32))
 
     def check(self, embedding: Embedding) -> None:
-        """Refuse a template with more of the constant than any photo gives, or with parts out of proportion.
-
-        It would look a little like everybody. Any direction is allowed: nobody can tell a face from it.
+        """Refuse a template that no photo gives; ``faults`` for one.
 
         Args:
             embedding: (dimension,) float32 of unit norm.
 
         Raises:
-            TemplateImplausible: a part has not its weight, or more of the constant than the norm's floor
-                leaves it.
+            TemplateImplausible: see ``faults``.
         """
+        (fault,) = self.faults(embedding[None])
+        if fault:
+            raise fault
+
+    def faults(self, embeddings: NDArray[np.float32]) -> list[TemplateImplausible | None]:
+        """What is wrong with templates that hold more of the constant than any photo gives, or parts out of
+        proportion.
+
+        Such a template would look a little like everybody. Any direction is allowed: nobody can tell a face
+        from it.
+
+        Args:
+            embeddings: (n, dimension) float32 rows of unit norm.
+
+        Returns:
+            For each row the error, None for one that its model could have made.
+        """
+        faults: list[TemplateImplausible | None] = [None] * len(embeddings)
         start = 0
         for part in self.parts:
             model, end = part.model, start + part.model.template_dimension
-            piece = embedding[start:end].astype(np.float64)
-            length = float(np.linalg.norm(piece))
-            if abs(length**2 - part.weight) > _TOLERANCE:
-                raise TemplateImplausible(
-                    f"{model.name} has a weight of {length**2:.3f}, not {part.weight:g}"
+            pieces = embeddings[:, start:end].astype(np.float64)
+            lengths = np.linalg.norm(pieces, axis=1)
+            for row in np.flatnonzero(np.abs(lengths**2 - part.weight) > _TOLERANCE):
+                faults[row] = faults[row] or TemplateImplausible(
+                    f"{model.name} has a weight of {lengths[row] ** 2:.3f}, not {part.weight:g}"
                 )
             if model.norm_constant:
                 most = model.norm_constant / float(np.hypot(model.norm_constant, model.norm_floor))
-                if not 0 < piece[-1] / length <= most + _TOLERANCE:
-                    raise TemplateImplausible(
+                # Compared without a division: a part may have no length.
+                constant = pieces[:, -1]
+                for row in np.flatnonzero(~((constant > 0) & (constant <= (most + _TOLERANCE) * lengths))):
+                    faults[row] = faults[row] or TemplateImplausible(
                         f"{model.name}: its constant is no more than {most:.3f} of a part"
                     )
             start = end
+        return faults
 
 
 # The weights are one to 0.35 in units of each embedder's spread over strangers. Chosen on LFW View 1 and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,14 @@ Stages = Annotated[dict[str, float], Meta(description="Milliseconds by stage, in
 Milliseconds = Annotated[
     float, Meta(description="Of the whole call: the stages and what lies between them; 0 for a kept reply")
 ]
+SignedReceipt = Annotated[
+    str,
+    Meta(description="JWS (EdDSA) of who asked what of whom and what was decided; keys at /v1/receipts/keys"),
+]
+Shows = Annotated[
+    Literal["decision", "score"],
+    Meta(description="What the use case lets anybody see; `decision`: scores are null for every caller"),
+]
 Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
 # What a caller is not shown is null.
 
@@ -21,6 +29,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Is the probe the person of the reference?"""
 
     request_id: str
+    receipt: SignedReceipt
     decision: Decision
     score: Score | None
     threshold: Annotated[
@@ -41,6 +50,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         bool | None, Meta(description="The true rate is lower than the data can show")
     ]
     use_case: str
+    policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
+    shows: Shows
     profile: str
     model_id: str
     calibration_id: str
@@ -69,6 +80,7 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     """Who in the gallery is the probe? NON_MATCH says: nobody known."""
 
     request_id: str
+    receipt: SignedReceipt
     decision: Decision
     candidates: Annotated[tuple[Candidate, ...], Meta(description="MATCH and INCONCLUSIVE only, best first")]
     threshold: Annotated[
@@ -80,6 +92,8 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     fpir_target: float
     gallery_size: Annotated[int | None, Meta(description="References the probe was compared with")]
     use_case: str
+    policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
+    shows: Shows
     profile: str
     model_id: str
     calibration_id: str

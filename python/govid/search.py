@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from govid.gallery.follower import GalleryFollower
 from govid.results import Candidate
 from govid.store import Change, Store, Suspicion
 from govid.types import Decision, Template
+
+if TYPE_CHECKING:
+    from govid.gallery.feeder import GalleryFeeder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,16 @@ class Search:
     def __init__(
         self,
         gallery: Gallery,
+        follower: GalleryFollower | GalleryFeeder,
         store: Store,
         fit: Callable[[Template], Template | None],
         calibration: Calibration,
         max_references: int,
     ) -> None:
-        """Fill the gallery from the records.
+        """Nothing is read yet.
 
         Args:
+            follower: keeps the gallery in step with the records.
             fit: a template in the gallery's format, None if it cannot be had.
             max_references: the most one subject has.
         """
@@ -82,7 +88,7 @@ class Search:
         self._fit = fit
         self._calibration = calibration
         self._max_references = max_references
-        self.follower = GalleryFollower(gallery, store, fit)
+        self.follower = follower
 
     def __call__(
         self,

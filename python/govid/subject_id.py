@@ -35,9 +35,9 @@ def checked(subject_id: str) -> str:
         raise InvalidSubjectId(f"{len(subject_id)} characters, allowed are 1 to {MAX_LENGTH}")
     if not subject_id.isprintable() or subject_id != subject_id.strip():
         raise InvalidSubjectId("holds a character that is not printable, or a space at an end")
-    if any(ord(character) in _INVISIBLE for character in subject_id):
+    if not subject_id.isascii() and not _INVISIBLE.isdisjoint(map(ord, subject_id)):
         raise InvalidSubjectId("holds a character that cannot be seen")
-    if set("/\\") & set(subject_id) or subject_id in {".", ".."}:
+    if "/" in subject_id or "\\" in subject_id or subject_id in {".", ".."}:
         raise InvalidSubjectId("looks like a path")
     if not unicodedata.is_normalized("NFC", subject_id):
         raise InvalidSubjectId("is not in Unicode normalisation form C")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from govid import _core
 from govid.errors import (
+    InvalidTemplate,
     StoreUnavailable,
     TemplateNotFinite,
     TemplateWrongLength,
@@ -40,13 +42,38 @@ def unpack(model_id: str, data: bytes, dimensions: Mapping[str, int]) -> Templat
     dimension = dimensions.get(model_id)
     if dimension is None:
         raise TemplateWrongModel(f"active is {', '.join(dimensions)}")
-    if len(data) != _WIRE.itemsize * dimension:
-        raise TemplateWrongLength(f"{len(data)} bytes, expected {_WIRE.itemsize * dimension}")
-    embedding = np.frombuffer(data, dtype=_WIRE).astype(np.float32)
-    try:
-        return Template(model_id, _core.l2_normalize(embedding))
-    except _core.CoreError as error:
-        raise (TemplateZeroNorm if error.slug == "zero-norm" else TemplateNotFinite) from None
+    rows, (fault,) = unpack_many([data], dimension)
+    if fault:
+        raise fault
+    return Template(model_id, rows[0])
+
+
+def unpack_many(
+    data: Sequence[bytes], dimension: int
+) -> tuple[NDArray[np.float32], list[InvalidTemplate | None]]:
+    """Embeddings from hostile bytes, brought to unit norm many at a time.
+
+    Args:
+        data: one template each, of which ``4 * dimension`` bytes are right.
+
+    Returns:
+        (n, dimension) float32 rows of unit norm, and for each row what is wrong with it: TemplateWrongLength,
+        TemplateNotFinite or TemplateZeroNorm, or None. A row with a fault is zero.
+    """
+    size = _WIRE.itemsize * dimension
+    faults: list[InvalidTemplate | None] = [
+        None if len(one) == size else TemplateWrongLength(f"{len(one)} bytes, expected {size}")
+        for one in data
+    ]
+    joined = b"".join(bytes(size) if fault else one for one, fault in zip(data, faults, strict=True))
+    rows = np.frombuffer(joined, dtype=_WIRE).reshape(len(data), dimension).astype(np.float32)
+    finite = np.asarray(np.isfinite(rows).all(axis=1))
+    good = finite & rows.any(axis=1)
+    for row in np.flatnonzero(~good):
+        faults[row] = faults[row] or (TemplateZeroNorm() if finite[row] else TemplateNotFinite())
+    rows[~good] = 0
+    rows[good] = _core.l2_normalize(rows[good])
+    return rows, faults
 
 
 def stored(model_id: str, data: bytes, reference_id: int) -> Template:

@@ -40,4 +40,25 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /v1/subjects/{subject_id}": _KNOWS_SUBJECTS,
     "DELETE /v1/subjects/{subject_id}": frozenset({Scope.ENROL}),
     "POST /v1/subjects/{subject_id}/references": frozenset({Scope.ENROL}),
+    "GET /v1/subjects/{subject_id}/uses": frozenset({Scope.AUDIT}),
+    "GET /v1/audit": frozenset({Scope.AUDIT}),
+    # Signed, to be published, and about nobody.
+    "GET /v1/audit/checkpoints": Door.OPEN,
+    "GET /v1/receipts/keys": Door.OPEN,
+    # Of whoever holds the receipt: it is the proof.
+    "POST /v1/receipts/{receipt_id}/feedback": Door.OPEN,
+    "GET /v1/complaints": frozenset({Scope.AUDIT}),
+    "POST /v1/complaints/{complaint_id}/answer": frozenset({Scope.AUDIT}),
+    "GET /v1/use-cases": frozenset({Scope.VERIFY}),
+    "GET /v1/gallery": frozenset({Scope.ADMIN}),
+    # It takes the machine for hours; who starts a job sees how far it is, and not what it finds.
+    "POST /v1/dedup/jobs": frozenset({Scope.ADMIN}),
+    "POST /v1/dedup/jobs/{job_id}/cancel": frozenset({Scope.ADMIN}),
+    "POST /v1/dedup/jobs/{job_id}/resume": frozenset({Scope.ADMIN}),
+    "GET /v1/dedup/jobs": frozenset({Scope.ADJUDICATE, Scope.ADMIN}),
+    "GET /v1/dedup/jobs/{job_id}": frozenset({Scope.ADJUDICATE, Scope.ADMIN}),
+    "GET /v1/dedup/jobs/{job_id}/export": frozenset({Scope.ADJUDICATE}),
+    "GET /v1/cases": frozenset({Scope.ADJUDICATE}),
+    "GET /v1/cases/{case_id}": frozenset({Scope.ADJUDICATE}),
+    "POST /v1/cases/{case_id}/verdicts": frozenset({Scope.ADJUDICATE}),
 }

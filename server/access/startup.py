@@ -7,7 +7,7 @@ from contextlib import closing
 from govid.config import Settings
 from govid.errors import InvalidSettings
 from govid.store.keys import KeyStore
-from govid.store.sqlite import SqliteStore
+from govid.store.opening import open_store
 from server.access.settings import AccessSettings
 from server.settings import ServerSettings
 
@@ -17,12 +17,13 @@ def check(settings: Settings, server: ServerSettings, access: AccessSettings) ->
 
     Raises:
         InvalidSettings: it would; the detail says what is missing.
+        OperatorError: the records, which have the keys, cannot be opened.
     """
     server.check()
     access.check()
     if not server.exposed or access.jwks or access.client_parties:
         return
-    with closing(SqliteStore(settings.database)) as store:
+    with closing(open_store(settings)) as store:
         if not any(key.state == "active" for key in KeyStore(store.database).all()):
             raise InvalidSettings(
                 "others than this machine could connect, and nobody could authenticate: make a key by "

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from litestar import Request, Response
 from litestar.params import HeaderParameter
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 
-from govid.disclosure import Result, shown
+from govid.adjudication import Case
+from govid.callers import Caller
+from govid.disclosure import shown
 from govid.errors import InvalidBody, InvalidIdempotencyKey
-from govid.results import Deletion, Enrolment, Identification, Verification
+from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
 from server.metrics import Metrics
 from server.schemas import TemplateIn
 
+T = TypeVar("T", Verification, Identification, Enrolment, EmbeddedTemplate)
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -30,9 +36,15 @@ def request_id(request: Request[Any, Any, Any]) -> str:
     return str(request.scope["state"]["request_id"])
 
 
+def caller_of(request: Request[Any, Any, Any]) -> Caller:
+    """Who sent this request, as the gate found."""
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
 def about(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """What the engine has to know of a request beside its body: its id and who sent it."""
-    return {"request_id": request_id(request), "caller": request.scope["state"]["caller"]}
+    return {"request_id": request_id(request), "caller": caller_of(request)}
 
 
 def checked_key(request: Request[Any, Any, Any], key: str | None) -> str | None:
@@ -66,21 +78,25 @@ def timed(
     request: Request[Any, Any, Any],
     metrics: Metrics,
     operation: str,
-    result: Result,
+    result: T,
     *,
     status: int = 200,
-) -> Response[Result]:
+) -> Response[T]:
     """The result as its caller may see it; its timeline in the stage histograms and, where it may be seen,
     as ``Server-Timing`` (milliseconds).
 
     A replayed reply ran no stage and has none.
     """
-    for stage, spent in result.stages.items():
-        metrics.stage_of(operation, stage).observe(spent / 1e3)
-    result = shown(result, request.scope["state"]["caller"])
+    stages = result.stages
+
+    def count() -> None:
+        for stage, spent in stages.items():
+            metrics.stage_of(operation, stage).observe(spent / 1e3)
+
+    result = shown(result, caller_of(request))
     timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
-    return Response(result, status_code=status, headers={"Server-Timing": timing} if timing else {})
+    return _Reply(result, status, {"Server-Timing": timing} if timing else {}, count)
 
 
 def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:
@@ -89,8 +105,41 @@ def decided(metrics: Metrics, operation: str, result: Verification | Identificat
 
 
 def marked_if_replayed(
-    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion
+    request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion | Case
 ) -> None:
     """A kept reply has the id of the request that made it."""
     if result.request_id != request_id(request):
         response.headers["Idempotency-Replayed"] = "true"
+
+
+class _Reply(Response[Any]):
+    """A result as JSON, sent without what Litestar's own response asks of contents of any kind.
+
+    ``sent`` is called behind the last byte: nobody waits for it.
+    """
+
+    def __init__(
+        self, result: msgspec.Struct, status: int, headers: dict[str, str], sent: Callable[[], None]
+    ) -> None:
+        super().__init__(result, status_code=status, headers=headers)
+        self._sent = sent
+
+    def to_asgi_response(self, *_: object, **__: object) -> ASGIApp:  # type: ignore[override]
+        body = msgspec.json.encode(self.content)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
+        ]
+
+        async def reply(_: Scope, __: Receive, send: Send) -> None:
+            start: HTTPResponseStartEvent = {
+                "type": "http.response.start",
+                "status": self.status_code or 200,
+                "headers": headers,
+            }
+            await send(start)
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            self._sent()
+
+        return reply

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid.errors import NotReady
+from govid.errors import NotReady, StoreUnavailable
 from govid.pipeline import Engine
 from server.openapi import OPEN, problems
 from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
+
+log = logging.getLogger("govid.server")
 
 
 class SystemController(Controller):
@@ -28,15 +31,19 @@ class SystemController(Controller):
 
     @get("/readyz", security=OPEN)
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
-        """200 once the models are warm, the gallery is loaded and the record store answers."""
+        """200 once the models are warm, the gallery is loaded and the record store answers.
+
+        A shared gallery that is away is named and does not change the status: verification goes on.
+        """
+        checks = {"models": "ok", "gallery": "ok", "store": "ok"}
         try:
-            await service.ping()
+            checks["gallery"] = await service.ping()
         except NotReady:
-            checks = {"models": "loading", "gallery": "loading", "store": "loading"}
-            return Response(
-                Health(status="loading", checks=checks), status_code=503, headers={"Retry-After": "1"}
-            )
-        return Response(Health(status="ready", checks={"models": "ok", "gallery": "ok", "store": "ok"}))
+            return _not_now("loading", dict.fromkeys(checks, "loading"))
+        except StoreUnavailable as error:
+            log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
+            return _not_now("unavailable", {**checks, "store": error.slug})
+        return Response(Health(status="ready", checks=checks))
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
     async def prometheus(self, service: NamedDependency[Service]) -> bytes:
@@ -47,6 +54,10 @@ class SystemController(Controller):
     async def models(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> ModelList:
         """The models in use with digest and licence."""
         return await service.run(request, "models", _models)
+
+
+def _not_now(status: str, checks: dict[str, str]) -> Response[Health]:
+    return Response(Health(status=status, checks=checks), status_code=503, headers={"Retry-After": "1"})
 
 
 def _models(engine: Engine) -> ModelList:

@@ -38,6 +38,7 @@ def zero_row() -> NDArray[np.float32]:
 
 PLACE = {"row": 2, "index": 1}
 FIRST = {"row": 0, "index": 1}
+ORIGIN = {"row": 0, "index": 0}
 
 CASES: dict[str, Case] = {
     "empty a": (lambda: _core.cosine(EMPTY, EMPTY), "empty", "a", {}),
@@ -155,6 +156,34 @@ CASES: dict[str, Case] = {
         "probes",
         {"row": 1},
     ),
+    "NaN threshold": (lambda: _core.nearest(BLOCK, BLOCK, 1, np.nan), "non-finite", "threshold", ORIGIN),
+    "infinite threshold": (
+        lambda: _core.above_int8(CODES, CODES, -np.inf, 9),
+        "non-finite",
+        "threshold",
+        ORIGIN,
+    ),
+    "NaN to search": (lambda: _core.nearest(BLOCK, spoilt(np.nan), 1), "non-finite", "references", PLACE),
+    "zero to search": (lambda: _core.above(zero_row(), BLOCK, 0, 9), "zero-norm", "probes", {"row": 1}),
+    "zero codes to search": (
+        lambda: _core.nearest_int8(CODES[:1], zero_row().astype(np.int8), 1),
+        "zero-norm",
+        "references",
+        {"row": 1},
+    ),
+    "long codes to search": (
+        lambda: _core.above_int8(LONG, LONG, 0, 9),
+        "too-long",
+        "probes",
+        {"limit": 2**17 - 1, "received": 2**17},
+    ),
+    "columns to search": (
+        lambda: _core.nearest(SHARED[:, :1].copy(), BLOCK, 1),
+        "length-mismatch",
+        "references",
+        {"expected": 1, "received": 4},
+    ),
+    "many pairs": (lambda: _core.above(BLOCK, BLOCK, 0.5, 8), "too-many", "threshold", {"limit": 8}),
     "out in probes": (
         lambda: _core.cosine_block(SHARED[:2], BLOCK, SHARED.reshape(-1)[:6].reshape(2, 3)),
         "overlap",
@@ -203,6 +232,7 @@ def test_every_slug_about_numbers_has_a_case() -> None:
         "non-finite",
         "zero-norm",
         "overlap",
+        "too-many",
     }
 
 

@@ -70,6 +70,10 @@ def calls(shape: tuple[int, int]) -> list[Callable[[], object]]:
         lambda: _core.quantize(block),
         lambda: _core.cosine_many_int8(codes[0], codes),
         lambda: _core.cosine_block_int8(codes[:2], codes),
+        lambda: _core.nearest(block[:1], block, 3),
+        lambda: _core.nearest_int8(codes[:2], codes, 3),
+        lambda: _core.above(block[:4], block, 0.9, 1000),
+        lambda: _core.above_int8(codes[:1], codes, 0.9, 1000),
     ]
 
 

@@ -16,7 +16,7 @@ PORTRAIT = Decoder(Settings()).decode(OBAMA)
 
 
 def the_face(faces: FacePipeline, picture: Image) -> Face:
-    return faces.detector.the_face(picture, faces.detector.faces(picture))
+    return faces.detector.the_face(faces.detector.faces(picture))
 
 
 def paste(*portraits: tuple[bytes, int, tuple[int, int]]) -> Image:

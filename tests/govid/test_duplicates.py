@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from govid import Engine, Settings, policy
+from govid.adjudication import Adjudication, Verdict
 from govid.errors import DuplicateFace, SubjectHeld
 from govid.results import Enrolment
 from govid.types import Decision, Template
@@ -131,6 +132,21 @@ def test_an_added_portrait_of_somebody_else_is_refused(engine: Engine) -> None:
     with pytest.raises(DuplicateFace):
         engine.add_reference("two", photographed(engine, one))
     assert engine.add_reference("two", photographed(engine, two)).possible_duplicates == ()
+
+
+def test_what_a_person_has_decided_is_no_news(engine: Engine) -> None:
+    twins = person(engine)
+    engine.enrol("castor", photographed(engine, twins))
+    held = engine.enrol("pollux", photographed(engine, twins))
+    assert held.case_id is not None
+    queue = Adjudication(engine.store.database)
+    queue.decide(held.case_id, Verdict.TWINS, adjudicator="eve", request_id="r")
+    found = engine.identify(photographed(engine, twins))
+    assert {candidate.subject_id for candidate in found.candidates} == {"castor", "pollux"}
+    assert engine.add_reference("pollux", photographed(engine, twins)).possible_duplicates == ()
+    # Somebody new under the old name is somebody else.
+    engine.delete("pollux")
+    assert engine.enrol("pollux", photographed(engine, twins)).held
 
 
 @pytest.mark.parametrize("round_number", range(5))

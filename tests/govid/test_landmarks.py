@@ -17,7 +17,7 @@ DECODER = Decoder(Settings())
 
 def found(faces: FacePipeline, photo: bytes) -> tuple[np.ndarray, Face]:
     picture = DECODER.decode(photo)
-    return picture, faces.detector.the_face(picture, faces.detector.faces(picture))
+    return picture, faces.detector.the_face(faces.detector.faces(picture))
 
 
 @pytest.mark.parametrize("photo", [OBAMA, OBAMA_LATER, BIDEN], ids=["2012", "2009", "biden"])
@@ -35,7 +35,7 @@ def test_a_mirrored_photo_gives_mirrored_landmarks(faces: FacePipeline) -> None:
     picture, face = found(faces, OBAMA)
     straight = faces.landmarks.refine(picture, face)[0].landmarks
     mirrored_picture = np.ascontiguousarray(picture[:, ::-1])
-    mirrored_face = faces.detector.the_face(mirrored_picture, faces.detector.faces(mirrored_picture))
+    mirrored_face = faces.detector.the_face(faces.detector.faces(mirrored_picture))
     mirrored = faces.landmarks.refine(mirrored_picture, mirrored_face)[0].landmarks
     back = mirrored[[1, 0, 2, 4, 3]] * [-1, 1] + [picture.shape[1] - 1, 0]
     # Pixels of the 112 crop, in which the eyes are 35 apart.
@@ -54,7 +54,7 @@ def test_the_landmarks_forgive_a_poor_start(faces: FacePipeline) -> None:
 def test_a_large_photo_gives_the_same_landmarks_as_a_small_one(faces: FacePipeline) -> None:
     picture, face = found(faces, OBAMA)
     large = np.asarray(PIL.Image.fromarray(picture).resize((3640, 4548), PIL.Image.Resampling.BICUBIC))
-    large_face = faces.detector.the_face(large, faces.detector.faces(large))
+    large_face = faces.detector.the_face(faces.detector.faces(large))
     small_marks = faces.landmarks.refine(picture, face)[0].landmarks
     large_marks = faces.landmarks.refine(large, large_face)[0].landmarks
     assert np.abs(large_marks / 4 - small_marks).max() < 0.05 * face.inter_eye_distance

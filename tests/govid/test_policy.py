@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from govid import policy
+from govid import policy, use_cases
 from govid.calibration import Calibration
-from govid.errors import UnknownUseCase
 from govid.types import Decision
 
 # FMR falls by a factor of ten with each tenth of score, from 0.1 at 0.0 to 1e-6 at 0.5.
@@ -16,7 +15,7 @@ TABLE = Calibration(
     fmr=(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), score=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     fmr_upper=(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
 )  # fmt: skip
-GENERAL = policy.GENERAL
+GENERAL = use_cases.shipped("general")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +77,3 @@ def test_a_higher_score_never_gives_a_weaker_decision(a: float, b: float, refere
     low, high = (policy.decide(s, references, GENERAL, TABLE) for s in sorted((a, b)))
     assert strength.index(low.decision) <= strength.index(high.decision)
     assert low.fmr_at_score >= high.fmr_at_score
-
-
-def test_an_unknown_use_case_names_the_known_ones() -> None:
-    with pytest.raises(UnknownUseCase, match="general"):
-        policy.use_case("casino")

@@ -32,6 +32,7 @@ def high() -> FacePipeline:
 @pytest.fixture
 def high_engine(tmp_path: Path) -> Iterator[Engine]:
     folder = support.data_dir(tmp_path / "var")
+    support.use_case(folder, "strict", 'profile = "high_assurance"\n')
     with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as engine:
         yield engine
 
@@ -95,27 +96,33 @@ def test_another_embedder_cannot_be_fused() -> None:
 def test_a_use_case_chooses_the_profile(high_engine: Engine) -> None:
     high_engine.enrol("obama", OBAMA)
     quick = high_engine.verify("obama", OBAMA_LATER, use_case="hotel_checkin")
-    strict = high_engine.verify("obama", OBAMA_LATER, use_case="remote_certification")
+    strict = high_engine.verify("obama", OBAMA_LATER, use_case="strict")
     assert (quick.profile, strict.profile) == ("fast", "high_assurance")
     assert quick.model_id != strict.model_id
     assert quick.decision is strict.decision is Decision.MATCH
-    assert high_engine.verify("obama", BIDEN, use_case="remote_certification").decision is Decision.NON_MATCH
+    assert high_engine.verify("obama", BIDEN, use_case="strict").decision is Decision.NON_MATCH
     assert high_engine.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
     # A template is as good as its photo, in either profile.
     made = high_engine.embed(OBAMA_LATER)
     template = PackedTemplate(made.model_id, made.embedding)
-    for use_case, expected in (("hotel_checkin", quick), ("remote_certification", strict)):
+    for use_case, expected in (("hotel_checkin", quick), ("strict", strict)):
         by_template = high_engine.verify("obama", template, use_case=use_case)
         assert by_template.score == pytest.approx(expected.score, abs=1e-5)
 
 
-def test_a_use_case_is_refused_where_its_profile_does_not_run(engine: Engine) -> None:
+def test_a_use_case_is_refused_where_its_profile_does_not_run(settings: Settings) -> None:
+    support.use_case(Path(settings.data_dir), "strict", 'profile = "high_assurance"\n')
+    with Engine(settings) as engine:
+        _refuse_what_needs_another_profile(engine)
+
+
+def _refuse_what_needs_another_profile(engine: Engine) -> None:
     engine.enrol("obama", OBAMA)
     assert engine.verify("obama", OBAMA_LATER, use_case="hotel_checkin").profile == "fast"
     for call in (
-        lambda: engine.verify("obama", OBAMA_LATER, use_case="remote_certification"),
-        lambda: engine.identify(OBAMA_LATER, use_case="remote_certification"),
-        lambda: engine.compare(OBAMA, OBAMA_LATER, use_case="remote_certification"),
+        lambda: engine.verify("obama", OBAMA_LATER, use_case="strict"),
+        lambda: engine.identify(OBAMA_LATER, use_case="strict"),
+        lambda: engine.compare(OBAMA, OBAMA_LATER, use_case="strict"),
     ):
         with pytest.raises(ProfileUnavailable, match="high_assurance"):
             call()
@@ -128,23 +135,25 @@ def test_a_fast_template_never_stands_in_for_a_fused_one(high_engine: Engine) ->
     high_engine.enrol("obama", OBAMA)
     assert high_engine.verify("obama", template, use_case="hotel_checkin").decision is Decision.NON_MATCH
     with pytest.raises(TemplateWrongModel):
-        high_engine.verify("obama", template, use_case="remote_certification")
+        high_engine.verify("obama", template, use_case="strict")
 
 
 def test_references_from_before_the_switch_serve_only_the_fast_profile(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
+    support.use_case(folder, "strict", 'profile = "high_assurance"\n')
     with Engine(Settings(data_dir=str(folder))) as before:
         before.enrol("obama", OBAMA)
     with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as after:
         assert after.verify("obama", OBAMA_LATER, use_case="hotel_checkin").decision is Decision.MATCH
         with pytest.raises(NoComparableReference):
-            after.verify("obama", OBAMA_LATER, use_case="remote_certification")
+            after.verify("obama", OBAMA_LATER, use_case="strict")
         after.add_reference("obama", OBAMA)
-        assert after.verify("obama", OBAMA_LATER, use_case="remote_certification").comparisons == 1
+        assert after.verify("obama", OBAMA_LATER, use_case="strict").comparisons == 1
 
 
 def test_references_serve_on_after_a_switch_back_and_what_does_not_is_said(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
+    support.use_case(folder, "strict", 'profile = "high_assurance"\n')
     with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as high:
         high.enrol("obama", OBAMA)
     with Engine(Settings(data_dir=str(folder))) as fast:

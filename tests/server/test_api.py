@@ -108,6 +108,8 @@ def test_subjects_are_listed_in_pages(api: httpx.Client) -> None:
     assert first == {"subjects": ["page-0", "page-1", "page-2"], "next_after": "page-2"}
     second = api.get("/v1/subjects", params={"after": first["next_after"], "limit": 2}).json()
     assert second["subjects"] == ["page-3", "page-4"]
+    refused = api.get("/v1/subjects", params={"after": "page\0"})
+    assert (refused.status_code, refused.json()["slug"]) == (422, "invalid-subject-id")
 
 
 @pytest.mark.parametrize("subject", ["张三 1990", "o'brien; drop table subject", "%2e%2e", "a?b#c&d=e", "🙂"])

@@ -29,6 +29,9 @@ def test_requests_decisions_stages_and_refusals_are_counted(api: httpx.Client) -
     assert sample(api, "govid_stage_duration_seconds_count", operation="verify", stage="embed") >= 1
     assert sample(api, "govid_http_requests_total", route="/v1/verify", status="422") >= 1
     assert sample(api, "govid_gallery_references") >= 1
+    assert sample(api, "govid_gallery_tier_info", tier="exact") == 1
+    assert sample(api, "govid_gallery_memory_bytes") > 0
+    assert sample(api, "govid_gallery_building") == 0
     assert sample(api, "govid_ready") == 1
     assert 'le="0.00025"' in api.get("/metrics").text
 

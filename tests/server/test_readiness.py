@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
 from litestar.testing import TestClient
 
 from govid.config import Settings
@@ -8,6 +11,7 @@ from server.app import create_app
 from server.metrics import Metrics
 from server.service import Service
 from server.settings import ServerSettings
+from tests import support
 from tests.support import OBAMA
 
 
@@ -31,3 +35,18 @@ def test_a_loading_server_lives_but_is_not_ready() -> None:
         assert (asked.status_code, asked.json()["slug"]) == (503, "not-ready")
         assert asked.headers["retry-after"] == "1"
         assert "govid_ready 0.0" in client.get("/metrics").text
+
+
+def test_without_its_shared_gallery_a_server_verifies_and_says_what_is_away(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers there
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with support.server(support.data_dir(tmp_path / "var"), GOVID_GALLERY_URL=url) as (client, _):
+            ready = client.get("/readyz")
+            assert (ready.status_code, ready.json()["checks"]["gallery"]) == (200, "gallery-unavailable")
+            made = client.post("/v1/subjects", data={"subject_id": "a"}, files={"photo": OBAMA})
+            assert (made.status_code, made.json()["slug"]) == (503, "gallery-unavailable")
+            found = client.post("/v1/identify", files={"photo": OBAMA})
+            assert (found.status_code, found.json()["slug"]) == (503, "gallery-unavailable")
+            verified = client.post("/v1/compare", files={"reference_photo": OBAMA, "probe_photo": OBAMA})
+            assert verified.json()["decision"] == "MATCH"

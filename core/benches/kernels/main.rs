@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use govid_core::{
-    Isa, Kernels, cosine, cosine_block, cosine_block_int8, cosine_many, cosine_many_int8,
-    l2_normalize_rows, quantize_rows,
+    Isa, Kernels, Nearest, above_int8, cosine, cosine_block, cosine_block_int8, cosine_many,
+    cosine_many_int8, l2_normalize_rows, nearest, nearest_int8, quantize_rows,
 };
 
 /// The sizes of common face embeddings.
@@ -157,6 +157,55 @@ fn many_to_many(criterion: &mut Criterion) {
     }
 }
 
+/// Templates of profile `fast`, a norm beside 128 dimensions; an element is a pair.
+fn search(criterion: &mut Criterion) {
+    const DIMENSIONS: usize = 129;
+    const REFERENCES: usize = 1 << 18;
+    const K: usize = 10;
+    let references = values(REFERENCES * DIMENSIONS, 0.5);
+    let reference_codes = codes(&references, DIMENSIONS);
+    for count in [1, 64] {
+        let probes = values(count * DIMENSIONS, 1.5);
+        let probe_codes = codes(&probes, DIMENSIONS);
+        let (mut rows, mut scores) = (vec![0; count * K], vec![0.0; count * K]);
+        let name = format!("search {DIMENSIONS}, {count} x {REFERENCES}");
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(10).throughput(Throughput::Elements((count * REFERENCES) as u64));
+        // Scalar takes seconds, and says nothing.
+        for kernels in available().filter(|kernels| kernels.isa() != Isa::Scalar) {
+            let name = kernels.isa().name();
+            group.bench_function(format!("nearest, {name}"), |bencher| {
+                bencher.iter(|| {
+                    let (references, out) =
+                        (black_box(&references), Nearest { rows: &mut rows, scores: &mut scores });
+                    nearest(kernels, DIMENSIONS, &probes, references, K, -1.0, out)
+                });
+            });
+            let mut best = vec![0.0; REFERENCES];
+            cosine_block(kernels, DIMENSIONS, &probes[..DIMENSIONS], &references, &mut best)
+                .expect("good values");
+            best.sort_by(|a, b| b.total_cmp(a));
+            assert_eq!(scores[..K], best[..K]);
+            group.bench_function(format!("nearest_int8, {name}"), |bencher| {
+                bencher.iter(|| {
+                    let references = black_box(&reference_codes);
+                    let out = Nearest { rows: &mut rows, scores: &mut scores };
+                    nearest_int8(kernels, DIMENSIONS, &probe_codes, references, K, -1.0, out)
+                });
+            });
+            let least = f64::from(scores[K - 1]);
+            group.bench_function(format!("above_int8, {name}"), |bencher| {
+                bencher.iter(|| {
+                    let references = black_box(&reference_codes);
+                    let limit = count * REFERENCES;
+                    above_int8(kernels, DIMENSIONS, &probe_codes, references, least, limit)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
 fn codes(values: &[f32], dimensions: usize) -> Vec<i8> {
     let mut codes = vec![0; values.len()];
     quantize_rows(values, dimensions, &mut codes).expect("good values");
@@ -233,6 +282,7 @@ criterion_group!(
     one_to_many_int8,
     peak,
     many_to_many,
+    search,
     quantize,
     normalize
 );

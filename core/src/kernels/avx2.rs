@@ -173,10 +173,11 @@ fn load(lanes: &Lanes) -> __m256 {
     unsafe { _mm256_loadu_ps(lanes.as_ptr()) }
 }
 
-/// Fewer than 8 elements, the other lanes zero.
+/// The elements of a row that fill no vector, the other lanes zero.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_tail(tail: &[f32]) -> __m256 {
+fn load_tail(row: &[f32]) -> __m256 {
+    let tail = row.as_chunks::<LANES>().1;
     // SAFETY: `mask` reads only the elements that the slice has.
     unsafe { _mm256_maskload_ps(tail.as_ptr(), mask(tail)) }
 }

@@ -172,10 +172,11 @@ fn load(lanes: &Lanes) -> __m512 {
     unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
 }
 
-/// Fewer than 16 elements, the other lanes zero.
+/// The elements of a row that fill no vector, the other lanes zero.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_tail(tail: &[f32]) -> __m512 {
+fn load_tail(row: &[f32]) -> __m512 {
+    let tail = row.as_chunks::<LANES>().1;
     // SAFETY: `mask` reads only the elements that the slice has.
     unsafe { _mm512_maskz_loadu_ps(mask(tail), tail.as_ptr()) }
 }

@@ -157,10 +157,11 @@ fn load(lanes: &Lanes) -> float32x4_t {
     unsafe { vld1q_f32(lanes.as_ptr()) }
 }
 
-/// Fewer than 4 elements, the other lanes zero.
+/// The elements of a row that fill no vector, the other lanes zero.
 #[inline]
 #[target_feature(enable = "neon")]
-fn load_tail(tail: &[f32]) -> float32x4_t {
+fn load_tail(row: &[f32]) -> float32x4_t {
+    let tail = row.as_chunks::<LANES>().1;
     let mut padded = [0.0; LANES];
     padded[..tail.len()].copy_from_slice(tail);
     load(&padded)

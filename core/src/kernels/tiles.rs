@@ -10,7 +10,9 @@ pub(in crate::kernels) const PROBES: usize = 4;
 /// Defines `block` in terms of what stands in scope beside it:
 ///
 /// - `Sums`, a vector of sums, and `LANES`, how many elements one vector takes,
-/// - the loads named in the call: one vector, and a last one of fewer elements, then zeros,
+/// - the loads named in the call: one vector, and a last one for the elements that fill none. The
+///   latter gets the whole row. Where the probe's vector has a zero, the reference's may have
+///   anything; the same elements are in the same lanes of both.
 /// - `start(probe)`, the sums to begin with for each pair of this probe,
 /// - `add_products(sums, probe, reference)`,
 /// - `totals(sums)`: for each of four, its lanes added up.
@@ -97,9 +99,9 @@ macro_rules! tiles {
             }
             if !probes[0].len().is_multiple_of(LANES) {
                 for j in 0..R {
-                    let reference = $reference_tail(&references[j][steps * LANES..]);
+                    let reference = $reference_tail(references[j]);
                     for i in 0..P {
-                        let probe = $probe_tail(&probes[i][steps * LANES..]);
+                        let probe = $probe_tail(probes[i]);
                         sums[j][i] = add_products(sums[j][i], probe, reference);
                     }
                 }

@@ -1,1 +1,1 @@
-"""Groups of commands, one a file; ``cli.py`` adds them."""
+"""Groups of the command line, a file each; ``govid.cli`` puts them together."""

@@ -12,11 +12,11 @@ from typing import Any
 import click
 import msgspec
 
-from govid import config, policy
 from govid.callers import Caller, Scope, Sight
+from govid.commands.context import json_option, settings, store
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
-from govid.store.sqlite import SqliteStore
+from govid.use_cases import UseCases
 
 DAY = 86_400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -29,12 +29,8 @@ def keys_group() -> None:
 
 @contextmanager
 def _keys(context: click.Context) -> Iterator[KeyStore]:
-    settings = config.load(config.Settings, overrides=context.obj)[0]
-    store = SqliteStore(settings.database)
-    try:
-        yield KeyStore(store.database)
-    finally:
-        store.close()
+    with store(settings(context)) as opened:
+        yield KeyStore(opened.database)
 
 
 def _name(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -43,7 +39,13 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def _use_cases(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> frozenset[str] | None:
+    if not values:
+        return None
+    known = {case.name for case in UseCases(settings(context).use_cases).all()}
+    if unknown := set(values) - known:
+        raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(sorted(known))}")
+    return frozenset(values)
 
 
 @keys_group.command()
@@ -55,8 +57,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     "--use-case",
     "use_cases",
     multiple=True,
-    type=click.Choice(sorted(policy.USE_CASES)),
-    help="One it may name; may be given several times. Default: all.",
+    callback=_use_cases,
+    help="One of the shipped or your own that it may name; may be given several times. Default: all.",
 )
 @click.option(
     "--sees",
@@ -68,14 +70,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option(
     "--expires", type=click.FloatRange(min=0, min_open=True), metavar="DAYS", help="Default: never."
 )
-@_json
+@json_option
 @click.pass_context
 def create(
     context: click.Context,
     /,
     name: str,
     scopes: tuple[str, ...],
-    use_cases: tuple[str, ...],
+    use_cases: frozenset[str] | None,
     sees: str,
     expires: float | None,
     as_json: bool,
@@ -84,7 +86,7 @@ def create(
     caller = Caller(
         name=name,
         scopes=frozenset(map(Scope, scopes)),
-        use_cases=frozenset(use_cases) or None,
+        use_cases=use_cases,
         sees=Sight(sees),
     )
     with _keys(context) as keys:
@@ -102,7 +104,7 @@ def create(
     metavar="HOURS",
     help="How long the old key goes on.",
 )
-@_json
+@json_option
 @click.pass_context
 def rotate(context: click.Context, /, name: str, grace: float, as_json: bool) -> None:
     """Make NAME a new key with the same rights; the old one ends after the grace."""
@@ -113,7 +115,7 @@ def rotate(context: click.Context, /, name: str, grace: float, as_json: bool) ->
 
 @keys_group.command()
 @click.argument("name_or_id")
-@_json
+@json_option
 @click.pass_context
 def revoke(context: click.Context, /, name_or_id: str, as_json: bool) -> None:
     """End one key by its id, or all keys of a relying party by its name, at once."""
@@ -123,7 +125,7 @@ def revoke(context: click.Context, /, name_or_id: str, as_json: bool) -> None:
 
 
 @keys_group.command(name="list")
-@_json
+@json_option
 @click.pass_context
 def list_keys(context: click.Context, /, as_json: bool) -> None:
     """All keys, without what opens them."""

@@ -30,12 +30,17 @@ class Hit(NamedTuple):
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of what an exact search finds a gallery finds, measured on a sample of probes."""
+    """How many of the mates that an exact search finds a gallery finds, measured on a sample of probes.
+
+    Only mates count: who comes second among strangers decides nothing.
+    """
 
     probes: Annotated[int, Meta(description="Mated probes of the sample")]
-    recall_at_1: float
-    recall_at_10: float
-    fnir: Annotated[float, Meta(description="Part of the mates above the threshold that a search misses")]
+    recall_at_1: Annotated[float, Meta(description="Of the mates exact search puts first, those put first")]
+    recall_at_10: Annotated[float, Meta(description="The same among the first ten")]
+    fnir: Annotated[
+        float, Meta(description="Of the mates above the threshold, those not among the first ten")
+    ]
     threshold: float
 
 
@@ -52,7 +57,15 @@ class GalleryStats(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     building: bool = False
     built_at: Annotated[float | None, Meta(description="Seconds since the epoch")] = None
-    recall: Annotated[Recall | None, Meta(description="null: exact by construction")] = None
+    build_seconds: float = 0.0
+    recall: Annotated[Recall | None, Meta(description="null: every reference is compared")] = None
+    refused: Annotated[str, Meta(description="Why the index of the last build does not serve")] = ""
+    snapshot_at: Annotated[float | None, Meta(description="Seconds since the epoch; null: there is none")] = (
+        None
+    )
+    snapshot_sequence: Annotated[
+        int | None, Meta(description="Change of the store at which the snapshot stands")
+    ] = None
 
 
 class Gallery(Protocol):
@@ -77,14 +90,31 @@ class Gallery(Protocol):
     ) -> list[list[Hit]]:
         """For each probe all references with a score >= ``threshold``, best first."""
 
-    def snapshot(self, folder: Path, sequence: int) -> None:
-        """Write the gallery as it stands at that change of the store, whole or not at all."""
+    def settle(self) -> None:
+        """All references of the store are in: build what is due, and from now on in the background."""
 
-    def load(self, folder: Path) -> int | None:
-        """Fill an empty gallery from a snapshot; the change it stands at, None without a sound snapshot."""
+    def snapshot(self, folder: Path, sequence: int) -> None:
+        """Write the gallery as it stands at that change of the store or later, whole or not at all.
+
+        Raises:
+            OSError: the disk is full or cannot be written; an older snapshot stays.
+        """
+
+    def load(self, folder: Path, newest: int) -> int | None:
+        """Fill an empty gallery from a snapshot.
+
+        Args:
+            newest: the last change of the store: what stands beyond it belongs to another store.
+
+        Returns:
+            The change it stands at, None without a sound snapshot.
+        """
 
     def stats(self) -> GalleryStats:
         """What it holds, what it costs and how well it finds."""
+
+    def ping(self) -> None:
+        """Return if a search can be answered now."""
 
     def close(self) -> None:
         """Release files, threads and connections."""

@@ -39,3 +39,22 @@ GATES: Mapping[str, int] = MappingProxyType(
     }
 )
 """Least value by measure that is accepted, the same in all profiles."""
+
+GATEABLE = frozenset(
+    {
+        "SingleFacePresent",
+        "InterEyeDistance",
+        "HeadPoseYaw",
+        "HeadPosePitch",
+        "HeadPoseRoll",
+        "UnderExposurePrevention",
+        "OverExposurePrevention",
+        "DynamicRange",
+        "Sharpness",
+        "EyesVisible",
+        "HeadSize",
+        "EyesOpen",
+        "MouthClosed",
+    }
+)
+"""Measures that every photo has, so that a use case can ask for a value of them."""

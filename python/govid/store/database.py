@@ -7,11 +7,14 @@ by different names is written in braces in the schema (``schema.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 Value: TypeAlias = str | bytes | int | float | None
 """What a column holds and a parameter may be."""
+
+MAX_INTEGER = 2**63 - 1
+"""The largest number a column holds; a driver's error for a larger one would be a fault of ours."""
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -32,7 +35,10 @@ class Connection(Protocol):
         """The first row; None without one."""
 
     def stream(self, statement: str, parameters: Sequence[Value] = ()) -> Iterator[Row]:
-        """The rows one after the other, of one state of the database, without holding them all."""
+        """The rows one after the other, without holding them all.
+
+        They are of one state of the database, if this thread does not write to their tables meanwhile.
+        """
 
     def exclusive(self, name: str) -> None:
         """Wait until no other transaction holds this name, and hold it to the end of this one."""
@@ -40,6 +46,9 @@ class Connection(Protocol):
 
 class Database(Protocol):
     """Transactions. Errors come as StoreUnavailable and, where the disk is full, StorageFull."""
+
+    name: str
+    """Where it is, for people; without a password."""
 
     words: Mapping[str, str]
     """The dialect's word for each name in braces of the schema."""
@@ -55,3 +64,13 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close all connections; later calls raise StoreUnavailable."""
+
+
+@contextmanager
+def closed_on_error(database: Database) -> Iterator[None]:
+    """Close a database that could not be made ready."""
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise

@@ -11,9 +11,16 @@ import numpy as np
 
 from govid import template as codec
 from govid.audit import AuditRecord
-from govid.errors import IdempotencyKeyReused, SubjectExists, SubjectHeld, TooManyReferences, UnknownSubject
+from govid.errors import (
+    IdempotencyKeyReused,
+    ReferenceTooOld,
+    SubjectExists,
+    SubjectHeld,
+    TooManyReferences,
+    UnknownSubject,
+)
 from govid.gallery import Within
-from govid.lockout import Attempt, LockoutRule
+from govid.lockout import Attempt, Attempts
 from govid.store import (
     Change,
     Counts,
@@ -28,7 +35,8 @@ from govid.store import (
     attempts,
     cases,
 )
-from govid.store.database import Connection, Database, Row, Value
+from govid.store.audit import append as append_audit
+from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.types import QualityMeasure, Reference, Template
 
 IDEMPOTENCY_SECONDS = 24 * 3600
@@ -42,7 +50,8 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        with database.writing() as connection:
+        with closed_on_error(database), database.writing() as connection:
+            connection.exclusive("store_identity")
             if (row := connection.row("SELECT identity FROM store_identity")) is None:
                 row = (str(uuid.uuid4()),)
                 connection.execute("INSERT INTO store_identity VALUES (?)", row)
@@ -65,7 +74,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             suspicions = _judged(connection, gate)
             reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
@@ -91,7 +100,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             # Two requests at once could otherwise both see a last free place.
             connection.exclusive("gallery_change")
@@ -116,7 +125,7 @@ class SqlStore:
         self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
     ) -> Replayed | None:
         with self.database.writing() as connection:
-            if idempotency and (replayed := _recall(connection, idempotency)):
+            if replayed := _claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
             connection.execute(
@@ -127,16 +136,18 @@ class SqlStore:
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
             attempts.forget(connection, subject_id)
+            cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
         self.database.scrub()
         return None
 
-    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> None:
+    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:
             if attempt is not None:
+                # Before the audit, whose lock is the last one.
                 attempts.count(connection, attempt)
-            append_audit(connection, record)
+            return append_audit(connection, record)
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
         with self.database.writing() as connection:
@@ -148,9 +159,9 @@ class SqlStore:
 
     # --- reads --------------------------------------------------------------------------------------
 
-    def check_attempts(self, subject_id: str, rule: LockoutRule) -> None:
+    def check_attempts(self, made: Attempts) -> None:
         with self.database.reading() as connection:
-            attempts.check(connection, subject_id, rule)
+            attempts.check(connection, made)
 
     def subject(self, subject_id: str) -> SubjectRecord:
         with self.database.reading() as connection:
@@ -182,30 +193,45 @@ class SqlStore:
             raise UnknownSubject
         return [_reference(row) for row in rows]
 
-    def templates(self, subject_id: str) -> list[Template]:
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                "SELECT reference_id, model_id, embedding, held"
+                "SELECT reference_id, model_id, embedding, reference.created_at, held"
                 " FROM reference JOIN subject USING (subject_id) WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
         if not rows:
             raise UnknownSubject
-        if rows[0][3]:
+        if rows[0][4]:
             raise SubjectHeld
-        return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _ in rows]
+        recent = [row for row in rows if row[3] >= not_before]
+        if not recent:
+            raise ReferenceTooOld
+        return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _, _ in recent]
 
     def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
         with self.database.reading() as connection:
-            for some in _chunks([int(reference_id) for reference_id in reference_ids]):
+            for some in chunks([int(reference_id) for reference_id in reference_ids]):
                 found.update(
                     connection.rows(
                         "SELECT reference_id, subject_id FROM reference JOIN subject USING (subject_id)"
-                        f" WHERE held = 0 AND reference_id IN ({_marks(some)})",
+                        f" WHERE held = 0 AND reference_id IN ({marks(some)})",
                         some,
                     )
                 )
+        return found
+
+    def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
+        found: dict[int, Template] = {}
+        with self.database.reading() as connection:
+            for some in chunks([int(reference_id) for reference_id in reference_ids]):
+                for reference_id, model_id, data in connection.rows(
+                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                    f" WHERE held = 0 AND reference_id IN ({marks(some)})",
+                    some,
+                ):
+                    found[reference_id] = codec.stored(model_id, data, reference_id)
         return found
 
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
@@ -215,12 +241,12 @@ class SqlStore:
                 ("subject_id", "subject", list(subjects)),
                 ("name", "subject_group JOIN subject USING (subject_id)", list(groups)),
             ):
-                for some in _chunks(values):
+                for some in chunks(values):
                     ids += (
                         reference_id
                         for (reference_id,) in connection.rows(
                             f"SELECT reference_id FROM {source} JOIN reference USING (subject_id)"
-                            f" WHERE held = 0 AND {column} IN ({_marks(some)})",
+                            f" WHERE held = 0 AND {column} IN ({marks(some)})",
                             some,
                         )
                     )
@@ -274,6 +300,8 @@ def insert_subject(
     connection: Connection, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
 ) -> Reference | None:
     """A subject with its first reference; None if there is one of that id already."""
+    # First: of two writers, one with the lock and one with the subject, each would wait for the other.
+    connection.exclusive("gallery_change")
     added = connection.execute(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (new.subject_id, new.created_at, int(held)),
@@ -317,11 +345,6 @@ def announce(connection: Connection, reference_ids: Sequence[int]) -> None:
     )
 
 
-def append_audit(connection: Connection, record: AuditRecord) -> None:
-    """Keep one audit record."""
-    connection.execute("INSERT INTO audit (record) VALUES (?)", (msgspec.json.encode(record).decode(),))
-
-
 def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
     if gate is None:
         return ()
@@ -336,10 +359,11 @@ def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
 
 def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
+        # Without brackets around the joins, for which SQLite would read all references first.
         "SELECT sequence, gallery_change.reference_id, model_id, embedding, subject.subject_id"
-        " FROM gallery_change LEFT JOIN (reference JOIN subject"
-        "  ON reference.subject_id = subject.subject_id AND held = 0)"
-        " ON reference.reference_id = gallery_change.reference_id"
+        " FROM gallery_change"
+        " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, limit),
     )
@@ -347,11 +371,19 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
         Change(
             sequence,
             reference_id,
-            None if model_id is None else codec.stored(model_id, data, reference_id),
+            None if subject_id is None else codec.stored(model_id, data, reference_id),
             subject_id,
         )
         for sequence, reference_id, model_id, data, subject_id in rows
     ]
+
+
+def _claimed(connection: Connection, idempotency: Idempotency | None) -> Replayed | None:
+    """The kept reply; without one, the key belongs to this transaction, and another with it waits."""
+    if idempotency is None:
+        return None
+    connection.exclusive(f"idempotency {idempotency.key}")
+    return _recall(connection, idempotency)
 
 
 def _recall(connection: Connection, idempotency: Idempotency) -> Replayed | None:
@@ -388,11 +420,11 @@ def _reference(row: Row) -> Reference:
     )
 
 
-def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     """A statement takes a limited number of parameters."""
     for start in range(0, len(values), _IDS_AT_ONCE):
         yield values[start : start + _IDS_AT_ONCE]
 
 
-def _marks(values: Sequence[Value]) -> str:
+def marks(values: Sequence[Value]) -> str:
     return ",".join("?" * len(values))

@@ -28,7 +28,7 @@ MIGRATIONS = (
         reference_id {integer} NOT NULL
     );
     CREATE TABLE idempotency (
-        key TEXT PRIMARY KEY,
+        key TEXT{bytewise} PRIMARY KEY,
         request_digest TEXT NOT NULL,
         reply {bytes} NOT NULL,
         created_at {real} NOT NULL
@@ -50,7 +50,7 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX subject_group_subject ON subject_group (subject_id);
     CREATE TABLE gallery_position (
-        name TEXT PRIMARY KEY,
+        name TEXT{bytewise} PRIMARY KEY,
         sequence {integer} NOT NULL
     ){keyed};
     CREATE TABLE store_identity (
@@ -80,6 +80,122 @@ MIGRATIONS = (
         PRIMARY KEY (case_id, reference_a, reference_b)
     ){keyed};
     """,
+    # The audit becomes a chain: each row holds a digest over the one before and itself. Rows from before have
+    # none. What is asked of the audit is found by columns beside the record, which the digest covers.
+    """
+    ALTER TABLE audit ADD COLUMN digest {bytes};
+    ALTER TABLE audit ADD COLUMN request_id TEXT;
+    ALTER TABLE audit ADD COLUMN time {real};
+    ALTER TABLE audit ADD COLUMN operation TEXT;
+    ALTER TABLE audit ADD COLUMN outcome TEXT;
+    ALTER TABLE audit ADD COLUMN caller TEXT;
+    ALTER TABLE audit ADD COLUMN use_case TEXT;
+    CREATE INDEX audit_request ON audit (request_id);
+    CREATE INDEX audit_time ON audit (time);
+    CREATE TABLE audit_subject (
+        subject_id TEXT{bytewise} NOT NULL,
+        audit_id {integer} NOT NULL,
+        PRIMARY KEY (subject_id, audit_id)
+    ){keyed};
+    {describe_old_audit};
+    CREATE TABLE audit_checkpoint (
+        checkpoint_id {serial},
+        last_audit_id {integer} NOT NULL,
+        statement TEXT NOT NULL
+    );
+    CREATE TABLE feedback (
+        feedback_id {serial},
+        request_id TEXT NOT NULL UNIQUE,
+        rating TEXT NOT NULL,
+        comment TEXT NOT NULL,
+        created_at {real} NOT NULL,
+        due_at {real},
+        closed_at {real},
+        answer TEXT,
+        closed_by TEXT
+    );
+    CREATE TABLE notification (
+        notification_id {serial},
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at {real} NOT NULL,
+        next_attempt_at {real} NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        delivered_at {real}
+    );
+    CREATE INDEX notification_due ON notification (next_attempt_at) WHERE delivered_at IS NULL;
+    """,
+    # A dedup job cuts the references, in the order in which they became active (gallery_change), into ranges.
+    # A row of dedup_block is one range against itself and all before it, up to next_column: not a row for
+    # each pair of ranges, of which there are billions in a large registry.
+    """
+    ALTER TABLE duplicate_case ADD COLUMN cluster_subjects INTEGER;
+    ALTER TABLE duplicate_case ADD COLUMN disputed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX duplicate_case_job ON duplicate_case (job_id);
+    CREATE INDEX case_pair_subjects ON case_pair (subject_a, subject_b);
+    CREATE TABLE case_verdict (
+        verdict_id {serial},
+        case_id {integer} NOT NULL REFERENCES duplicate_case ON DELETE CASCADE,
+        subject_a TEXT{bytewise} NOT NULL,
+        subject_b TEXT{bytewise} NOT NULL,
+        verdict TEXT NOT NULL,
+        adjudicator TEXT NOT NULL,
+        note TEXT NOT NULL,
+        decided_at {real} NOT NULL
+    );
+    CREATE INDEX case_verdict_case ON case_verdict (case_id);
+    CREATE TABLE settled_pair (
+        subject_a TEXT{bytewise} NOT NULL,
+        subject_b TEXT{bytewise} NOT NULL,
+        verdict TEXT NOT NULL,
+        last_reference {integer} NOT NULL,
+        PRIMARY KEY (subject_a, subject_b)
+    ){keyed};
+    CREATE TABLE dedup_job (
+        job_id {serial},
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        model_id TEXT NOT NULL,
+        calibration_id TEXT NOT NULL,
+        after_change {integer} NOT NULL,
+        last_change {integer} NOT NULL,
+        threshold {real} NOT NULL,
+        fmr {real} NOT NULL,
+        fmr_upper {real} NOT NULL,
+        supported INTEGER NOT NULL,
+        comparisons {integer} NOT NULL,
+        created_at {real} NOT NULL,
+        resumed_at {real} NOT NULL,
+        blocks_before {integer} NOT NULL,
+        ended_at {real}
+    );
+    CREATE TABLE dedup_block (
+        job_id {integer} NOT NULL REFERENCES dedup_job ON DELETE CASCADE,
+        number {integer} NOT NULL,
+        after_change {integer} NOT NULL,
+        last_change {integer} NOT NULL,
+        column_count {integer} NOT NULL,
+        next_column {integer} NOT NULL,
+        state TEXT NOT NULL,
+        worker TEXT,
+        lease_until {real} NOT NULL,
+        compared {integer} NOT NULL,
+        same_subject {integer} NOT NULL,
+        other_model {integer} NOT NULL,
+        not_kept {integer} NOT NULL,
+        PRIMARY KEY (job_id, number)
+    ){keyed};
+    CREATE TABLE dedup_pair (
+        job_id {integer} NOT NULL REFERENCES dedup_job ON DELETE CASCADE,
+        reference_a {integer} NOT NULL,
+        reference_b {integer} NOT NULL,
+        subject_a TEXT{bytewise} NOT NULL,
+        subject_b TEXT{bytewise} NOT NULL,
+        score {real} NOT NULL,
+        case_id {integer},
+        PRIMARY KEY (job_id, reference_a, reference_b)
+    ){keyed};
+    """,
     # Failures are counted for ids of nobody, too: otherwise a lock would tell who is enrolled.
     """
     CREATE TABLE api_key (
@@ -95,9 +211,11 @@ MIGRATIONS = (
         last_used_at {real}
     ){keyed};
     CREATE TABLE failed_attempts (
-        subject_id TEXT{bytewise} PRIMARY KEY,
+        subject_id TEXT{bytewise} NOT NULL,
+        counted_for TEXT{bytewise} NOT NULL,
         failures INTEGER NOT NULL,
-        expires_at {real} NOT NULL
+        expires_at {real} NOT NULL,
+        PRIMARY KEY (subject_id, counted_for)
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,

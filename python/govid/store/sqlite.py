@@ -21,6 +21,16 @@ from govid.store.records import SqlStore
 from govid.store.schema import migrate
 
 BUSY_SECONDS = 10
+# Only SQLite files are old enough to hold rows from before the audit had columns.
+_DESCRIBE_OLD_AUDIT = (
+    "UPDATE audit SET "
+    + ", ".join(
+        f"{name} = json_extract(record, '$.{name}')"
+        for name in ("request_id", "time", "operation", "outcome", "use_case")
+    )
+    + "; INSERT INTO audit_subject SELECT json_extract(record, '$.subject_id'), audit_id FROM audit"
+    " WHERE json_extract(record, '$.subject_id') IS NOT NULL"
+)
 _WORDS: Mapping[str, str] = MappingProxyType(
     {
         "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -29,6 +39,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "bytes": "BLOB",
         "bytewise": "",
         "keyed": " WITHOUT ROWID",
+        "describe_old_audit": _DESCRIBE_OLD_AUDIT,
     }
 )
 
@@ -89,6 +100,7 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         """Open or create the file and bring its schema forward; raises as ``SqliteStore``."""
         self._path = path
+        self.name = str(path)
         self._local = threading.local()
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
@@ -103,7 +115,7 @@ class SqliteDatabase:
         with self.writing() as statements:
             row = statements.row("PRAGMA user_version")
             assert row is not None
-            version = migrate(statements, self.words, version=row[0], where=str(path))
+            version = migrate(statements, self.words, version=row[0], where=self.name)
             statements.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager

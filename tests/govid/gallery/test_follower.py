@@ -4,13 +4,16 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from govid.audit import AuditRecord
-from govid.gallery.flat import FlatGallery
+from govid.gallery.choose import Rules
 from govid.gallery.follower import GalleryFollower
+from govid.gallery.tiered import TieredGallery
 from govid.store import NewReference, Stored
 from govid.store.sqlite import SqliteStore
 from govid.types import Template
+from tests.govid.store.support import OpenStore
 
 AUDIT = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED")
 RNG = np.random.default_rng(4)
@@ -20,14 +23,22 @@ def of_model_m(made: Template) -> Template | None:
     return made if made.model_id == "m" else None
 
 
+def gallery_of(folder: Path) -> TieredGallery:
+    return TieredGallery(16, "m", Rules(None, 1 << 30, 0.98, lambda _: 0.5), folder, segment_rows=64)
+
+
+def enrolled(store: SqliteStore, *subjects: str) -> None:
+    for subject in subjects:
+        store.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda *_: b"")
+
+
 def template() -> Template:
     vector = RNG.normal(size=16).astype(np.float32)
     return Template("m", vector / np.linalg.norm(vector))
 
 
-def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> None:
-    path = tmp_path / "govid.sqlite3"
-    writing = SqliteStore(path)
+def test_galleries_of_all_followers_end_as_the_store_stands(open_store: OpenStore, tmp_path: Path) -> None:
+    writing = open_store()
     for number in range(50):
         writing.add_subject(NewReference(f"old-{number}", template(), (), 0.0), AUDIT, None, lambda *_: b"")
     done = threading.Event()
@@ -40,13 +51,12 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
                 writing.delete_subject(subject, AUDIT, None, b"")
 
     def follow(results: list[set[int]]) -> None:
-        store, gallery = SqliteStore(path), FlatGallery(16)
+        store, gallery = open_store(), gallery_of(tmp_path)
         follower = GalleryFollower(gallery, store, of_model_m)  # loads while others write
         while not done.is_set():
             follower.catch_up()
         follower.catch_up()
         results.append({hit.reference_id for hit in gallery.search(template().embedding[None], 10_000)[0]})
-        store.close()
 
     results: list[set[int]] = []
     writers = [threading.Thread(target=write, args=(worker,)) for worker in range(3)]
@@ -68,7 +78,7 @@ def test_galleries_of_all_followers_end_as_the_store_stands(tmp_path: Path) -> N
 
 
 def test_a_reference_of_another_model_stays_out(tmp_path: Path) -> None:
-    store, gallery = SqliteStore(tmp_path / "govid.sqlite3"), FlatGallery(16)
+    store, gallery = SqliteStore(tmp_path / "govid.sqlite3"), gallery_of(tmp_path)
     follower = GalleryFollower(gallery, store, of_model_m)
     other = Template("n", template().embedding)
     written = store.add_subject(NewReference("a", other, (), 0.0), AUDIT, None, lambda *_: b"")
@@ -77,3 +87,75 @@ def test_a_reference_of_another_model_stays_out(tmp_path: Path) -> None:
     assert len(gallery) == 0
     assert GalleryFollower(gallery, store, of_model_m).left_out == 1
     store.close()
+
+
+def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"old-{i}" for i in range(200)))
+    first = GalleryFollower(
+        gallery_of(tmp_path), store, of_model_m, tmp_path / "kept", snapshot_references=100
+    )
+    first.close()
+    enrolled(store, "new")
+    store.delete_subject("old-7", AUDIT, None, b"")
+
+    gallery = gallery_of(tmp_path)
+    asked: list[str] = []
+    following = SqliteStore(tmp_path / "govid.sqlite3")
+    fit = lambda made: asked.append("") or of_model_m(made)  # noqa: E731
+    GalleryFollower(gallery, following, fit, tmp_path / "kept", snapshot_references=100)
+    assert gallery.stats().snapshot_sequence == 200
+    assert len(asked) == 1  # the new one; the old ones came from the snapshot
+    assert len(gallery) == 200
+    wanted = {
+        reference.reference_id
+        for subject in store.subjects(after="", limit=1000)
+        for reference in store.references(subject)
+    }
+    assert {hit.reference_id for hit in gallery.search(template().embedding[None], 1000)[0]} == wanted
+
+
+def test_a_small_gallery_keeps_no_snapshot(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, "a", "b")
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, tmp_path / "kept").close()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_another_store_finds_no_snapshot_of_the_first(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "one.sqlite3")
+    enrolled(store, *(f"one-{i}" for i in range(20)))
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, tmp_path / "kept", snapshot_references=1).close()
+    other = SqliteStore(tmp_path / "other.sqlite3")
+    enrolled(other, *(f"other-{i}" for i in range(30)))
+    gallery = gallery_of(tmp_path)
+    GalleryFollower(gallery, other, of_model_m, tmp_path / "kept", snapshot_references=100)
+    assert gallery.stats().snapshot_sequence is None
+    assert len(gallery) == 30
+
+
+def test_a_damaged_snapshot_is_replaced_from_the_store(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"s-{i}" for i in range(20)))
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, tmp_path / "kept", snapshot_references=1).close()
+    (vectors,) = (tmp_path / "kept").rglob("vectors")
+    vectors.write_bytes(vectors.read_bytes()[:-1])
+    gallery = gallery_of(tmp_path)
+    GalleryFollower(gallery, store, of_model_m, tmp_path / "kept", snapshot_references=1).close()
+    assert len(gallery) == 20
+    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity, 20) == 20
+
+
+def test_a_full_disk_costs_the_snapshot_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("govid.gallery.snapshot.write", full)
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, "a")
+    follower = GalleryFollower(
+        gallery_of(tmp_path), store, of_model_m, tmp_path / "kept", snapshot_references=1
+    )
+    enrolled(store, "b")
+    assert follower.catch_up() == 2
+    follower.close()

@@ -3,10 +3,10 @@
 
 use core::arch::x86_64::{
     __m256i, _mm_add_epi32, _mm_loadu_si128, _mm_storeu_si128, _mm256_abs_epi8, _mm256_add_epi32,
-    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8,
+    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use super::Int8Kernels;
@@ -25,7 +25,7 @@ const BYTES_AHEAD: usize = 2048;
 type Lanes = [i8; LANES];
 type Sums = __m256i;
 
-tiles! { "avx2", i8 => i32, 2 references, load and load_tail, load and load_tail }
+tiles! { "avx2", i8 => i32, 2 references, load and load_tail, load and load_last }
 
 /// Unlike the tiles, this multiplies bytes: memory is faster than widening. The instruction takes
 /// unsigned and signed bytes, |x| and the probe's with the sign of x; two products of up to 127 fit
@@ -56,10 +56,11 @@ fn few_rows<const R: usize>(
 ) -> bool {
     let rows: [_; R] = split(rows, probe.len());
     let (p, p_tail) = probe.as_chunks::<BYTES>();
+    let (last, mask) = (load_bytes_tail(probe), load_bytes(tail_mask(probe)));
     let (mut dot_sums, mut square_sums) = ([zero(); PROBES], [zero(); PROBES]);
     let mut magnitudes = zero();
     for i in 0..R {
-        let (x, x_tail) = rows[i].as_chunks::<BYTES>();
+        let x = rows[i].as_chunks::<BYTES>().0;
         let (mut dot, mut square) = (zero(), zero());
         for (p, x) in p.iter().zip(x) {
             prefetch(x.as_ptr().wrapping_byte_add(BYTES_AHEAD));
@@ -70,9 +71,9 @@ fn few_rows<const R: usize>(
             magnitudes = _mm256_or_si256(magnitudes, magnitude);
         }
         if !p_tail.is_empty() {
-            let (p, x) = (load_bytes(&padded(p_tail)), load_bytes(&padded(x_tail)));
+            let x = _mm256_and_si256(load_bytes_last(rows[i]), mask);
             let magnitude = _mm256_abs_epi8(x);
-            dot = add_byte_products(dot, magnitude, _mm256_sign_epi8(p, x));
+            dot = add_byte_products(dot, magnitude, _mm256_sign_epi8(last, x));
             square = add_byte_products(square, magnitude, magnitude);
             magnitudes = _mm256_or_si256(magnitudes, magnitude);
         }
@@ -101,7 +102,7 @@ fn add_byte_products(sums: Sums, unsigned: __m256i, signed: __m256i) -> Sums {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_bytes(bytes: &[i8; BYTES]) -> __m256i {
+pub(super) fn load_bytes(bytes: &[i8; BYTES]) -> __m256i {
     // SAFETY: the array reference grants 32 readable bytes.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
@@ -125,10 +126,30 @@ fn load(lanes: &Lanes) -> __m256i {
     _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(lanes.as_ptr().cast()) })
 }
 
+/// `load_last` with zeros in place of what the vectors before have had.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_tail(tail: &[i8]) -> __m256i {
-    load(&padded(tail))
+fn load_tail(row: &[i8]) -> __m256i {
+    _mm256_and_si256(load_last(row), load(tail_mask(row)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_last(row: &[i8]) -> __m256i {
+    row.last_chunk().map_or_else(|| load(&padded(row)), |lanes| load(lanes))
+}
+
+/// As `load_tail`, of 32 codes.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn load_bytes_tail(row: &[i8]) -> __m256i {
+    _mm256_and_si256(load_bytes_last(row), load_bytes(tail_mask(row)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn load_bytes_last(row: &[i8]) -> __m256i {
+    row.last_chunk().map_or_else(|| load_bytes(&padded(row)), |lanes| load_bytes(lanes))
 }
 
 #[inline]
@@ -152,9 +173,25 @@ pub(super) fn totals(sums: [Sums; PROBES]) -> [i32; PROBES] {
     totals
 }
 
+/// Ones for the codes of a row that fill no vector of `N`, zeros before them.
 #[inline]
-fn padded<const N: usize>(tail: &[i8]) -> [i8; N] {
+fn tail_mask<const N: usize>(row: &[i8]) -> &'static [i8; N] {
+    static MASK: [i8; 2 * BYTES] = {
+        let mut mask = [0; 2 * BYTES];
+        let mut i = BYTES;
+        while i < 2 * BYTES {
+            mask[i] = -1;
+            i += 1;
+        }
+        mask
+    };
+    MASK[BYTES - N + row.len() % N..].first_chunk().expect("a row's tail is shorter than N")
+}
+
+/// A row shorter than a vector, behind zeros.
+#[cold]
+fn padded<const N: usize>(row: &[i8]) -> [i8; N] {
     let mut padded = [0; N];
-    padded[..tail.len()].copy_from_slice(tail);
+    padded[N - row.len()..].copy_from_slice(row);
     padded
 }

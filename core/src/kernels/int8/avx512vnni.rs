@@ -40,7 +40,7 @@ fn start(probe: &[i8]) -> Sums {
         excess = _mm512_dpbusd_epi32(excess, raise(zero()), load(lanes));
     }
     if !tail.is_empty() {
-        excess = _mm512_dpbusd_epi32(excess, raise(zero()), load_tail(tail));
+        excess = _mm512_dpbusd_epi32(excess, raise(zero()), load_tail(probe));
     }
     _mm512_sub_epi32(zero(), excess)
 }
@@ -61,8 +61,8 @@ fn load(lanes: &Lanes) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load_tail(tail: &[i8]) -> __m512i {
-    debug_assert!(tail.len() < LANES);
+fn load_tail(row: &[i8]) -> __m512i {
+    let tail = row.as_chunks::<LANES>().1;
     // SAFETY: the mask reads only the bytes that the slice has.
     unsafe { _mm512_maskz_loadu_epi8((1 << tail.len()) - 1, tail.as_ptr()) }
 }
@@ -76,8 +76,8 @@ fn load_raised(lanes: &Lanes) -> __m512i {
 /// The lanes beyond the tail are 128, and meet a zero of the probe.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load_raised_tail(tail: &[i8]) -> __m512i {
-    raise(load_tail(tail))
+fn load_raised_tail(row: &[i8]) -> __m512i {
+    raise(load_tail(row))
 }
 
 #[inline]

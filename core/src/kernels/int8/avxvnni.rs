@@ -3,11 +3,11 @@
 //! i32 arithmetic is modular, and the result, which fits, is exact.
 
 use core::arch::x86_64::{
-    __m256i, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_setzero_si256,
-    _mm256_sub_epi32, _mm256_xor_si256,
+    __m256i, _mm256_dpbusd_avx_epi32, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_sub_epi32,
+    _mm256_xor_si256,
 };
 
-use super::avx2::totals;
+use super::avx2::{load_bytes as load, load_bytes_last, load_bytes_tail as load_tail, totals};
 use super::{Int8Kernels, rows};
 use crate::kernels::tiles::tiles;
 
@@ -38,7 +38,7 @@ fn start(probe: &[i8]) -> Sums {
         excess = _mm256_dpbusd_avx_epi32(excess, raise(zero()), load(lanes));
     }
     if !tail.is_empty() {
-        excess = _mm256_dpbusd_avx_epi32(excess, raise(zero()), load_tail(tail));
+        excess = _mm256_dpbusd_avx_epi32(excess, raise(zero()), load_tail(probe));
     }
     _mm256_sub_epi32(zero(), excess)
 }
@@ -52,30 +52,15 @@ fn raise(codes: __m256i) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(lanes: &Lanes) -> __m256i {
-    // SAFETY: the array reference grants 32 readable bytes.
-    unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_tail(tail: &[i8]) -> __m256i {
-    let mut padded = [0; LANES];
-    padded[..tail.len()].copy_from_slice(tail);
-    load(&padded)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
 fn load_raised(lanes: &Lanes) -> __m256i {
     raise(load(lanes))
 }
 
-/// The lanes beyond the tail are 128, and meet a zero of the probe.
+/// What the vectors before have had meets a zero of the probe.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_raised_tail(tail: &[i8]) -> __m256i {
-    raise(load_tail(tail))
+fn load_raised_tail(row: &[i8]) -> __m256i {
+    raise(load_bytes_last(row))
 }
 
 #[inline]

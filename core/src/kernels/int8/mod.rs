@@ -63,15 +63,15 @@ macro_rules! rows {
             let (mut dots, mut squares) = ([zero(); PROBES], [zero(); PROBES]);
             let (p, p_tail) = probe.as_chunks::<LANES>();
             for i in 0..R {
-                let (x, x_tail) = rows[i].as_chunks::<LANES>();
+                let x = rows[i].as_chunks::<LANES>().0;
                 let (mut dot, mut square) = (start, zero());
                 for (p, x) in p.iter().zip(x) {
                     dot = add_products(dot, $probe(p), $reference(x));
                     square = add_squares(square, $probe(x));
                 }
                 if !p_tail.is_empty() {
-                    dot = add_products(dot, $probe_tail(p_tail), $reference_tail(x_tail));
-                    square = add_squares(square, $probe_tail(x_tail));
+                    dot = add_products(dot, $probe_tail(probe), $reference_tail(rows[i]));
+                    square = add_squares(square, $probe_tail(rows[i]));
                 }
                 (dots[i], squares[i]) = (dot, square);
             }

@@ -38,7 +38,8 @@ fn load(lanes: &Lanes) -> int8x16_t {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn load_tail(tail: &[i8]) -> int8x16_t {
+fn load_tail(row: &[i8]) -> int8x16_t {
+    let tail = row.as_chunks::<LANES>().1;
     let mut padded = [0; LANES];
     padded[..tail.len()].copy_from_slice(tail);
     load(&padded)

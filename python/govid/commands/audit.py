@@ -1,0 +1,145 @@
+"""``govid audit``: prove the audit intact, sign it, take it elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from govid import config
+from govid.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from govid.ledger.chain import Link
+    from govid.ledger.checkpoints import Finding
+    from govid.store.audit import AuditLog
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group(name="audit")
+def audit_group() -> None:
+    """The record of every use: prove it intact, sign it, export it."""
+
+
+@audit_group.command()
+@click.option("--file", "exported", type=_FILE, help="An export, checked without any database.")
+@click.option("--keys", type=_FILE, help="JWK set of the installation, for --file (GET /v1/receipts/keys).")
+@_JSON
+@click.pass_context
+def verify(context: click.Context, /, exported: Path | None, keys: Path | None, as_json: bool) -> None:
+    """Follow the chain and check the signed checkpoints; fails and names the first row that is broken."""
+    from govid.ledger import checkpoints
+    from govid.ledger.signing import load_signer, read_verifier
+
+    if (exported is None) != (keys is None):
+        raise click.UsageError("--file and --keys go together")
+    if exported and keys:
+        statements = [line["checkpoint"] for line in _lines(exported) if "checkpoint" in line]
+        verifier = read_verifier(_read_json(keys))
+        finding = checkpoints.examine(_links(exported), statements, verifier)
+    else:
+        settings = _settings(context)
+        with _log(settings) as log:
+            statements = [statement for _, statement in log.checkpoints()]  # before the rows: see export
+            verifier = load_signer(settings.signing_key).verifier
+            finding = checkpoints.examine(log.links(), statements, verifier)
+    _show(finding, as_json, _text(finding))
+    if not finding.intact:
+        sys.exit(1)
+
+
+@audit_group.command()
+@_JSON
+@click.pass_context
+def checkpoint(context: click.Context, /, as_json: bool) -> None:
+    """Sign the rows since the last checkpoint. Publish what it prints: it is what later tampering betrays."""
+    from govid.ledger import checkpoints
+    from govid.ledger.signing import load_signer
+
+    settings = _settings(context)
+    with _log(settings) as log:
+        made = checkpoints.make(log, load_signer(settings.signing_key))
+    text = f"rows {made.first} to {made.last}, root {made.root}" if made else "nothing new to sign"
+    _show(made or {}, as_json, text)
+
+
+@audit_group.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_JSON
+@click.pass_context
+def export(context: click.Context, /, file: Path, as_json: bool) -> None:
+    """Write all rows and checkpoints to FILE, one JSON object a line, for `govid audit verify --file`."""
+    # It names people and says who asked for them.
+    out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+    count = 0
+    with out, _log(_settings(context)) as log:
+        # First, so that no row is covered by one and missing here.
+        statements = log.checkpoints()
+        for row in log.links():
+            line = {"audit_id": row.audit_id, "record": row.record.decode(), "digest": row.digest.hex()}
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            count += 1
+        for _, statement in statements:
+            out.write(json.dumps({"checkpoint": statement}) + "\n")
+    _show({"rows": count}, as_json, f"{count} rows")
+
+
+@contextmanager
+def _log(settings: config.Settings) -> Iterator[AuditLog]:
+    from govid.store.audit import AuditLog
+    from govid.store.opening import open_store
+
+    with closing(open_store(settings)) as store:
+        yield AuditLog(store.database)
+
+
+def _settings(context: click.Context) -> config.Settings:
+    return config.load(config.Settings, overrides=context.obj)[0]
+
+
+def _links(file: Path) -> Iterator[Link]:
+    from govid.ledger.chain import Link
+
+    for line in _lines(file):
+        if "checkpoint" not in line:
+            try:
+                yield Link(int(line["audit_id"]), line["record"].encode(), bytes.fromhex(line["digest"]))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise InvalidSettings(f"{file}: a line is no row of an audit") from None
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open("rb") as lines:
+        for line in lines:
+            try:
+                yield msgspec.json.decode(line, type=dict[str, Any])
+            except msgspec.MsgspecError:
+                raise InvalidSettings(f"{file}: a line is no JSON object") from None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise InvalidSettings(f"{file}: not a JSON object") from None
+
+
+def _text(finding: Finding) -> str:
+    if not finding.intact:
+        place = f"row {finding.broken_at}: " if finding.broken_at is not None else ""
+        return f"BROKEN  {place}{finding.reason}"
+    covered = f"{finding.checkpoints} checkpoints; {finding.uncovered} rows behind the last one"
+    return f"intact  {finding.rows} rows, {covered}"
+
+
+def _show(result: msgspec.Struct | dict[str, Any], as_json: bool, text: str) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)

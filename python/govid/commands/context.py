@@ -1,0 +1,42 @@
+"""What the commands of a group need of the command line around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from govid import config
+from govid.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(command: F) -> F:
+    """``--json``, which every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def show(result: msgspec.Struct, as_json: bool, text: str) -> None:
+    """A result for a program or for a person."""
+    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
+
+
+def settings(context: click.Context) -> config.Settings:
+    """The settings of the installation, with what the command line overrides."""
+    return config.load(config.Settings, overrides=context.find_root().obj)[0]
+
+
+@contextmanager
+def store(chosen: config.Settings) -> Iterator[Store]:
+    """The records, without loading a model."""
+    from govid.store.opening import open_store
+
+    opened = open_store(chosen)
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,83 @@
+"""Search by int8 codes, a quarter of the bytes; the best candidates are scored again by the float32 vectors.
+
+A score of codes differs from the exact one by ``<x - c, p> + <c, p - q>``, for a row x with the direction c
+of its codes and a probe p with q: by at most ``|x - c| + |p - q|``, as all have unit norm. A row is given
+up only where that is too little to reach the last place, so this tier finds what exact search finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govid import _core
+from govid.gallery import Probes
+from govid.gallery.found import Found, best, rescored
+from govid.gallery.scan import scan
+from govid.gallery.segments import Part, Segment
+
+_ROUNDING = 1e-6
+"""Of scores in float32; the core states 3e-7."""
+_SPARE = 32
+"""Candidates beyond k in the first look: enough for most probes."""
+_BLOCK = 4096
+
+
+def coded(segment: Segment) -> Segment:
+    """The segment with codes."""
+    codes = _core.quantize(segment.vectors)
+    blocks = range(0, len(codes), _BLOCK)
+    errors = (_error(segment.vectors[i : i + _BLOCK], codes[i : i + _BLOCK]).max() for i in blocks)
+    return replace(segment, codes=codes, error=float(max(errors, default=0.0)))
+
+
+def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> Found:
+    """The ``k`` best of the parts for each probe with a score >= ``threshold``, best first.
+
+    Args:
+        parts: segments with codes.
+    """
+    if not parts or not len(probes):
+        return Found.nothing(len(probes))
+    codes = _core.quantize(probes)
+    error = _error(probes, codes) + max(part.segment.error for part in parts)
+    slack = error + np.float32(_ROUNDING)
+    total = sum(len(part.segment) for part in parts)
+    found = Found(np.full((len(probes), k), -1), np.full((len(probes), k), np.float32(-2)))
+    unsure, fetch = np.arange(len(probes)), min(total, k + _SPARE)
+    while len(unsure):
+        mine = codes[unsure]
+        lowest = threshold - float(slack[unsure].max())
+        first = scan(
+            parts,
+            len(mine),
+            mine.shape[1],
+            fetch,
+            lambda segment, fetch: _core.nearest_int8(mine, _codes(segment), fetch, lowest),  # noqa: B023
+        )
+        exact = best([rescored(parts, probes[unsure], first)], k)
+        width = exact.rows.shape[1]
+        found.rows[unsure, :width], found.scores[unsure, :width] = exact
+        if fetch >= total or first.rows.shape[1] < fetch:
+            break
+        # Whatever was not fetched has at most the last fetched score, give or take the slack.
+        worst = np.maximum(exact.scores[:, -1], threshold)
+        open_end = (first.rows[:, -1] >= 0) & (first.scores[:, -1] + slack[unsure] >= worst)
+        unsure, fetch = unsure[open_end], min(total, 4 * fetch)
+    return found
+
+
+def _codes(segment: Segment) -> NDArray[np.int8]:
+    assert segment.codes is not None
+    return segment.codes
+
+
+def _error(vectors: NDArray[np.float32], codes: NDArray[np.int8]) -> NDArray[np.float32]:
+    """(n,) distances of unit vectors from the directions of their codes."""
+    directions = codes.astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    length: NDArray[np.float32] = np.linalg.norm(vectors - directions, axis=1)
+    return length

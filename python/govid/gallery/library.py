@@ -1,0 +1,18 @@
+"""FAISS, with threads that sleep while they wait.
+
+By default those of OpenMP spin: on two cores that others use, too, an index of 12,000 references took 3 to
+18 s to build, and 0.5 to 0.7 s with this. The variable is read when the library is loaded; an operator's
+own value stays.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import faiss as _faiss
+
+faiss: Any = _faiss
+"""Its stubs know half of it."""

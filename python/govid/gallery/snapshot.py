@@ -1,0 +1,220 @@
+"""A gallery on disk, for a start without reading the whole store. It is a copy: what is doubtful is not used.
+
+    <folder>/<sequence>-<random>/   manifest.json   what it is, and a digest of every file
+                                    ids             int64 little-endian; -1 - id: removed since the last build
+                                    vectors         float32 little-endian, a row each; removed ones are zeros
+                                    index           FAISS' own format, where the tier has one
+
+Faces lie in it: folders are 0700, files 0600. A folder gets its name when all of it is on the disk, so that a
+crash leaves the older one. Removed references leave the index with the next build, as they do in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from govid.config import private_folder
+from govid.gallery import Recall
+from govid.gallery.library import faiss
+from govid.gallery.segments import Segment
+
+_FORMAT = 1
+_UNFINISHED = "unfinished-"
+_BLOCK = 1 << 20
+
+log = logging.getLogger("govid.gallery")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a snapshot is. ``segments``: rows of each; the first ``covered`` are those of the index."""
+
+    format: int = _FORMAT
+    tier: str
+    model_id: str
+    dimension: int
+    sequence: int
+    built_at: float | None
+    segments: tuple[int, ...]
+    covered: int = 0
+    effort: int = 0
+    recall: Recall | None = None
+    digests: dict[str, str] = {}
+
+
+class Snapshot(NamedTuple):
+    """What was read: the segments with their vectors mapped, and the index over the first of them."""
+
+    manifest: Manifest
+    segments: list[Segment]
+    index: Any
+    written_at: float
+
+
+class _DoubtfulError(Exception):
+    """A snapshot that must not be used, and why."""
+
+
+def write(
+    folder: Path,
+    about: Manifest,
+    covered: Sequence[Segment],
+    loose: Sequence[Segment],
+    index: Any,  # noqa: ANN401
+) -> None:
+    """Write a snapshot, and delete the older ones.
+
+    Args:
+        about: its ``segments``, ``covered`` and ``digests`` are filled in here.
+        covered: the segments of the index; their removed rows keep their places, emptied.
+        loose: all others; their removed rows are left out.
+        index: of FAISS, or None.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    _sweep(private_folder(folder))
+    name = f"{about.sequence:020d}-{secrets.token_hex(4)}"
+    unfinished = folder / f"{_UNFINISHED}{os.getpid()}-{name}"
+    unfinished.mkdir(mode=0o700)
+    try:
+        # Each is read once: a removal meanwhile must not shift ids against vectors.
+        flags = [segment.alive.copy() for segment in (*covered, *loose)]
+        rows = [*zip(covered, flags, strict=False), *zip(loose, flags[len(covered) :], strict=True)]
+        keep = [np.ones(len(s), np.bool_) if i < len(covered) else a for i, (s, a) in enumerate(rows)]
+        digests = {
+            "ids": _written(
+                unfinished / "ids",
+                (
+                    np.where(alive, s.ids, -1 - s.ids)[kept].astype("<i8")
+                    for (s, alive), kept in zip(rows, keep, strict=True)
+                ),
+            ),
+            "vectors": _written(
+                unfinished / "vectors",
+                (
+                    np.where(alive[:, None], s.vectors, np.float32(0))[kept].astype("<f4")
+                    for (s, alive), kept in zip(rows, keep, strict=True)
+                ),
+            ),
+        }
+        if index is not None:
+            digests["index"] = _written(unfinished / "index", [faiss.serialize_index(index)])
+        manifest = msgspec.structs.replace(
+            about,
+            segments=tuple(int(kept.sum()) for kept in keep),
+            covered=len(covered),
+            digests=digests,
+        )
+        text = msgspec.json.encode(manifest)
+        _written(unfinished / "manifest.json", [np.frombuffer(text + _mark(text), np.uint8)])
+        _synced(unfinished)
+        unfinished.rename(folder / name)
+        _synced(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    for older in _all(folder):
+        if older.name < name:
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def read(folder: Path, model_id: str, dimension: int, newest: int) -> Snapshot | None:
+    """The newest sound snapshot, None if there is none. Why one is not used is a warning in the log.
+
+    Args:
+        newest: the last change of the store; what stands beyond it belongs to another one.
+    """
+    for path in sorted(_all(folder), reverse=True):
+        try:
+            return _read(path, model_id, dimension, newest)
+        # FAISS raises RuntimeError.
+        except (_DoubtfulError, OSError, RuntimeError, ValueError) as error:
+            log.warning("the snapshot %s is not used, the store fills the gallery: %s", path.name, error)
+    return None
+
+
+def _read(path: Path, model_id: str, dimension: int, newest: int) -> Snapshot:
+    text, mark = (content := (path / "manifest.json").read_bytes())[:-65], content[-65:]
+    if mark != _mark(text):
+        raise _DoubtfulError("its manifest is damaged")
+    manifest = msgspec.json.decode(text, type=Manifest)
+    if (manifest.format, manifest.model_id, manifest.dimension) != (_FORMAT, model_id, dimension):
+        raise _DoubtfulError(f"it is of {manifest.model_id}, {manifest.dimension} dimensions")
+    if manifest.sequence > newest:
+        raise _DoubtfulError(f"it stands at change {manifest.sequence}, the store at {newest}")
+    for name, digest in manifest.digests.items():
+        with (path / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise _DoubtfulError(f"{name} has not the digest of the manifest")
+    total = sum(manifest.segments)
+    ids = np.fromfile(path / "ids", "<i8").astype(np.int64, copy=False)
+    vectors = (
+        np.memmap(path / "vectors", np.float32, "r", shape=(total, dimension))
+        if total
+        else np.empty((0, dimension), np.float32)
+    )
+    segments, end = [], 0
+    for length in manifest.segments:
+        start, end = end, end + length
+        mine = ids[start:end]
+        alive = mine >= 0
+        segment = Segment(np.where(alive, mine, -1 - mine), vectors[start:end], alive)
+        segment.dead = length - int(np.count_nonzero(alive))
+        segments.append(segment)
+    index = faiss.read_index(str(path / "index")) if manifest.covered else None
+    return Snapshot(manifest, segments, index, path.stat().st_mtime)
+
+
+def _written(path: Path, arrays: Iterable[NDArray[Any]]) -> str:
+    """Write arrays one after the other, down to the disk; the SHA-256 of the file."""
+    digest = hashlib.sha256()
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        for array in arrays:
+            data = np.ascontiguousarray(array).view(np.uint8).reshape(-1).data
+            digest.update(data)
+            file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _mark(text: bytes) -> bytes:
+    return b"\n" + hashlib.sha256(text).hexdigest().encode()
+
+
+def _synced(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _all(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in folder.iterdir() if not path.name.startswith(_UNFINISHED)]
+    return []
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what processes left that died while they wrote."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        process = int(path.name.removeprefix(_UNFINISHED).partition("-")[0])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except PermissionError:
+            pass

@@ -1,0 +1,1 @@
+"""The audit as evidence: chained rows, a signed Merkle root over them, signed receipts of decisions."""

@@ -1,0 +1,207 @@
+"""What an auditor, a citizen and an operator ask of the audit."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from govid import subject_id
+from govid.audit import AuditRecord
+from govid.callers import LOCAL, Caller
+from govid.errors import InvalidParameter
+from govid.ledger import checkpoints, receipts
+from govid.ledger.checkpoints import Checkpoint, Finding
+from govid.ledger.signing import Signer
+from govid.store.audit import MAX_ROWS, AuditFilter, AuditLog, AuditRow
+from govid.store.database import Database
+from govid.store.feedback import Complaint, Feedback, Rating
+
+MAX_COMMENT = 2000
+
+
+class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some rows, newest first."""
+
+    rows: tuple[AuditRow, ...]
+    next_before: Annotated[
+        int | None, Meta(description="Pass as `before` for the next page; null at the end")
+    ]
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """One use of a subject's face."""
+
+    audit_id: int
+    time: float
+    caller: str | None
+    operation: str
+    use_case: str | None
+    outcome: str
+    request_id: str
+    as_candidate: Annotated[bool, Meta(description="Somebody else was searched for, and this subject shown")]
+    rating: str | None
+
+
+class UsePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Uses of one subject's face, newest first."""
+
+    subject_id: str
+    uses: tuple[Use, ...]
+    next_before: int | None
+
+
+class Rated(msgspec.Struct, frozen=True, kw_only=True):
+    """A rating that was kept."""
+
+    request_id: Annotated[str, Meta(description="Of the decision that was rated")]
+    rating: str
+    complaint_id: Annotated[int | None, Meta(description="The case that a bad rating opened")]
+    due_at: Annotated[float | None, Meta(description="By when it has to be answered")]
+
+
+class Ledger:
+    """Safe to call from several threads."""
+
+    def __init__(
+        self, database: Database, signer: Signer, models: dict[str, str], *, complaint_days: float
+    ) -> None:
+        """Open the audit of a store.
+
+        Args:
+            models: SHA-256 of the models in use by name, for receipts.
+            complaint_days: within which a complaint has to be answered.
+        """
+        self.log = AuditLog(database)
+        self.signer = signer
+        self._feedback = Feedback(database)
+        self._models = models
+        self._complaint_seconds = complaint_days * 86400
+
+    def receipt(self, record: AuditRecord, digest: bytes) -> str:
+        """The signed receipt of an audited decision."""
+        return receipts.issue(self.signer, record, digest, self._models)
+
+    # --- auditors -----------------------------------------------------------------------------------
+
+    def rows(self, wanted: AuditFilter, *, before: int | None = None, limit: int = 100) -> AuditPage:
+        """Rows that match, newest first, ``limit`` (1 to 1000) at a time.
+
+        Raises:
+            InvalidParameter, OperatorError.
+        """
+        _check_limit(limit)
+        rows = self.log.rows(wanted, before=before, limit=limit + 1)
+        more = len(rows) > limit
+        rows = rows[:limit]
+        return AuditPage(rows=tuple(rows), next_before=rows[-1].audit_id if more else None)
+
+    def examine(self) -> Finding:
+        """Follow the whole chain and check every checkpoint against it."""
+        statements = [statement for _, statement in self.log.checkpoints()]
+        return checkpoints.examine(self.log.links(), statements, self.signer.verifier)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Sign what came since the last checkpoint; None if nothing did.
+
+        Raises:
+            AuditBroken: the chain is broken there.
+        """
+        return checkpoints.make(self.log, self.signer)
+
+    # --- citizens -----------------------------------------------------------------------------------
+
+    def uses(self, subject: str, *, before: int | None = None, limit: int = 100) -> UsePage:
+        """Every use of a subject's face, by whom, when and for what, newest first.
+
+        A subject that was deleted still has its past.
+
+        Raises:
+            InvalidSubjectId, InvalidParameter, OperatorError.
+        """
+        page = self.rows(AuditFilter(subject_id=subject_id.checked(subject)), before=before, limit=limit)
+        ratings = self._feedback.ratings([row.record.request_id for row in page.rows])
+        uses = tuple(
+            Use(
+                audit_id=row.audit_id,
+                time=row.record.time,
+                caller=row.record.caller,
+                operation=row.record.operation,
+                use_case=row.record.use_case,
+                outcome=row.record.outcome,
+                request_id=row.record.request_id,
+                as_candidate=row.record.subject_id != subject,
+                rating=ratings.get(row.record.request_id),
+            )
+            for row in page.rows
+        )
+        return UsePage(subject_id=subject, uses=uses, next_before=page.next_before)
+
+    def rate(self, receipt_id: str, receipt: str, rating: Rating, comment: str, *, request_id: str) -> Rated:
+        """Rate the decision of a receipt; whoever holds the receipt may, once.
+
+        Raises:
+            InvalidReceipt, FeedbackExists, InvalidParameter, OperatorError.
+        """
+        claims = receipts.read(self.signer.verifier, receipt)
+        if claims.jti != receipt_id:
+            raise InvalidParameter("the receipt is of another decision")
+        _check_comment(comment)
+        now = time.time()
+        due_at = now + self._complaint_seconds
+        record = AuditRecord(
+            time=now,
+            request_id=request_id,
+            caller=claims.caller,
+            operation="rate",
+            outcome=f"RATED_{rating.upper()}",
+            use_case=claims.use_case,
+        )
+        complaint_id = self._feedback.add(receipt_id, rating, comment, record, due_at=due_at)
+        return Rated(
+            request_id=receipt_id,
+            rating=rating,
+            complaint_id=complaint_id,
+            due_at=due_at if complaint_id is not None else None,
+        )
+
+    # --- operators ----------------------------------------------------------------------------------
+
+    def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> list[Complaint]:
+        """Complaints, oldest first.
+
+        Raises:
+            InvalidParameter, OperatorError.
+        """
+        _check_limit(limit)
+        return self._feedback.complaints(after=after, limit=limit, open_only=open_only)
+
+    def close_complaint(
+        self, complaint_id: int, answer: str, *, request_id: str, caller: Caller = LOCAL
+    ) -> None:
+        """Close a complaint with the answer given.
+
+        Raises:
+            UnknownComplaint, InvalidParameter, OperatorError.
+        """
+        _check_comment(answer)
+        record = AuditRecord(
+            time=time.time(),
+            request_id=request_id,
+            caller=caller.name,
+            operation="close_complaint",
+            outcome="CLOSED",
+        )
+        self._feedback.close(complaint_id, answer, caller.name, record)
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_ROWS:
+        raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_ROWS}")
+
+
+def _check_comment(comment: str) -> None:
+    if len(comment) > MAX_COMMENT:
+        raise InvalidParameter(f"{len(comment)} characters of text, at most {MAX_COMMENT}")

@@ -1,0 +1,184 @@
+"""The audit table: appended to in one chain, read with filters, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from govid.audit import AuditRecord
+from govid.ledger.chain import GENESIS, Link, link
+from govid.store.database import Connection, Database, Value
+
+MAX_ROWS = 1000
+_encode = msgspec.json.Encoder().encode
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rows of the audit; what is None does not restrict."""
+
+    subject_id: Annotated[
+        str | None, Meta(description="Uses of this subject's face: asked for, or shown as a candidate")
+    ] = None
+    request_id: str | None = None
+    caller: str | None = None
+    use_case: str | None = None
+    operation: str | None = None
+    outcome: str | None = None
+    since: Annotated[float | None, Meta(description="Seconds since the epoch, inclusive")] = None
+    until: Annotated[float | None, Meta(description="Seconds since the epoch, exclusive")] = None
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row with its place in the chain."""
+
+    audit_id: int
+    record: AuditRecord
+    digest: Annotated[str | None, Meta(description="Hexadecimal; null for rows from before the chain")]
+
+
+def append(connection: Connection, record: AuditRecord) -> bytes:
+    """Append a record inside the caller's transaction.
+
+    Returns:
+        Its digest, 32 bytes.
+    """
+    (digest,) = append_many(connection, [record])
+    return digest
+
+
+def append_many(connection: Connection, records: Sequence[AuditRecord]) -> list[bytes]:
+    """Append records in their order inside the caller's transaction.
+
+    Returns:
+        Their digests.
+    """
+    # One after the other: each row needs the digest of the one before.
+    connection.exclusive("audit")
+    last = connection.row("SELECT audit_id, digest FROM audit ORDER BY audit_id DESC LIMIT 1")
+    last_id, digest = last or (0, None)
+    digest = bytes(digest) if digest else GENESIS
+    digests: list[bytes] = []
+    rows: list[tuple[Value, ...]] = []
+    for record in records:
+        text = _encode(record)
+        digest = link(digest, text)
+        digests.append(digest)
+        rows.append(
+            (
+                text.decode(),
+                digest,
+                record.request_id,
+                record.time,
+                record.operation,
+                record.outcome,
+                record.caller,
+                record.use_case,
+            )
+        )
+    connection.execute_many(
+        "INSERT INTO audit (record, digest, request_id, time, operation, outcome, caller, use_case)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    # Nobody else appends meanwhile, so the new rows are these, in their order.
+    ids = connection.rows("SELECT audit_id FROM audit WHERE audit_id > ? ORDER BY audit_id", (last_id,))
+    subjects = {
+        (subject, audit_id)
+        for record, (audit_id,) in zip(records, ids, strict=True)
+        for subject in (*record.candidates, record.subject_id)
+        if subject
+    }
+    connection.execute_many("INSERT INTO audit_subject VALUES (?, ?)", sorted(subjects))
+    return digests
+
+
+class AuditLog:
+    """Reads what was appended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rows(self, wanted: AuditFilter, *, before: int | None = None, limit: int = 100) -> list[AuditRow]:
+        """Newest first, up to ``limit`` rows whose id is under ``before``."""
+        conditions, parameters = _conditions(wanted)
+        if before is not None:
+            conditions.append("audit_id < ?")
+            parameters.append(before)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        with self._database.reading() as connection:
+            found = connection.rows(
+                f"SELECT audit_id, record, digest FROM audit{where} ORDER BY audit_id DESC LIMIT ?",
+                [*parameters, limit],
+            )
+        return [
+            AuditRow(
+                audit_id=audit_id,
+                record=msgspec.json.decode(record, type=AuditRecord),
+                digest=bytes(digest).hex() if digest else None,
+            )
+            for audit_id, record, digest in found
+        ]
+
+    def links(self, *, first: int = 0, last: int | None = None) -> Iterator[Link]:
+        """The chain in its order, from one id to another, both included; rows from before it are left out."""
+        end = " AND audit_id <= ?" if last is not None else ""
+        parameters = [first, last] if last is not None else [first]
+        with self._database.reading() as connection:
+            begun = False
+            for audit_id, record, digest in connection.stream(
+                f"SELECT audit_id, record, digest FROM audit WHERE audit_id >= ?{end} ORDER BY audit_id",
+                parameters,
+            ):
+                # Once the chain has begun a row without a digest is a break, not a memory of older times.
+                if digest is not None or begun:
+                    begun = True
+                    yield Link(audit_id, record.encode(), bytes(digest or b""))
+
+    def before(self, audit_id: int) -> bytes:
+        """Digest of the last row before this id."""
+        with self._database.reading() as connection:
+            row = connection.row(
+                "SELECT digest FROM audit WHERE audit_id < ? ORDER BY audit_id DESC LIMIT 1", (audit_id,)
+            )
+        return bytes(row[0]) if row and row[0] else GENESIS
+
+    def add_checkpoint(self, first: int, last: int, statement: str) -> bool:
+        """Keep a signed statement over these rows; False if another process has signed them meanwhile."""
+        with self._database.writing() as connection:
+            connection.exclusive("audit_checkpoint")
+            if connection.row("SELECT 1 FROM audit_checkpoint WHERE last_audit_id >= ?", (first,)):
+                return False
+            connection.execute(
+                "INSERT INTO audit_checkpoint (last_audit_id, statement) VALUES (?, ?)", (last, statement)
+            )
+        return True
+
+    def checkpoints(self) -> list[tuple[int, str]]:
+        """Last row and signed statement of each checkpoint, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.rows(
+                "SELECT last_audit_id, statement FROM audit_checkpoint ORDER BY checkpoint_id"
+            )
+        return [(int(last), statement) for last, statement in rows]
+
+
+def _conditions(wanted: AuditFilter) -> tuple[list[str], list[Value]]:
+    conditions: list[str] = []
+    parameters: list[Value] = []
+    for condition, value in (
+        ("audit_id IN (SELECT audit_id FROM audit_subject WHERE subject_id = ?)", wanted.subject_id),
+        ("request_id = ?", wanted.request_id),
+        ("caller = ?", wanted.caller),
+        ("use_case = ?", wanted.use_case),
+        ("operation = ?", wanted.operation),
+        ("outcome = ?", wanted.outcome),
+        ("time >= ?", wanted.since),
+        ("time < ?", wanted.until),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            parameters.append(value)
+    return conditions, parameters

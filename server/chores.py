@@ -1,0 +1,55 @@
+"""What a server does beside requests: it signs the audit now and then, and delivers announcements."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from govid.errors import GovidError
+from govid.pipeline import Engine
+from govid.store.notifications import Outbox
+from server.webhook import Webhook
+
+POLL_SECONDS = 1.0
+log = logging.getLogger("govid.server")
+
+
+class Chores:
+    """One thread for both. Each server process has one; the records keep two from doing a thing twice."""
+
+    def __init__(self, engine: Engine, *, checkpoint_seconds: float, webhook: Webhook | None) -> None:
+        self._engine = engine
+        self._outbox = Outbox(engine.store.database)
+        self._checkpoint_seconds = checkpoint_seconds
+        self._webhook = webhook
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="govid-chores", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is under way. What is left is done after the next start."""
+        self._stop.set()
+        self._thread.join()
+        if self._webhook:
+            self._webhook.close()
+
+    def _run(self) -> None:
+        due = time.monotonic() + self._checkpoint_seconds
+        while not self._stop.wait(POLL_SECONDS):
+            try:
+                if self._webhook:
+                    self._webhook.deliver_due(self._outbox)
+                if time.monotonic() >= due:
+                    due = time.monotonic() + self._checkpoint_seconds
+                    self._engine.ledger.checkpoint()
+            except GovidError as error:
+                # The store is away, or the chain is broken: said again until somebody mends it.
+                log.error("%s: %s", error.slug, error.detail)
+                self._stop.wait(10 * POLL_SECONDS)
+            except Exception:
+                log.exception("a chore failed")
+                self._stop.wait(10 * POLL_SECONDS)

@@ -1,0 +1,176 @@
+"""The record of every use: for auditors, for those whose faces were used, for those who answer to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import Meta
+
+from govid.disclosure import shown
+from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
+from govid.pipeline import Engine
+from govid.store.audit import MAX_ROWS, AuditFilter
+from govid.store.feedback import Complaint, Rating
+from server import bodies
+from server.controllers.reply import about, caller_of, request_id
+from server.openapi import OPEN, problems, reads
+from server.service import Service
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_ROWS)]
+Before = Annotated[int | None, QueryParameter(description="Rows whose id is under this one")]
+Comment = Annotated[str, Meta(max_length=MAX_COMMENT)]
+
+
+class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rating of a decision by somebody who holds its receipt."""
+
+    receipt: Annotated[
+        str, Meta(max_length=8192, description="As it came with the decision: it is the proof")
+    ]
+    rating: Rating
+    text: Comment = ""
+
+
+class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a complaint was answered."""
+
+    answer: Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT)]
+
+
+class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
+    """Signed checkpoints (JWS), oldest first."""
+
+    checkpoints: tuple[str, ...]
+
+
+class Jwks(msgspec.Struct, frozen=True, kw_only=True):
+    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints."""
+
+    keys: list[dict[str, str]]
+
+
+class AuditController(Controller):
+    """Reads the chain."""
+
+    path = "/v1"
+    tags = ("audit",)
+
+    @get("/audit", responses=problems(400, 503))
+    async def audit(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        subject_id: FromQuery[str | None] = None,
+        about_request: Annotated[str | None, QueryParameter(name="request_id")] = None,
+        caller: FromQuery[str | None] = None,
+        use_case: FromQuery[str | None] = None,
+        operation: FromQuery[str | None] = None,
+        outcome: FromQuery[str | None] = None,
+        since: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
+        until: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
+        before: Before = None,
+        limit: Limit = 100,
+    ) -> AuditPage:
+        """Rows of the audit, newest first."""
+        wanted = AuditFilter(
+            subject_id=subject_id,
+            request_id=about_request,
+            caller=caller,
+            use_case=use_case,
+            operation=operation,
+            outcome=outcome,
+            since=since,
+            until=until,
+        )
+        page = await service.run(
+            request, "audit", lambda engine: engine.ledger.rows(wanted, before=before, limit=limit)
+        )
+        return shown(page, caller_of(request))
+
+    @get("/audit/checkpoints", security=OPEN, responses=problems(503))
+    async def checkpoints(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> CheckpointList:
+        """Signed Merkle roots. Publish them: no row that one covers can be touched unnoticed."""
+
+        def call(engine: Engine) -> CheckpointList:
+            statements = (statement for _, statement in engine.ledger.log.checkpoints())
+            return CheckpointList(checkpoints=tuple(statements))
+
+        return await service.run(request, "checkpoints", call)
+
+    @get("/subjects/{subject_id:str}/uses", responses=problems(400, 422, 503))
+    async def uses(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        subject_id: FromPath[str],
+        before: Before = None,
+        limit: Limit = 100,
+    ) -> UsePage:
+        """Every use of one subject's face: by whom, when, for what, and how it was rated."""
+        return await service.run(
+            request, "uses", lambda engine: engine.ledger.uses(subject_id, before=before, limit=limit)
+        )
+
+    @get("/receipts/keys", security=OPEN, responses=problems(503))
+    async def keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:
+        """Public keys that receipts and checkpoints are checked with."""
+        return await service.run(request, "keys", lambda engine: Jwks(**engine.ledger.signer.verifier.jwks()))
+
+    @post(
+        "/receipts/{receipt_id:str}/feedback",
+        security=OPEN,
+        operation_class=reads(FeedbackRequest),
+        status_code=201,
+        responses=problems(400, 408, 409, 413, 415, 422, 503, 507),
+    )
+    async def feedback(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], receipt_id: FromPath[str]
+    ) -> Rated:
+        """Rate a decision. A bad rating opens a case that has to be answered."""
+
+        def call(engine: Engine, body: bodies.Body) -> Rated:
+            said = body.parse(FeedbackRequest)
+            return engine.ledger.rate(
+                receipt_id, said.receipt, said.rating, said.text, request_id=request_id(request)
+            )
+
+        return await service.answer(request, "feedback", call)
+
+    @get("/complaints", responses=problems(400, 503))
+    async def complaints(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        after: Annotated[int, QueryParameter(description="Complaints whose number is above this one")] = 0,
+        limit: Limit = 100,
+        open_only: FromQuery[bool] = True,
+    ) -> list[Complaint]:
+        """Bad ratings and how they were answered, oldest first."""
+        return await service.run(
+            request,
+            "complaints",
+            lambda engine: engine.ledger.complaints(after=after, limit=limit, open_only=open_only),
+        )
+
+    @post(
+        "/complaints/{complaint_id:int}/answer",
+        operation_class=reads(AnswerRequest),
+        status_code=204,
+        responses=problems(400, 404, 408, 413, 415, 422, 503, 507),
+    )
+    async def answer(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], complaint_id: FromPath[int]
+    ) -> None:
+        """Close a complaint with its answer."""
+
+        def call(engine: Engine, body: bodies.Body) -> None:
+            answer = body.parse(AnswerRequest).answer
+            engine.ledger.close_complaint(complaint_id, answer, **about(request))
+
+        await service.answer(request, "answer", call)

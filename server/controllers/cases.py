@@ -1,0 +1,89 @@
+"""Suspected duplicates, and what people decide of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from govid.adjudication import MAX_PAGE, Adjudication, Case, CasePage
+from govid.disclosure import shown
+from govid.pipeline import Engine
+from server import bodies
+from server.controllers.reply import IdempotencyKey, about, caller_of, checked_key, marked_if_replayed
+from server.openapi import problems, reads
+from server.schemas import VerdictRequest
+from server.service import Service
+
+
+class CaseController(Controller):
+    """Nothing is merged or deleted by a verdict; a held subject is released by `different` and `twins`."""
+
+    path = "/v1/cases"
+    tags = ("cases",)
+
+    @get(responses=problems(400, 503))
+    async def cases(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        which: Annotated[
+            Literal["open", "closed"], QueryParameter(name="state", description="Undecided or decided")
+        ] = "open",
+        after: Annotated[int, QueryParameter(description="Return cases behind this one")] = 0,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
+    ) -> CasePage:
+        """The queue, the oldest case first, page by page."""
+        page = await service.run(
+            request,
+            "cases",
+            lambda engine: _queue(engine).page(closed=which == "closed", after=after, limit=limit),
+        )
+        return shown(page, caller_of(request))
+
+    @get("/{case_id:int}", responses=problems(404, 503))
+    async def case(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], case_id: FromPath[int]
+    ) -> Case:
+        """One case with its pairs and all that was said of them."""
+        case = await service.run(request, "case", lambda engine: _queue(engine).case(case_id))
+        return shown(case, caller_of(request))
+
+    @post(
+        "/{case_id:int}/verdicts",
+        operation_class=reads(VerdictRequest),
+        responses=problems(400, 404, 408, 409, 413, 415, 422, 503, 507),
+        status_code=200,
+    )
+    async def decide(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        case_id: FromPath[int],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[Case]:
+        """Say what the subjects are to each other. The reply is the case as it then is."""
+        key = checked_key(request, idempotency_key)
+
+        def call(engine: Engine, body: bodies.Body) -> Case:
+            asked = body.parse(VerdictRequest)
+            return _queue(engine).decide(
+                case_id,
+                asked.verdict,
+                adjudicator=asked.adjudicator,
+                note=asked.note,
+                subjects=asked.subjects,
+                idempotency_key=key,
+                **about(request),
+            )
+
+        result = await service.answer(request, "adjudicate", call)
+        response = Response(shown(result, caller_of(request)))
+        marked_if_replayed(request, response, result)
+        return response
+
+
+def _queue(engine: Engine) -> Adjudication:
+    return Adjudication(engine.store.database, required=engine.settings.adjudicators_required)

@@ -1,0 +1,80 @@
+"""What an import asks of a store, on each of them."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+from govid.bulk.exporter import export
+from govid.bulk.journal import Journal
+from govid.errors import SubjectExists
+from govid.ledger.chain import GENESIS, link
+from govid.store.audit import AuditLog
+from govid.store.records import SqlStore
+from tests.govid.bulk.support import importer, line, manifest
+from tests.govid.store.support import AUDIT, OpenStore, new, reply
+
+PEOPLE = [
+    line(f"s{n % 70}", n, add=n >= 70, groups=[f"g{n % 3}", "all"], created_at=float(n)) for n in range(100)
+]
+
+
+def imported(store: SqlStore, folder: Path, name: str = "results") -> list[int]:
+    """How many were enrolled and how many were there."""
+    source = manifest(PEOPLE)
+    with Journal(folder / name, source.name) as journal:
+        summary = importer(store).run(source, journal)
+    return [summary.enrolled, summary.already_enrolled]
+
+
+def test_an_import_is_stored_once_and_comes_out_again(store: SqlStore, tmp_path: Path) -> None:
+    assert imported(store, tmp_path) == [100, 0]
+    assert imported(store, tmp_path, "lost") == [0, 100]
+    assert store.counts().references == 100
+    out = io.BytesIO()
+    assert export(store, out).subjects == 70
+    assert len(out.getvalue().splitlines()) == 100
+    assert store.subject("s1").groups == ("all", "g1", "g2")
+    changes = store.changes(after=0, limit=1000)
+    assert [change.reference_id for change in changes] == sorted({c.reference_id for c in changes})
+
+
+def test_the_audit_of_an_import_is_one_chain(store: SqlStore, tmp_path: Path) -> None:
+    store.append_audit(AUDIT)
+    imported(store, tmp_path)
+    digest = GENESIS
+    links = list(AuditLog(store.database).links())
+    assert len(links) == 101
+    for one in links:
+        digest = link(digest, one.record)
+        assert one.digest == digest
+
+
+def test_imports_and_enrolments_at_once_lose_and_double_nothing(
+    store: SqlStore, open_store: OpenStore, tmp_path: Path
+) -> None:
+    second, third = open_store(), open_store()
+    found: list[list[int]] = []
+    refused: list[int] = []
+
+    def enrol() -> None:
+        for number in range(70):
+            try:
+                third.add_subject(new(f"s{number}", number), AUDIT, None, reply)
+            except SubjectExists:
+                refused.append(number)
+
+    threads = [
+        threading.Thread(target=lambda: found.append(imported(store, tmp_path, "a"))),
+        threading.Thread(target=lambda: found.append(imported(second, tmp_path, "b"))),
+        threading.Thread(target=enrol),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert len(found) == 2
+    enrolled = sum(one[0] for one in found)
+    assert store.counts().references == enrolled + 70 - len(refused)
+    assert store.counts().subjects == 70

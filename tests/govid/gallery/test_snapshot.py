@@ -1,0 +1,192 @@
+"""A snapshot is used whole and sound, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from govid.gallery.choose import Tier
+from tests.govid.gallery.support import DIMENSION, INDEXED, expected, filled, gallery, ids, templates
+from tests.support import ROOT
+
+ROWS = templates(INDEXED)
+NEWEST = 1000
+
+
+def only(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """The folder of a snapshot of 700 references at change 41."""
+    made = filled("int8", tmp_path, 700)
+    made.snapshot(tmp_path / "kept", 41)
+    return tmp_path / "kept"
+
+
+@pytest.mark.parametrize("budget", [1 << 30, 3 * INDEXED * DIMENSION], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("tier", ["exact", "int8", "ivf", "hnsw"])
+def test_a_gallery_comes_back_as_it_was(tier: Tier, budget: int, tmp_path: Path) -> None:
+    made = filled(tier, tmp_path, budget=budget)
+    made.remove([1, 2, 2500])
+    new = templates(20, seed=9)
+    made.add(range(9001, 9021), new)
+    made.remove([9020])
+    made.snapshot(tmp_path / "kept", 41)
+
+    back = gallery(tier, tmp_path, budget=budget)
+    assert back.load(tmp_path / "kept", NEWEST) == 41
+    back.settle()
+    probes = np.concatenate([templates(20, seed=3), ROWS[:5], new])
+    assert ids(back.search(probes, 5)) == ids(made.search(probes, 5))
+    before, after = made.stats(), back.stats()
+    assert (after.references, after.recall) == (INDEXED - 3 + 19, before.recall)
+    assert after.built_at == before.built_at  # nothing was built anew
+    assert after.snapshot_sequence == 41
+    back.add([5000], templates(1, seed=4))
+    back.remove([3])
+    assert 3 not in ids(back.search(ROWS[2:3], 50))[0]
+
+
+def test_removed_faces_are_not_in_it(tmp_path: Path) -> None:
+    made = filled("ivf", tmp_path)
+    made.remove([7])
+    made.snapshot(tmp_path / "kept", 1)
+    data = (only(tmp_path / "kept") / "vectors").read_bytes()
+    assert ROWS[5].tobytes() in data
+    assert ROWS[6].tobytes() not in data
+
+
+def test_only_the_owner_may_read_it(kept: Path) -> None:
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert only(kept).stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in only(kept).iterdir()} == {0o600}
+
+
+def test_a_newer_one_replaces_the_older(kept: Path, tmp_path: Path) -> None:
+    filled("exact", tmp_path, 5).snapshot(kept, 42)
+    back = gallery("exact", tmp_path)
+    assert only(kept)
+    assert back.load(kept, NEWEST) == 42
+    assert len(back) == 5
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "ids", "vectors"])
+@pytest.mark.parametrize("harm", ["cut", "bit", "gone", "longer"])
+def test_a_damaged_one_is_not_served(
+    kept: Path, name: str, harm: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = only(kept) / name
+    data = bytearray(file.read_bytes())
+    if harm == "gone":
+        file.unlink()
+    elif harm == "bit":
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    else:
+        file.write_bytes(data[:-8] if harm == "cut" else data + b"0")
+    back = gallery("int8", tmp_path)
+    assert back.load(kept, NEWEST) is None
+    assert len(back) == 0
+    assert "is not used" in caplog.text
+
+
+def test_a_damaged_index_is_not_served(tmp_path: Path) -> None:
+    filled("ivf", tmp_path).snapshot(tmp_path / "kept", 1)
+    file = only(tmp_path / "kept") / "index"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert gallery("ivf", tmp_path).load(tmp_path / "kept", NEWEST) is None
+
+
+def test_one_of_another_model_or_store_is_not_served(
+    kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert gallery("int8", tmp_path, model_id="other").load(kept, NEWEST) is None
+    assert gallery("int8", tmp_path).load(kept, 40) is None  # the store has not come so far
+    assert "it stands at change 41, the store at 40" in caplog.text
+    assert gallery("int8", tmp_path).load(tmp_path / "nowhere", NEWEST) is None
+    assert gallery("int8", tmp_path).load(kept, 41) == 41
+
+
+def test_a_forged_path_in_the_manifest_reads_nothing_else(kept: Path, tmp_path: Path) -> None:
+    manifest = only(kept) / "manifest.json"
+    content = json.loads(manifest.read_bytes()[:-65])
+    content["digests"]["../../secret"] = "0" * 64
+    manifest.write_text(json.dumps(content))
+    assert gallery("int8", tmp_path).load(kept, NEWEST) is None
+
+
+def test_another_tier_takes_the_vectors_and_builds_its_own(tmp_path: Path) -> None:
+    made = filled("exact", tmp_path)
+    made.remove([5])
+    made.snapshot(tmp_path / "kept", 3)
+    for tier in ("ivf", "int8"):
+        back = gallery(tier, tmp_path)
+        assert back.load(tmp_path / "kept", NEWEST) == 3
+        back.settle()
+        assert (back.stats().recall is not None) == (tier == "ivf")
+        assert ids(back.search(ROWS[:8], 1)) == expected(ROWS, ROWS[:8], 1, without=(5,))
+
+
+def test_a_floor_that_rose_since_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("govid.gallery.ivf.efforts", lambda _: [2])
+    filled("ivf", tmp_path, floor=0.1).snapshot(tmp_path / "kept", 3)
+    monkeypatch.undo()
+    back = gallery("ivf", tmp_path, floor=0.98)
+    assert back.load(tmp_path / "kept", NEWEST) == 3
+    assert back.stats().recall is None
+    back.settle()
+    recall = back.stats().recall
+    assert recall is not None
+    assert recall.recall_at_1 >= 0.98
+
+
+def test_a_full_disk_leaves_the_older_one(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        filled("int8", tmp_path, 5).snapshot(kept, 99)
+    monkeypatch.undo()
+    assert gallery("int8", tmp_path).load(kept, NEWEST) == 41
+    assert only(kept)
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 5])
+def test_killed_while_writing_the_older_one_stays(kept: Path, step: int, tmp_path: Path) -> None:
+    """The process dies at its ``step``-th fsync: of a file, a folder, or after the renaming."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from tests.govid.gallery.support import filled
+made = filled("int8", Path({str(tmp_path)!r}), 300)
+steps, fsync = [], os.fsync
+def dying(descriptor):
+    steps.append(descriptor)
+    if len(steps) == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+os.fsync = dying
+made.snapshot(Path({str(kept)!r}), 99)
+"""
+    died = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    back = gallery("int8", tmp_path)
+    assert back.load(kept, NEWEST) == (99 if step == 5 else 41)
+    assert len(back) == (300 if step == 5 else 700)
+    back.snapshot(kept, 100)
+    assert only(kept)  # what the dead process left is gone

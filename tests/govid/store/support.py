@@ -1,0 +1,31 @@
+"""Records as the tests of the stores write them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from govid.audit import AuditRecord
+from govid.store import NewReference
+from govid.store.records import SqlStore
+from govid.types import QualityMeasure, Reference, Template
+
+OpenStore: TypeAlias = Callable[[], SqlStore]
+"""Opens the records of a test once more, as another process would."""
+
+AUDIT = AuditRecord(time=1.0, request_id="r", operation="enrol", outcome="ENROLLED")
+QUALITY = (QualityMeasure(name="InterEyeDistance", raw=61.5, value=40),)
+
+
+def new(subject: str, seed: int = 0, model_id: str = "m") -> NewReference:
+    """A reference to write; the seed is its face."""
+    vector = np.random.default_rng(seed).normal(size=8).astype(np.float32)
+    return NewReference(subject, Template(model_id, vector / np.linalg.norm(vector)), QUALITY, time.time())
+
+
+def reply(reference: Reference, case_id: int | None) -> bytes:
+    """A reply to keep."""
+    return b"reference %d, case %s" % (reference.reference_id, str(case_id).encode())

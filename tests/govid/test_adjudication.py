@@ -1,0 +1,207 @@
+"""The queue of suspected duplicates: verdicts, two people, held subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from govid.adjudication import Adjudication, Verdict
+from govid.audit import AuditRecord
+from govid.errors import CaseClosed, IdempotencyKeyReused, InvalidParameter, UnknownCase
+from govid.store import Gate, NewReference, Suspicion, cases
+from govid.store.dedup import Pair
+from govid.store.sqlite import SqliteStore
+from govid.types import Template
+from tests.govid.dedup import support
+
+SAME, DIFFERENT, TWINS, FRAUD = Verdict
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = support.opened(tmp_path)
+    support.enrol(store, support.people(4))
+    yield store
+    store.close()
+
+
+def held(store: SqliteStore, subject: str = "held") -> int:
+    """A subject that is held because it looks like two others; the case."""
+    template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
+    new = NewReference(subject, template, (), 1.0)
+    suspicions = (Suspicion("s0", 1, 0.9), Suspicion("s1", 2, 0.8))
+    store.add_subject(new, support.AUDIT, None, lambda *_: b"", gate=Gate(0, lambda _: suspicions))
+    return Adjudication(store.database).page().cases[-1].case_id
+
+
+def cluster(store: SqliteStore, *pairs: tuple[int, int]) -> int:
+    """A case of a dedup job between subjects by their numbers."""
+    with store.database.writing() as connection:
+        some = [Pair(f"s{a}", f"s{b}", a + 1, b + 1, 0.9 - a / 100) for a, b in pairs]
+        return cases.open_cluster(connection, 1, some, 3)
+
+
+def say(queue: Adjudication, case_id: int, verdict: Verdict, who: str, **options: object) -> object:
+    return queue.decide(case_id, verdict, adjudicator=who, request_id="r", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("verdict", [DIFFERENT, TWINS])
+def test_two_people_release_a_held_subject_to_every_gallery(store: SqliteStore, verdict: Verdict) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    assert queue.case(case_id).held == "held"
+    before = max(change.sequence for change in store.changes(after=0, limit=100))
+    assert store.subject("held").held
+    after = queue.decide(case_id, verdict, adjudicator="ann", note="scar", request_id="q")
+    assert after.closed_at is not None
+    assert (after.held, after.request_id) == (None, "q")
+    assert not store.subject("held").held
+    (change,) = store.changes(after=before, limit=10)
+    assert change.template is not None
+
+
+@pytest.mark.parametrize("verdict", [SAME, FRAUD])
+def test_one_person_stays_held_until_it_is_deleted(store: SqliteStore, verdict: Verdict) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    say(queue, case_id, verdict, "ann")
+    assert queue.case(case_id).closed_at is not None
+    assert queue.case(case_id).held == "held"
+    assert store.subject("held").held
+    assert queue.page().cases == ()
+    assert [case.case_id for case in queue.page(closed=True).cases] == [case_id]
+    store.delete_subject("held", support.AUDIT, None, b"")
+    assert queue.case(case_id).held is None
+
+
+def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    half = queue.decide(case_id, SAME, adjudicator="ann", subjects=("s0", "held"), request_id="r")
+    assert half.closed_at is None
+    assert [(p.subject_a, p.subject_b, p.verdict) for p in half.settled] == [("held", "s0", SAME)]
+    with pytest.raises(CaseClosed):
+        say(queue, case_id, DIFFERENT, "ann", subjects=("held", "s0"))
+    say(queue, case_id, DIFFERENT, "ann")
+    assert queue.case(case_id).closed_at is not None
+    assert {p.verdict for p in queue.case(case_id).settled} == {SAME, DIFFERENT}
+    assert store.subject("held").held
+
+
+def test_two_people_must_agree_where_two_are_required(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database, required=2), held(store)
+    say(queue, case_id, DIFFERENT, "ann")
+    for oneself in ("ann", "Ann", "ＡＮＮ"):
+        say(queue, case_id, DIFFERENT, oneself)
+        assert queue.case(case_id).closed_at is None
+    say(queue, case_id, FRAUD, "bob")
+    assert queue.case(case_id).disputed
+    assert queue.page().cases[0].disputed
+    assert store.subject("held").held
+    say(queue, case_id, DIFFERENT, "eve")
+    done = queue.case(case_id)
+    assert done.closed_at is not None
+    assert not done.disputed
+    assert not store.subject("held").held
+    assert {word.adjudicator for word in done.verdicts} == {"ann", "bob", "eve"}
+    with pytest.raises(CaseClosed):
+        say(queue, case_id, DIFFERENT, "eve")
+
+
+def test_somebody_may_think_again(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
+    say(queue, case_id, SAME, "ann")
+    say(queue, case_id, DIFFERENT, "bob")
+    assert queue.case(case_id).disputed
+    say(queue, case_id, DIFFERENT, "ann")
+    done = queue.case(case_id)
+    assert (done.closed_at is not None, done.disputed) == (True, False)
+    assert len(done.verdicts) == 3
+
+
+def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqliteStore) -> None:
+    queue, old = Adjudication(store.database), held(store)
+    store.delete_subject("held", support.AUDIT, None, b"")
+    assert queue.page().cases == ()  # nobody is left to decide on
+    new = held(store)
+    with pytest.raises(CaseClosed):
+        say(queue, old, DIFFERENT, "ann")
+    assert store.subject("held").held
+    say(queue, new, DIFFERENT, "ann")
+    assert not store.subject("held").held
+
+
+def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    for subject in ("s0", "s1"):
+        store.delete_subject(subject, support.AUDIT, None, b"")
+    (case,) = queue.page().cases
+    assert case.held == "held"
+    assert not any(pair.present for pair in queue.case(case_id).pairs)
+    say(queue, case_id, DIFFERENT, "ann")
+    assert not store.subject("held").held
+
+
+def test_a_case_closes_with_the_pairs_that_are_left(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
+    store.delete_subject("s0", support.AUDIT, None, b"")
+    assert queue.case(case_id).closed_at is None
+    say(queue, case_id, SAME, "ann", subjects=("s2", "s1"))
+    assert queue.case(case_id).closed_at is not None
+    other = cluster(store, (1, 2))
+    store.delete_subject("s1", support.AUDIT, None, b"")
+    assert queue.case(other).closed_at is not None
+    assert queue.case(other).settled == ()
+
+
+def test_each_verdict_leaves_an_audit_record(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    queue.decide(case_id, TWINS, adjudicator="ann", request_id="request")
+    with store.database.reading() as connection:
+        rows = connection.rows("SELECT record FROM audit ORDER BY audit_id DESC LIMIT 1")
+    record = msgspec.json.decode(rows[0][0], type=AuditRecord)
+    assert (record.operation, record.outcome, record.request_id) == ("adjudicate", "TWINS", "request")
+    assert (record.case_id, record.adjudicator, record.candidates) == (case_id, "ann", ("s0", "s1"))
+
+
+def test_a_verdict_is_counted_once_under_its_key(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
+
+    def once(verdict: Verdict, request_id: str) -> object:
+        return queue.decide(case_id, verdict, adjudicator="ann", idempotency_key="k", request_id=request_id)
+
+    first = once(SAME, "1")
+    assert once(SAME, "2") == first
+    assert len(queue.case(case_id).verdicts) == 1
+    with pytest.raises(IdempotencyKeyReused):
+        once(FRAUD, "3")
+
+
+def test_the_queue_is_paged(store: SqliteStore) -> None:
+    queue = Adjudication(store.database)
+    made = [cluster(store, (0, 1)) for _ in range(5)]
+    seen: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        page = queue.page(after=after, limit=2)
+        seen += [case.case_id for case in page.cases]
+        after = page.next_after
+    assert seen == made
+
+
+def test_what_cannot_be_decided_is_said(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
+    with pytest.raises(UnknownCase):
+        say(queue, 99, SAME, "ann")
+    with pytest.raises(UnknownCase):
+        queue.case(99)
+    for who in ("", " ann", "a\nb", "a" * 129):
+        with pytest.raises(InvalidParameter):
+            say(queue, case_id, SAME, who)
+    for options in ({"subjects": ("s0", "s2")}, {"subjects": ("s0", "s0")}, {"note": "x" * 2001}):
+        with pytest.raises(InvalidParameter):
+            say(queue, case_id, SAME, "ann", **options)
+    for limit in (0, 1001):
+        with pytest.raises(InvalidParameter):
+            queue.page(limit=limit)
+    assert queue.case(case_id).verdicts == ()

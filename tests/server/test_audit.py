@@ -1,0 +1,175 @@
+"""The audit, receipts and complaints over HTTP, and what a server tells the operator's own system."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+
+from govid.errors import InvalidSettings
+from server.settings import ServerSettings
+from server.webhook import from_settings
+from tests import support
+from tests.support import GOVID, OBAMA, OBAMA_LATER, b64
+
+
+def decide(client: httpx.Client, subject: str) -> dict[str, object]:
+    client.post("/v1/subjects", json={"subject_id": subject, "photo": b64(OBAMA)})
+    reply = client.post("/v1/verify", json={"subject_id": subject, "photo": b64(OBAMA_LATER)})
+    assert reply.status_code == 200
+    return dict(reply.json())
+
+
+def test_a_receipt_is_checked_with_the_published_key(api: httpx.Client) -> None:
+    decided = decide(api, "audit-receipt")
+    (key,) = api.get("/v1/receipts/keys").json()["keys"]
+    claims = jwt.decode(
+        decided["receipt"], jwt.PyJWK(key), algorithms=["EdDSA"], options={"verify_iat": False}
+    )
+    assert (claims["jti"], claims["decision"]) == (decided["request_id"], "MATCH")
+    row = api.get("/v1/audit", params={"request_id": claims["jti"]}).json()["rows"][0]
+    assert row["digest"] == claims["audit"]
+    assert row["record"]["outcome"] == "MATCH"
+
+
+def test_every_use_of_a_face_is_shown_to_its_owner(api: httpx.Client) -> None:
+    decided = decide(api, "audit-uses")
+    page = api.get("/v1/subjects/audit-uses/uses", params={"limit": 1}).json()
+    assert page["uses"][0]["request_id"] == decided["request_id"]
+    older = api.get("/v1/subjects/audit-uses/uses", params={"limit": 1, "before": page["next_before"]}).json()
+    assert older["uses"][0]["operation"] == "enrol"
+
+
+def test_a_bad_rating_is_answered(api: httpx.Client) -> None:
+    decided = decide(api, "audit-complaint")
+    address = f"/v1/receipts/{decided['request_id']}/feedback"
+    said = {"receipt": decided["receipt"], "rating": "bad", "text": "我没有去过那里"}
+    rated = api.post(address, json=said)
+    assert rated.status_code == 201
+    assert rated.json()["due_at"] > time.time()
+    assert api.post(address, json=said).json()["slug"] == "feedback-exists"
+    number = rated.json()["complaint_id"]
+    assert api.post(f"/v1/complaints/{number}/answer", json={"answer": "checked"}).status_code == 204
+    again = api.post(f"/v1/complaints/{number}/answer", json={"answer": "checked"})
+    assert (again.status_code, again.json()["slug"]) == (404, "unknown-complaint")
+    (complaint,) = api.get(
+        "/v1/complaints", params={"after": number - 1, "limit": 1, "open_only": False}
+    ).json()
+    assert (complaint["comment"], complaint["answer"]) == ("我没有去过那里", "checked")
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"receipt": "x", "rating": "bad"}, {"receipt": "a.b.c", "rating": "so-so"}]
+)
+def test_a_rating_without_a_receipt_is_refused(api: httpx.Client, said: dict[str, str]) -> None:
+    reply = api.post("/v1/receipts/r/feedback", json=said)
+    assert reply.status_code in {400, 422}
+    assert reply.json()["slug"] in {"invalid-body", "invalid-receipt"}
+
+
+@contextmanager
+def receiver(*answers: int) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """The operator's own system: gives these answers one after the other, then 200."""
+    came: list[tuple[dict[str, str], bytes]] = []
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(left.pop(0) if left else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", came
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def wait_for(came: list[tuple[dict[str, str], bytes]], count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(came) < count:
+        assert time.monotonic() < deadline, f"{len(came)} of {count} came"
+        time.sleep(0.05)
+
+
+def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789abcdef\n")
+    with receiver(500) as (url, came):
+        settings = {
+            "GOVID_WEBHOOK_URL": url,
+            "GOVID_WEBHOOK_SECRET_FILE": str(secret),
+            "GOVID_AUDIT_CHECKPOINT_SECONDS": "1",
+        }
+        with support.server(folder, **settings) as (client, _):
+            decided = decide(client, "alice")
+            client.post(
+                f"/v1/receipts/{decided['request_id']}/feedback",
+                json={"receipt": decided["receipt"], "rating": "bad", "text": "secret words"},
+            ).raise_for_status()
+            wait_for(came, 2)
+            deadline = time.monotonic() + 30
+            while not (signed := client.get("/v1/audit/checkpoints").json()["checkpoints"]):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            keys = client.get("/v1/receipts/keys").json()
+    (first, body), (again, same) = came
+    assert body == same
+    assert b"secret words" not in body
+    assert first["Govid-Delivery"] == again["Govid-Delivery"]
+    assert json.loads(body)["request_id"] == decided["request_id"]
+    seconds, digest = (part.split("=", 1)[1] for part in again["Govid-Signature"].split(","))
+    assert hmac.digest(b"0123456789abcdef", f"{seconds}.".encode() + body, "sha256").hex() == digest
+    assert jwt.decode(signed[0], jwt.PyJWK(keys["keys"][0]), algorithms=["EdDSA"])["rows"] >= 1
+
+    # The same, without any server: from the records, and from an export with the published keys.
+    govid = [GOVID, "--data-dir", str(folder), "audit"]
+    assert "intact" in subprocess.run([*govid, "verify"], capture_output=True, text=True, check=True).stdout
+    export, published = tmp_path / "audit.ndjson", tmp_path / "keys.json"
+    subprocess.run([*govid, "export", str(export)], check=True, capture_output=True)
+    published.write_text(json.dumps(keys))
+    offline = [GOVID, "audit", "verify", "--file", str(export), "--keys", str(published), "--json"]
+    found = subprocess.run(offline, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(found.stdout)["broken_at"] is None
+    lines = export.read_text().splitlines()
+    export.write_text("\n".join([lines[0].replace("alice", "mallory"), *lines[1:]]) + "\n")
+    broken = subprocess.run(offline, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (broken.returncode, json.loads(broken.stdout)["broken_at"]) == (1, 1)
+
+
+@pytest.mark.parametrize("secret", [None, "short", ""])
+def test_a_webhook_without_a_secret_is_refused(tmp_path: Path, secret: str | None) -> None:
+    path = tmp_path / "secret"
+    if secret is not None:
+        path.write_text(secret)
+    with pytest.raises(InvalidSettings):
+        from_settings(ServerSettings(webhook_url="https://example.org/", webhook_secret_file=str(path)))
+    with pytest.raises(InvalidSettings):
+        ServerSettings(webhook_url="https://example.org/").check()
+
+
+def test_a_receipt_holds_no_name_and_no_score(api: httpx.Client) -> None:
+    decided = decide(api, "audit-pseudonym")
+    payload = base64.urlsafe_b64decode(str(decided["receipt"]).split(".")[1] + "==")
+    assert b"audit-pseudonym" not in payload
+    assert "score" not in json.loads(payload)
