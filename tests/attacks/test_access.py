@@ -56,6 +56,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         caller("registry", Scope.ENROL),
         caller("police", Scope.IDENTIFY, sees=Sight.COARSE),
         caller("operator", Scope.ADMIN),
+        caller("adjudicator", Scope.ADJUDICATE),
+        caller("auditor", Scope.AUDIT),
     )
     (folder / "keys.json").write_bytes(standard_keys())
     (folder / "parties.toml").write_text('[bank]\nsan = "bank.example"\nscopes = ["verify"]\n')
@@ -121,10 +123,10 @@ def test_the_right_credentials_let_in(guarded: Guarded) -> None:
     assert guarded.status(token()) == 200
 
 
-def test_only_health_is_open(guarded: Guarded) -> None:
-    for path in ("/healthz", "/readyz"):
+def test_only_health_and_what_is_published_is_open(guarded: Guarded) -> None:
+    for path in ("/healthz", "/readyz", "/v1/audit/checkpoints", "/v1/receipts/keys"):
         assert guarded.client.get(path).status_code == 200
-    for path in ("/metrics", "/schema", "/schema/openapi.json", "/v1/models", "/v1/subjects"):
+    for path in ("/metrics", "/schema", "/schema/openapi.json", "/v1/models", "/v1/subjects", "/v1/audit"):
         assert guarded.client.get(path).status_code == 401
     assert guarded.client.get("/metrics", headers=bearer(guarded.keys["hotel"])).status_code == 403
     assert guarded.client.get("/metrics", headers=bearer(guarded.keys["operator"])).status_code == 200
@@ -143,6 +145,20 @@ ESCALATIONS = [
     ("registry", "POST", "/v1/verify"),
     ("registry", "POST", "/v1/compare"),
     ("operator", "POST", "/v1/identify"),
+    ("operator", "GET", "/v1/audit"),
+    ("operator", "GET", "/v1/complaints"),
+    ("operator", "GET", "/v1/cases"),
+    ("operator", "GET", "/v1/dedup/jobs/1/export"),
+    ("hotel", "GET", "/v1/subjects/alice/uses"),
+    ("hotel", "GET", "/v1/gallery"),
+    ("registry", "GET", "/v1/use-cases"),
+    ("registry", "POST", "/v1/complaints/1/answer"),
+    ("adjudicator", "POST", "/v1/dedup/jobs"),
+    ("adjudicator", "POST", "/v1/dedup/jobs/1/cancel"),
+    ("adjudicator", "POST", "/v1/dedup/jobs/1/resume"),
+    ("adjudicator", "GET", "/v1/audit"),
+    ("auditor", "GET", "/v1/cases"),
+    ("auditor", "POST", "/v1/cases/1/verdicts"),
 ]
 
 
@@ -174,7 +190,7 @@ def test_a_use_case_that_was_not_granted_is_refused(guarded: Guarded) -> None:
             headers=bearer(guarded.keys["hotel"]),
         )
         slug = reply.json()["slug"]
-        assert slug == "use-case-not-allowed" or (slug == "profile-unavailable" and use_case != "general")
+        assert slug == "use-case-not-allowed" or (slug == "liveness-unavailable" and use_case != "general")
     unnamed = guarded.client.post(
         "/v1/compare",
         files={"reference_photo": OBAMA, "probe_photo": OBAMA},

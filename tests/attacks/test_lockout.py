@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import sqlite3
 import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,10 @@ def keys(folder: Path) -> dict[str, str]:
         folder,
         caller("hotel", Scope.VERIFY, Scope.IDENTIFY),
         caller("desk", Scope.VERIFY, Scope.IDENTIFY, sees=Sight.COARSE),
-        caller("laboratory", Scope.VERIFY, sees=Sight.EXACT),
+        caller("laboratory", Scope.VERIFY, Scope.IDENTIFY, sees=Sight.EXACT),
+        caller("auditor", Scope.AUDIT),
+        caller("revision", Scope.AUDIT, sees=Sight.COARSE),
+        caller("inspector", Scope.AUDIT, sees=Sight.EXACT),
         caller("registry", Scope.ENROL, Scope.VERIFY),
     )
 
@@ -110,9 +117,17 @@ def test_a_restart_lifts_no_lock(tmp_path: Path) -> None:
         assert verify(client, keys["hotel"], "who", photo=b64(BIDEN)).status_code == 200
 
 
+def claims(reply: dict[str, Any]) -> dict[str, Any]:
+    """The claims of a reply's receipt without what differs between any two."""
+    payload = reply["receipt"].split(".")[1]
+    found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return {name: value for name, value in found.items() if name not in {"jti", "iat", "subject", "audit"}}
+
+
 def shape(reply: httpx.Response) -> dict[str, Any]:
     """A reply without what differs between any two."""
     body = {name: value for name, value in reply.json().items() if name not in {"request_id", "subject_id"}}
+    body["receipt"] = claims(body)
     head = {name: value for name, value in reply.headers.items() if name not in {"x-request-id", "date"}}
     head["content-length"] = str(int(head["content-length"]) - len(reply.json()["subject_id"]))
     return {"status": reply.status_code, "head": head, "body": body}
@@ -142,7 +157,68 @@ def test_an_unknown_subject_looks_like_a_stranger(
     ]
     for one in found:
         del one["request_id"]
+        one["receipt"] = claims(one)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("missing", ["unknown-subject", "subject-held", "reference-too-old"])
+def test_a_receipt_hides_why_nothing_was_compared_and_the_audit_does_not(
+    api: httpx.Client, keys: dict[str, str], folder: Path, missing: str
+) -> None:
+    if missing != "unknown-subject":
+        enrol(api, keys, missing)
+        change = "subject SET held = 1" if missing == "subject-held" else "reference SET created_at = 1"
+        with closing(sqlite3.connect(folder / "govid.sqlite3")) as records, records:
+            records.execute(f"UPDATE {change} WHERE subject_id = ?", (missing,))
+    enrol(api, keys, f"beside-{missing}")
+    probe = {"photo": b64(BIDEN), "use_case": "hotel_checkin"}
+    stranger = verify(api, keys["hotel"], f"beside-{missing}", **probe)
+    hidden = verify(api, keys["hotel"], missing, **probe)
+    assert shape(hidden) == shape(stranger)
+    assert claims(hidden.json())["decision"] == "NON_MATCH"
+    asked = {"request_id": hidden.json()["request_id"]}
+    (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys["auditor"])).json()["rows"]
+    assert row["record"]["outcome"] == missing
+    payload = hidden.json()["receipt"].split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(payload + "=="))["audit"] == row["digest"]
+    # The receipt serves a complaint like any other.
+    said = {"receipt": hidden.json()["receipt"], "rating": "bad"}
+    rated = api.post(f"/v1/receipts/{asked['request_id']}/feedback", json=said)
+    assert rated.status_code == 201
+
+
+def test_an_auditor_sees_as_much_of_a_score_as_was_granted(api: httpx.Client, keys: dict[str, str]) -> None:
+    """One who probes and reads the audit would climb by it."""
+    enrol(api, keys, "audited")
+    for photo, near in ((OBAMA_LATER, True), (BIDEN, False)):
+        asked = {"request_id": verify(api, keys["hotel"], "audited", photo=b64(photo)).json()["request_id"]}
+        blind, coarse, exact = (
+            api.get("/v1/audit", params=asked, headers=bearer(keys[name])).json()["rows"][0]["record"]
+            for name in ("auditor", "revision", "inspector")
+        )
+        assert "score" not in blind
+        assert isinstance(exact["score"], float)
+        assert ("score" in coarse) == near
+        if near:
+            assert 0 <= exact["score"] - coarse["score"] < 0.05
+
+
+def test_a_use_case_that_shows_decisions_shows_nobody_a_score(
+    api: httpx.Client, keys: dict[str, str], folder: Path
+) -> None:
+    support.use_case(folder, "blind", 'shows = "decision"\n')
+    time.sleep(1.5)  # until it is in force
+    enrol(api, keys, "blind")
+    for address, subject in (("verify", {"subject_id": "blind"}), ("identify", {})):
+        reply = api.post(
+            f"/v1/{address}",
+            json={"photo": b64(OBAMA_LATER), "use_case": "blind", **subject},
+            headers=bearer(keys["laboratory"]),
+        )
+        shown = reply.json()
+        assert (shown["decision"], shown["shows"], shown["threshold"]) == ("MATCH", "decision", None)
+        assert shown.get("score") is None
+        assert {candidate["score"] for candidate in shown.get("candidates", ())} <= {None}
 
 
 def test_who_may_look_a_subject_up_is_told_that_it_is_unknown(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from govid.callers import Caller, Scope, Sight
 from govid.errors import KeyNameTaken, UnknownKey
 from govid.store.keys import KeyStore
 from govid.store.sqlite import SqliteStore
+from tests import support
 from tests.govid.test_cli import govid
 
 HOTEL = Caller(name="hotel", scopes=frozenset({Scope.VERIFY}), use_cases=frozenset({"hotel_checkin"}))
@@ -88,6 +90,12 @@ def test_the_last_use_is_kept(store: KeyStore) -> None:
 )
 def test_a_key_that_makes_no_sense_is_not_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert govid(tmp_path, "keys", "create", *arguments).returncode == 2
+
+
+def test_a_key_may_be_held_to_a_use_case_of_the_operators(tmp_path: Path) -> None:
+    support.use_case(tmp_path, "ours")
+    made = govid(tmp_path, "keys", "create", "hotel", "--scope", "verify", "--use-case", "ours", "--json")
+    assert json.loads(made.stdout)["use_cases"] == ["ours"]
 
 
 def test_the_command_line_shows_a_key_once(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def test_each_missing_piece_is_named(tmp_path: Path) -> None:
     ):
         assert piece in lines
     assert "no TLS" not in lines
+    own = folder / "use_cases"
+    own.mkdir()
+    own.chmod(0o777)
+    assert f"{own} can be written by others" in found(settings, ServerSettings(), AccessSettings())
 
 
 def test_a_sound_installation_lacks_nothing(tmp_path: Path) -> None:
