@@ -168,6 +168,17 @@ def test_a_scope_opens_its_own_routes_only(guarded: Guarded, name: str, method: 
     assert (reply.status_code, reply.json()["slug"]) == (403, "scope-missing")
 
 
+def test_an_adjudicator_cannot_speak_for_another(guarded: Guarded) -> None:
+    """Two people must agree: one with two names would do."""
+    address, head = "/v1/cases/1/verdicts", bearer(guarded.keys["adjudicator"])
+    said = {"verdict": "different", "adjudicator": "somebody else"}
+    refused = guarded.client.post(address, json=said, headers=head)
+    assert (refused.status_code, refused.json()["slug"]) == (400, "invalid-parameter")
+    for own in ({}, {"adjudicator": "adjudicator"}):
+        reply = guarded.client.post(address, json={"verdict": "different", **own}, headers=head)
+        assert reply.json()["slug"] == "unknown-case"
+
+
 def test_a_token_cannot_name_a_scope_twice_over(guarded: Guarded) -> None:
     """Words that look like scopes are none."""
     for scope in (
