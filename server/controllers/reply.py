@@ -19,7 +19,8 @@ from govid.types import PackedTemplate
 from server.metrics import Metrics
 from server.schemas import TemplateIn
 
-T = TypeVar("T", Verification, Identification, Enrolment, EmbeddedTemplate)
+Result = TypeVar("Result", Verification, Identification, Enrolment, EmbeddedTemplate)
+
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -78,10 +79,10 @@ def timed(
     request: Request[Any, Any, Any],
     metrics: Metrics,
     operation: str,
-    result: T,
+    result: Result,
     *,
     status: int = 200,
-) -> Response[T]:
+) -> Response[Result]:
     """The result as its caller may see it; its timeline in the stage histograms and, where it may be seen,
     as ``Server-Timing`` (milliseconds).
 
