@@ -190,7 +190,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     lockout_lock_seconds: Annotated[
         float,
-        Meta(gt=0, description="Seconds of a lock: 480 guesses a day are left, at an FMR of 1e-4 one in 20."),
+        Meta(
+            gt=0,
+            description="Seconds of a lock, which does not end before its window does: 480 guesses a day are "
+            "left, at an FMR of 1e-4 one in 20.",
+        ),
     ] = 900.0
 
     signing_key_file: Annotated[
