@@ -42,3 +42,5 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     case_id: int | None = None
     adjudicator: str | None = None
     """Who decided a case."""
+    about: str | None = None
+    """Request id of the decision that was rated or complained of."""

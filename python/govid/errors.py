@@ -211,7 +211,7 @@ class InvalidReceipt(CallerError):
 class FeedbackExists(CallerError):
     slug = "feedback-exists"
     title = "This decision was rated before"
-    remedy = "A decision is rated once; a complaint that it opened is answered by the operator."
+    remedy = "A complaint that it opened is answered by the operator; only good becomes bad."
 
 
 class UnknownComplaint(CallerError):

@@ -61,6 +61,7 @@ from govid.results import (
 )
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store.audit import AuditLog
 from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
@@ -133,11 +134,13 @@ class Engine:
             )
             for profile in self._faces.profiles.values()
         }
-        self.use_cases = UseCases(self.settings.use_cases, self._check_calibration)
+        self.use_cases = UseCases(
+            self.settings.use_cases, self._check_calibration, optional=not self.settings.use_cases_dir
+        )
         self.store = store or open_store(self.settings)
         self.ledger = Ledger(
             self.store.database,
-            load_signer(self.settings.signing_key),
+            load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).checkpoints()),
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
@@ -289,7 +292,14 @@ class Engine:
             inquiry.check_allowed()
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
-            findings = self._search(target, purpose, max_candidates, subjects=subjects, groups=groups)
+            findings = self._search(
+                target,
+                purpose,
+                max_candidates,
+                subjects=subjects,
+                groups=groups,
+                not_before=policy.oldest_reference(purpose, time.time()),
+            )
         candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)

@@ -99,6 +99,7 @@ class Search:
         without: str | None = None,
         subjects: Sequence[str] = (),
         groups: Sequence[str] = (),
+        not_before: float = 0.0,
     ) -> Findings:
         """The up to ``limit`` subjects most like the probe, of all or of those named.
 
@@ -108,19 +109,30 @@ class Search:
         Args:
             without: a subject that is left out.
             subjects: together with ``groups`` whom to search; all where both are empty.
+            not_before: references enrolled earlier, in seconds since the epoch, are left out.
         """
         seen = self.follower.catch_up()
         within = self._store.reference_ids(subjects=subjects, groups=groups) if subjects or groups else None
         size = len(self.gallery) if within is None else len(within)
         # One subject may hold several of the best places, and one more may be the one left out.
         k = (limit + (without is not None)) * self._max_references
-        (hits,) = self.gallery.search(probe.embedding[None], k, within=within)
-        owners = self._store.owners([hit.reference_id for hit in hits])
         found: dict[str, Finding] = {}
-        for hit in hits:
-            owner = owners.get(hit.reference_id)
-            if owner is not None and owner != without and owner not in found:
-                found[owner] = Finding(owner, hit.reference_id, self._judged(hit.score, size, purpose))
+        while True:
+            (hits,) = self.gallery.search(probe.embedding[None], k, within=within)
+            owners = self._store.owners([hit.reference_id for hit in hits], not_before=not_before)
+            for hit in hits:
+                owner = owners.get(hit.reference_id)
+                if owner is not None and owner != without and owner not in found:
+                    found[owner] = Finding(owner, hit.reference_id, self._judged(hit.score, size, purpose))
+            # Old references may have taken the best places: behind them, too, somebody may be worth showing.
+            if (
+                not not_before
+                or len(hits) < k
+                or len(found) >= limit
+                or self._is_nobody(hits[-1].score, size, purpose)
+            ):
+                break
+            k *= 4
         best = next(iter(found.values())).judgement if found else self._judged(-1.0, size, purpose)
         return Findings(_noteworthy(found.values(), limit), best, size, seen)
 
@@ -133,7 +145,8 @@ class Search:
         limit: int,
     ) -> tuple[Finding, ...]:
         """The findings of an earlier search, and those among references that came since."""
-        found = {finding.subject_id: finding for finding in before.found}
+        gone = {change.reference_id for change in changes if change.template is None}
+        found = {f.subject_id: f for f in before.found if f.reference_id not in gone}
         came = [
             (change.subject_id, change.reference_id, fitted)
             for change in changes
@@ -145,10 +158,11 @@ class Search:
                 if owner not in found or value > found[owner].judgement.score:
                     judgement = self._judged(value, before.size + len(came), purpose)
                     found[owner] = Finding(owner, reference_id, judgement)
-        gone = {change.reference_id for change in changes if change.template is None}
-        left = [finding for finding in found.values() if finding.reference_id not in gone]
-        left.sort(key=lambda finding: -finding.judgement.score)
+        left = sorted(found.values(), key=lambda finding: -finding.judgement.score)
         return _noteworthy(left, limit)
+
+    def _is_nobody(self, value: float, size: int, purpose: policy.UseCase) -> bool:
+        return self._judged(value, size, purpose).decision is Decision.NON_MATCH
 
     def _judged(self, value: float, size: int, purpose: policy.UseCase) -> policy.Judgement:
         return policy.decide_search(value, size, purpose, self._calibration)

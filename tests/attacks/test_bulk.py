@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import secrets
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,12 @@ def with_value(value: float) -> dict[str, Any]:
 
 HOSTILE: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "huge line": (b'{"subject_id":"' + b"a" * 10_000_000 + b'"}', "malformed-body"),
+    # Longer than an index of PostgreSQL takes, and no two bytes alike.
+    "endless id": ({**line("x"), "subject_id": secrets.token_hex(5000)}, "invalid-subject-id"),
+    "endless model id": (
+        {"subject_id": "x", "template": {"model_id": "m" * 10_000, "embedding": "AAAA"}},
+        "template-wrong-model",
+    ),
     "deep nesting": (b'{"groups":' + b"[" * 50_000, "invalid-body"),
     "not UTF-8": (b'{"subject_id":"\xff\xff"}', "malformed-body"),
     "invalid base64": ({"subject_id": "x", "photo": "%%%"}, "invalid-base64"),

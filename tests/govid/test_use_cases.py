@@ -126,6 +126,23 @@ def test_a_wrong_change_leaves_all_as_they_were_and_is_named(folder: Folder) -> 
     assert cases.problem is None
 
 
+def test_a_folder_that_goes_away_leaves_its_use_cases_in_force(folder: Folder) -> None:
+    folder.write("general", PLAIN.replace("1e-4", "1e-6"))
+    cases = UseCases(folder.path)
+    folder.path.rename(folder.path.with_name("unmounted"))
+    assert cases("general").fmr == 1e-6
+    assert cases.problem is not None
+    folder.path.with_name("unmounted").rename(folder.path)
+    cases("general")
+    folder.write("general", PLAIN.replace("1e-4", "1e-5"))
+    assert (cases("general").fmr, cases.problem) == (1e-5, None)
+
+
+def test_a_folder_that_was_named_must_be_there(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="is no folder"):
+        Engine(msgspec.structs.replace(settings, use_cases_dir=str(tmp_path / "typo")))
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -141,6 +158,7 @@ def test_a_wrong_change_leaves_all_as_they_were_and_is_named(folder: Folder) -> 
         (PLAIN + 'digest = "00000000"\n', "digest"),
         (PLAIN + "least_quality = { Beauty = 50 }\n", "Beauty"),
         (PLAIN + "least_quality = { Sharpness = 101 }\n", "least_quality"),
+        (PLAIN + "least_quality = { Sharpness = 30 }\n", "accepts_templates"),
         (PLAIN + "attempts = { limit = 0, window_seconds = 1 }\n", "limit"),
         (PLAIN + "attempts = { limit = 1 }\n", "window_seconds"),
         (PLAIN + "second_face_ratio = 0\n", "second_face_ratio"),
@@ -177,7 +195,7 @@ def test_a_shipped_one_that_the_installation_cannot_support_stops_the_start(sett
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
     for name, more in (
-        ("sharp", "least_quality = { Sharpness = 100 }"),
+        ("sharp", "accepts_templates = false\nleast_quality = { Sharpness = 100 }"),
         ("alone", "second_face_ratio = 0.01"),
         ("photo_only", "accepts_templates = false"),
         ("recent", "max_reference_age_days = 30"),
@@ -249,7 +267,10 @@ def test_an_old_reference_is_left_out(engine: Engine, monkeypatch: pytest.Monkey
     monkeypatch.setattr("govid.pipeline.time.time", lambda: now + 31 * 86400)
     with pytest.raises(ReferenceTooOld):
         engine.verify("obama", OBAMA_LATER, use_case="recent")
+    assert engine.identify(OBAMA_LATER, use_case="recent").candidates == ()
+    assert engine.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
     engine.add_reference("obama", SAMPLES / "obama-2009.jpg")
+    assert engine.identify(OBAMA_LATER, use_case="recent").candidates[0].subject_id == "obama"
     assert engine.verify("obama", OBAMA_LATER, use_case="recent").comparisons == 1
     assert engine.verify("obama", OBAMA_LATER).comparisons == 2
 

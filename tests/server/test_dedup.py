@@ -113,7 +113,7 @@ def test_from_an_empty_gallery_to_a_decided_case(api: httpx.Client) -> None:
         ("GET", "/v1/dedup/jobs?limit=0", None, 400, "invalid-parameter"),
         ("POST", "/v1/dedup/jobs", {"threshold": 0.3}, 400, "unknown-field"),
         ("POST", "/v1/dedup/jobs", {"since_job": 999}, 404, "unknown-job"),
-        ("POST", "/v1/dedup/jobs", {"since_reference": 999}, 400, "invalid-parameter"),
+        ("POST", "/v1/dedup/jobs", {"since_reference": -1}, 400, "invalid-parameter"),
         ("POST", "/v1/dedup/jobs", {"since_job": 2**70}, 404, "unknown-job"),
         ("POST", "/v1/dedup/jobs", {"since_reference": -(2**70)}, 400, "invalid-parameter"),
         ("GET", f"/v1/dedup/jobs/{2**70}", None, 404, "unknown-job"),

@@ -25,6 +25,9 @@ class Folder:
         try:
             for name, link in _photos(self._path, ""):
                 if not done(key := names.key(name)):
+                    if isinstance(link, OSError):
+                        yield Item(key=key, source=name), link
+                        continue
                     item = names.item(name, key, self._subject_from, add=self._add)
                     if link:
                         yield item, PhotoUnreadable("a symbolic link, which is not followed")
@@ -34,12 +37,19 @@ class Folder:
             os.close(root)
 
 
-def _photos(folder: Path, prefix: str) -> Iterator[tuple[str, bool]]:
-    """Name of each photo relative to the top, and whether it is a link, in order of the names."""
-    with os.scandir(folder) as entries:
-        listed = sorted(
-            (entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in entries
-        )
+def _photos(folder: Path, prefix: str) -> Iterator[tuple[str, bool | OSError]]:
+    """Name of each photo relative to the top, and whether it is a link, in order of the names.
+
+    A folder that cannot be read is yielded with its fault.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(
+                (entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in entries
+            )
+    except OSError as error:
+        yield prefix or ".", error
+        return
     for name, link, is_folder in listed:
         if is_folder and not name.startswith("."):
             yield from _photos(folder / name, f"{prefix}{name}/")

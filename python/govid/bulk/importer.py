@@ -22,7 +22,7 @@ from govid.bulk.interrupt import postponed
 from govid.bulk.journal import Journal
 from govid.bulk.prepare import Batch, Embed, Fault
 from govid.callers import LOCAL
-from govid.errors import CallerError, Refusal
+from govid.errors import CallerError, InvalidSubjectId, Refusal
 from govid.profiles import Profile
 from govid.store import bulk
 from govid.store.audit import append_many
@@ -43,13 +43,15 @@ class Summary(msgspec.Struct, kw_only=True):
     failed: int = 0
     done_earlier: int = 0
     seconds: float = 0.0
-    first_reference: Annotated[int | None, Meta(description="Least id of the references enrolled")] = None
+    first_reference: Annotated[
+        int | None, Meta(description="Least id of the references of this and earlier runs of the import")
+    ] = None
 
     def count(self, result: ItemResult) -> None:
         """One more item."""
         name = result.outcome.lower()
         setattr(self, name, getattr(self, name) + 1)
-        if result.outcome is Outcome.ENROLLED and result.reference_id is not None:
+        if result.reference_id is not None:
             known = self.first_reference
             self.first_reference = result.reference_id if known is None else min(known, result.reference_id)
 
@@ -93,7 +95,11 @@ class Importer:
             KeyboardInterrupt: likewise.
         """
         started = time.monotonic()
-        summary = Summary(request_id=str(uuid.uuid4()), done_earlier=journal.earlier)
+        summary = Summary(
+            request_id=str(uuid.uuid4()),
+            done_earlier=journal.earlier,
+            first_reference=journal.first_reference,
+        )
         threads = ThreadPoolExecutor(self._threads, "embed")
         try:
             # Closed before the threads are waited for: it holds descriptors.
@@ -182,8 +188,8 @@ def _result(source: str, item: Item, outcome: bulk.Placed | Fault) -> ItemResult
         input=source,
         source=item.source,
         key=item.key,
-        # What is no text at all was refused for it.
-        subject_id=item.subject_id if item.subject_id.isprintable() else "",
+        # One that was refused may be of any length and no text at all.
+        subject_id="" if isinstance(outcome, InvalidSubjectId) else item.subject_id,
         outcome=word,
         reference_id=reference_id,
         slug=slug,

@@ -42,6 +42,8 @@ class Journal:
         except OSError as error:
             raise InvalidParameter(f"{path}: {error.strerror}") from None
         self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+        self.first_reference: int | None = None
+        """Least id of the references that earlier runs stored."""
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,6 +109,8 @@ class Journal:
                 raise InvalidParameter(f"{self._path}: holds the results of {result.input!r}, not {source!r}")
             if result.outcome is not Outcome.FAILED:
                 done.append(result.key)
+            if result.reference_id is not None:
+                self.first_reference = min(self.first_reference or result.reference_id, result.reference_id)
             whole += len(line)
         self._file.seek(whole)
         self._file.truncate()

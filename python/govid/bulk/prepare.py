@@ -23,6 +23,7 @@ Fault: TypeAlias = CallerError | Exception
 
 _ENCODER = msgspec.json.Encoder()
 _NO_QUALITY = "[]"
+_LONGEST_ID = 256
 
 
 class Batch:
@@ -59,8 +60,11 @@ class Batch:
             content = error
         if isinstance(content, Exception):
             self._faults[place] = content
+            # What a wrong line brought along is not held until the batch is full.
+            item = msgspec.structs.replace(item, groups=(), quality=())
         elif isinstance(content, PackedTemplate):
-            self._packed[place] = content
+            longest = 4 * self._profile.dimension + 1  # one byte too many is as wrong as a million
+            self._packed[place] = PackedTemplate(content.model_id[:_LONGEST_ID], content.data[:longest])
         else:
             self.photos += 1
             if len(self._under_way) >= self._in_flight:

@@ -33,25 +33,34 @@ def audit_group() -> None:
 @audit_group.command()
 @click.option("--file", "exported", type=_FILE, help="An export, checked without any database.")
 @click.option("--keys", type=_FILE, help="JWK set of the installation, for --file (GET /v1/receipts/keys).")
+@click.option(
+    "--checkpoints",
+    "published",
+    type=_FILE,
+    help="Checkpoints that were published (GET /v1/audit/checkpoints), for --file: an export may lack some.",
+)
 @_JSON
 @click.pass_context
-def verify(context: click.Context, /, exported: Path | None, keys: Path | None, as_json: bool) -> None:
+def verify(
+    context: click.Context, /, exported: Path | None, keys: Path | None, published: Path | None, as_json: bool
+) -> None:
     """Follow the chain and check the signed checkpoints; fails and names the first row that is broken."""
     from govid.ledger import checkpoints
     from govid.ledger.signing import load_signer, read_verifier
 
-    if (exported is None) != (keys is None):
-        raise click.UsageError("--file and --keys go together")
+    if (exported is None) != (keys is None) or (published and not exported):
+        raise click.UsageError("--file and --keys go together, and --checkpoints with them")
     if exported and keys:
         statements = [line["checkpoint"] for line in _lines(exported) if "checkpoint" in line]
+        if published:
+            statements = _statements(published)
         verifier = read_verifier(_read_json(keys))
         finding = checkpoints.examine(_links(exported), statements, verifier)
     else:
         settings = _settings(context)
         with _log(settings) as log:
-            statements = [statement for _, statement in log.checkpoints()]  # before the rows: see export
-            verifier = load_signer(settings.signing_key).verifier
-            finding = checkpoints.examine(log.links(), statements, verifier)
+            verifier = load_signer(settings.signing_key, create=False).verifier
+            finding = checkpoints.examine_log(log, verifier)
     _show(finding, as_json, _text(finding))
     if not finding.intact:
         sys.exit(1)
@@ -67,9 +76,10 @@ def checkpoint(context: click.Context, /, as_json: bool) -> None:
 
     settings = _settings(context)
     with _log(settings) as log:
-        made = checkpoints.make(log, load_signer(settings.signing_key))
-    text = f"rows {made.first} to {made.last}, root {made.root}" if made else "nothing new to sign"
-    _show(made or {}, as_json, text)
+        signer = load_signer(settings.signing_key, create=not log.checkpoints())
+        made = [*iter(lambda: checkpoints.make(log, signer), None)]
+    lines = [f"rows {one.first} to {one.last}, root {one.root}" for one in made]
+    _show({"checkpoints": made}, as_json, "\n".join(lines) or "nothing new to sign")
 
 
 @audit_group.command()
@@ -124,6 +134,13 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
                 yield msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.MsgspecError:
                 raise InvalidSettings(f"{file}: a line is no JSON object") from None
+
+
+def _statements(file: Path) -> list[str]:
+    try:
+        return msgspec.convert(_read_json(file).get("checkpoints"), list[str])
+    except msgspec.ValidationError:
+        raise InvalidSettings(f"{file}: no list of checkpoints") from None
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
 def _use_cases(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> frozenset[str] | None:
     if not values:
         return None
-    known = {case.name for case in UseCases(settings(context).use_cases).all()}
+    chosen = settings(context)
+    known = {case.name for case in UseCases(chosen.use_cases, optional=not chosen.use_cases_dir).all()}
     if unknown := set(values) - known:
         raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(sorted(known))}")
     return frozenset(values)

@@ -110,12 +110,12 @@ class Dedup:
 
         Args:
             since_job: only what became active since that job was planned, against all and itself.
-            since_reference: only what became active after that reference.
+            since_reference: only references with a higher id, and what became active since.
 
         Raises:
             JobRunning: one of the same kind is running.
             UnknownJob, JobEnded: ``since_job`` is none, or was not finished.
-            InvalidParameter: both are given, or the reference never was active.
+            InvalidParameter: both are given, or the reference is none; 0 stands before the first.
             JobTooLoose: it would find more strangers than anybody can look at.
             OperatorError.
         """
@@ -307,10 +307,9 @@ class Dedup:
                 raise InvalidParameter(f"job {job_id} did not compare everything with the active model")
             return job.last_change
         if reference_id is not None:
-            change = rows.change_of(connection, reference_id) if abs(reference_id) <= MAX_INTEGER else None
-            if change is None:
-                raise InvalidParameter(f"no reference {reference_id} ever was active")
-            return change
+            if not 0 <= reference_id <= MAX_INTEGER:
+                raise InvalidParameter(f"{reference_id} is no id of a reference; 0 stands before the first")
+            return rows.change_before(connection, reference_id)
         return None
 
 

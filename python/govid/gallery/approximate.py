@@ -27,6 +27,9 @@ class Method(Protocol):
     def efforts(self, index: Any) -> Sequence[int]:  # noqa: ANN401
         """How much of the index a search may look at, rising; the last is all that helps."""
 
+    def prepare(self, index: Any) -> None:  # noqa: ANN401
+        """Set what an index that was built or loaded needs to search well."""
+
     def options(self, effort: int, selector: Any) -> Any:  # noqa: ANN401
         """Parameters of a search by that effort, among the rows that the selector lets pass (None: all)."""
 
@@ -45,6 +48,7 @@ class Index:
     _alive: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.method.prepare(self.faiss)
         self._alive = bitmap(part.segment.alive for part in self.parts)
 
     @property
@@ -79,8 +83,8 @@ class Index:
         fetch = min(self.rows, 2 * k + _SPARE)
 
         def look(share: Probes) -> NDArray[np.int64]:
-            # One thread each: OpenMP's wait actively, and so for each other where cores are shared.
-            faiss.omp_set_num_threads(1)
+            # Several probes have a thread each, one alone has all of OpenMP's.
+            faiss.omp_set_num_threads(1 if len(probes) > 1 else parallel.CORES)
             rows: NDArray[np.int64] = self.faiss.search(share, fetch, params=options)[1]
             return rows
 

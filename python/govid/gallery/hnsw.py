@@ -34,6 +34,10 @@ def efforts(index: Any) -> Sequence[int]:  # noqa: ANN401, ARG001
     return [128, 256, 512, 1024, 2048]
 
 
+def prepare(index: Any) -> None:  # noqa: ANN401
+    """Nothing: a search is one walk along the graph."""
+
+
 def options(effort: int, selector: Any) -> Any:  # noqa: ANN401
     """Parameters of one search."""
     return faiss.SearchParametersHNSW(efSearch=effort, sel=selector)

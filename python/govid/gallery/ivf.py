@@ -47,7 +47,13 @@ def build(parts: Sequence[Part], dimension: int) -> Any:  # noqa: ANN401 - FAISS
 
 def efforts(index: Any) -> Sequence[int]:  # noqa: ANN401
     """Cells to look into."""
-    return [max(1, index.nlist >> shift) for shift in (6, 5, 4, 3, 2, 1, 0)]
+    steps = (index.nlist * 2 ** (-half / 2) for half in range(12, -1, -1))
+    return list(dict.fromkeys(max(1, round(cells)) for cells in steps))
+
+
+def prepare(index: Any) -> None:  # noqa: ANN401
+    """Let a lone probe share its cells among threads; of itself FAISS uses one."""
+    index.implem = 15
 
 
 def options(effort: int, selector: Any) -> Any:  # noqa: ANN401

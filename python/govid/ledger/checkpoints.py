@@ -84,6 +84,17 @@ def make(log: AuditLog, signer: Signer) -> Checkpoint | None:
     return checkpoint if log.add_checkpoint(ids[0], ids[-1], statement) else None
 
 
+def examine_log(log: AuditLog, verifier: Verifier) -> Finding:
+    """Examine a whole audit in its store, and that each row is filed under what it says."""
+    # First, so that no row is covered by one and not read.
+    statements = [statement for _, statement in log.checkpoints()]
+    found = examine(log.links(), statements, verifier)
+    if found.intact and (row := log.misfiled()) is not None:
+        reason = "it is not found under what its record says"
+        return msgspec.structs.replace(found, broken_at=row, reason=reason)
+    return found
+
+
 def examine(
     rows: Iterable[Link], statements: Sequence[str], verifier: Verifier, *, previous: bytes = GENESIS
 ) -> Finding:

@@ -11,12 +11,12 @@ from msgspec import Meta
 from govid import subject_id
 from govid.audit import AuditRecord
 from govid.callers import LOCAL, Caller
-from govid.errors import InvalidParameter
+from govid.errors import InvalidParameter, UnknownComplaint
 from govid.ledger import checkpoints, receipts
 from govid.ledger.checkpoints import Checkpoint, Finding
 from govid.ledger.signing import Signer
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditLog, AuditRow
-from govid.store.database import Database
+from govid.store.database import MAX_INTEGER, Database
 from govid.store.feedback import Complaint, Feedback, Rating
 
 MAX_COMMENT = 2000
@@ -93,18 +93,18 @@ class Ledger:
             InvalidParameter, OperatorError.
         """
         _check_limit(limit)
+        before = None if before is None else min(max(before, 0), MAX_INTEGER)
         rows = self.log.rows(wanted, before=before, limit=limit + 1)
         more = len(rows) > limit
         rows = rows[:limit]
         return AuditPage(rows=tuple(rows), next_before=rows[-1].audit_id if more else None)
 
     def examine(self) -> Finding:
-        """Follow the whole chain and check every checkpoint against it."""
-        statements = [statement for _, statement in self.log.checkpoints()]
-        return checkpoints.examine(self.log.links(), statements, self.signer.verifier)
+        """Follow the chain, check each checkpoint against it, and that each row is filed as it says."""
+        return checkpoints.examine_log(self.log, self.signer.verifier)
 
     def checkpoint(self) -> Checkpoint | None:
-        """Sign what came since the last checkpoint; None if nothing did.
+        """Sign what came since the last checkpoint, at most a million rows; None if nothing did.
 
         Raises:
             AuditBroken: the chain is broken there.
@@ -154,7 +154,9 @@ class Ledger:
         record = AuditRecord(
             time=now,
             request_id=request_id,
-            caller=claims.caller,
+            # Whoever holds the receipt: the citizen, not the relying party.
+            caller=None,
+            about=receipt_id,
             operation="rate",
             outcome=f"RATED_{rating.upper()}",
             use_case=claims.use_case,
@@ -176,7 +178,9 @@ class Ledger:
             InvalidParameter, OperatorError.
         """
         _check_limit(limit)
-        return self._feedback.complaints(after=after, limit=limit, open_only=open_only)
+        return self._feedback.complaints(
+            after=min(max(after, 0), MAX_INTEGER), limit=limit, open_only=open_only
+        )
 
     def close_complaint(
         self, complaint_id: int, answer: str, *, request_id: str, caller: Caller = LOCAL
@@ -187,6 +191,8 @@ class Ledger:
             UnknownComplaint, InvalidParameter, OperatorError.
         """
         _check_comment(answer)
+        if not 0 < complaint_id <= MAX_INTEGER:
+            raise UnknownComplaint
         record = AuditRecord(
             time=time.time(),
             request_id=request_id,

@@ -101,18 +101,23 @@ class Verifier:
         return claims
 
 
-def load_signer(path: Path) -> Signer:
-    """The key in a PEM file, which is made, for its owner only, where there is none.
+def load_signer(path: Path, *, create: bool = True) -> Signer:
+    """The key in a PEM file.
+
+    Args:
+        create: make one, for its owner only, where there is none. Not where something was signed before: a
+            new key proves nothing of it.
 
     Raises:
-        InvalidSettings: the file cannot be read or made, others may read it, or it is no Ed25519 key.
+        InvalidSettings: the file is missing, cannot be read or made, others may read it, or it is no Ed25519
+            key.
     """
-    private_folder(path.parent)
     try:
-        if not path.exists():
+        if create and not path.exists():
+            private_folder(path.parent)
             _make(path)
         if path.stat().st_mode & 0o077:
-            raise InvalidSettings(f"{path}: others may read this key: chmod 600, and think of a new one")
+            raise InvalidSettings(f"{path}: others may read this key: chmod 600, and ask who did")
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None

@@ -166,8 +166,8 @@ class Store(Protocol):
         Raises UnknownSubject, SubjectHeld, ReferenceTooOld.
         """
 
-    def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
-        """Subject id of each reference that still exists and is active."""
+    def owners(self, reference_ids: Sequence[int], *, not_before: float = 0.0) -> dict[int, str]:
+        """Subject id of each reference that is still there, active and enrolled at that time or later."""
 
     def templates_by_id(self, reference_ids: Sequence[int]) -> dict[int, Template]:
         """The template of each of these references that still exists and is active."""

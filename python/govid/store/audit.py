@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Annotated
 
 import msgspec
@@ -13,6 +15,8 @@ from govid.ledger.chain import GENESIS, Link, link
 from govid.store.database import Connection, Database, Value
 
 MAX_ROWS = 1000
+# What a row is found by, as its record has it.
+_COLUMNS = ("request_id", "time", "operation", "outcome", "caller", "use_case")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -95,6 +99,11 @@ def append_many(connection: Connection, records: Sequence[AuditRecord]) -> list[
     return digests
 
 
+def _subjects(record: AuditRecord) -> set[str]:
+    """Everybody whose face a record is about."""
+    return {*record.candidates, *((record.subject_id,) if record.subject_id else ())}
+
+
 class AuditLog:
     """Reads what was appended."""
 
@@ -136,6 +145,32 @@ class AuditLog:
                 if digest is not None or begun:
                     begun = True
                     yield Link(audit_id, record.encode(), bytes(digest or b""))
+
+    def misfiled(self) -> int | None:
+        """The first row of the chain that is not found under what its record says; None if all are.
+
+        The digests cover the records. What finds them stands beside, where a row could be hidden.
+        """
+        columns = ", ".join(_COLUMNS)
+        with self._database.reading() as one, self._database.reading() as two:
+            rows = one.stream(f"SELECT audit_id, record, digest, {columns} FROM audit ORDER BY audit_id")
+            # Begun before the other stream, so that no row is read whose subjects are not yet seen there.
+            first = next(rows, None)
+            filed = groupby(
+                two.stream("SELECT audit_id, subject_id FROM audit_subject ORDER BY audit_id, subject_id"),
+                key=itemgetter(0),
+            )
+            place, subjects = next(filed, (0, iter(())))
+            for audit_id, text, digest, *found in chain([first] if first else [], rows):
+                while place < audit_id and (following := next(filed, None)):
+                    place, subjects = following
+                if digest is None:
+                    continue
+                record = msgspec.json.decode(text, type=AuditRecord)
+                listed = {subject for _, subject in subjects} if place == audit_id else set()
+                if found != [getattr(record, name) for name in _COLUMNS] or listed != _subjects(record):
+                    return int(audit_id)
+        return None
 
     def before(self, audit_id: int) -> bytes:
         """Digest of the last row before this id."""

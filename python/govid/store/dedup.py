@@ -97,10 +97,15 @@ def last_change(connection: Connection) -> int:
     return int(row[0])
 
 
-def change_of(connection: Connection, reference_id: int) -> int | None:
-    """The change by which a reference became active."""
-    row = connection.row("SELECT min(sequence) FROM gallery_change WHERE reference_id = ?", (reference_id,))
-    return None if row is None or row[0] is None else int(row[0])
+def change_before(connection: Connection, reference_id: int) -> int:
+    """The last change before the first reference behind this one became active."""
+    row = connection.row(
+        "SELECT coalesce(min(sequence) - 1, (SELECT coalesce(max(sequence), 0) FROM gallery_change))"
+        " FROM gallery_change WHERE reference_id > ?",
+        (reference_id,),
+    )
+    assert row is not None
+    return int(row[0])
 
 
 def span_ends(database: Database, *, first: int, last: int, size: int) -> Iterator[tuple[int, int]]:

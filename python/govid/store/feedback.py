@@ -46,13 +46,17 @@ class Feedback:
             Id of the complaint, None for a good rating.
 
         Raises:
-            FeedbackExists: the decision was rated before.
+            FeedbackExists: the decision was rated before. Only a good rating gives way to a bad one.
         """
         with self._database.writing() as connection:
             bad = rating == "bad"
             row = connection.row(
                 "INSERT INTO feedback (request_id, rating, comment, created_at, due_at)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING RETURNING feedback_id",
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (request_id) DO UPDATE"
+                # Whoever has the receipt first must not be able to praise a complaint away.
+                " SET rating = excluded.rating, comment = excluded.comment, created_at = excluded.created_at,"
+                " due_at = excluded.due_at WHERE feedback.rating = 'good' AND excluded.rating = 'bad'"
+                " RETURNING feedback_id",
                 (request_id, rating, comment, record.time, due_at if bad else None),
             )
             if row is None:
@@ -87,14 +91,14 @@ class Feedback:
             UnknownComplaint: there is no open one of that id.
         """
         with self._database.writing() as connection:
-            closed = connection.execute(
+            closed = connection.row(
                 "UPDATE feedback SET closed_at = ?, answer = ?, closed_by = ?"
-                " WHERE feedback_id = ? AND due_at IS NOT NULL AND closed_at IS NULL",
+                " WHERE feedback_id = ? AND due_at IS NOT NULL AND closed_at IS NULL RETURNING request_id",
                 (time.time(), answer, closed_by, complaint_id),
             )
-            if not closed:
+            if closed is None:
                 raise UnknownComplaint
-            append(connection, record)
+            append(connection, msgspec.structs.replace(record, about=closed[0]))
 
     def ratings(self, request_ids: list[str]) -> dict[str, str]:
         """The rating of each decision that has one."""

@@ -209,15 +209,15 @@ class SqlStore:
             raise ReferenceTooOld
         return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _, _ in recent]
 
-    def owners(self, reference_ids: Sequence[int]) -> dict[int, str]:
+    def owners(self, reference_ids: Sequence[int], *, not_before: float = 0.0) -> dict[int, str]:
         found: dict[int, str] = {}
         with self.database.reading() as connection:
             for some in chunks([int(reference_id) for reference_id in reference_ids]):
                 found.update(
                     connection.rows(
                         "SELECT reference_id, subject_id FROM reference JOIN subject USING (subject_id)"
-                        f" WHERE held = 0 AND reference_id IN ({marks(some)})",
-                        some,
+                        f" WHERE held = 0 AND reference.created_at >= ? AND reference_id IN ({marks(some)})",
+                        [not_before, *some],
                     )
                 )
         return found

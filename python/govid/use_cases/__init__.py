@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -36,11 +37,14 @@ class UseCases:
     wrong stops the start; while running, all stay as they were, and ``problem`` says what is wrong.
     """
 
-    def __init__(self, folder: Path, check: Callable[[UseCase], None] = lambda _: None) -> None:
+    def __init__(
+        self, folder: Path, check: Callable[[UseCase], None] = lambda _: None, *, optional: bool = True
+    ) -> None:
         """Read them.
 
         Args:
-            folder: the operator's; it need not be there.
+            folder: the operator's.
+            optional: whether it may be missing.
             check: raises OperatorError for one that this installation cannot serve.
 
         Raises:
@@ -50,6 +54,8 @@ class UseCases:
         self._check = check
         self._reading = threading.Lock()
         self._state = _state(folder)
+        if self._state is None and not optional:
+            raise InvalidSettings(f"use_cases_dir: {folder} is no folder")
         self._by_name = self._read()
         self._next_look = time.monotonic() + CHECK_SECONDS
         self.problem: str | None = None
@@ -74,19 +80,25 @@ class UseCases:
         if time.monotonic() >= self._next_look and self._reading.acquire(blocking=False):
             try:
                 self._next_look = time.monotonic() + CHECK_SECONDS
-                if (state := _state(self._folder)) != self._state:
-                    self._reload(state)
+                self._look()
             finally:
                 self._reading.release()
         return self._by_name
 
-    def _reload(self, state: _State) -> None:
-        self._state = state
+    def _look(self) -> None:
         try:
+            state = _state(self._folder)
+            if state == self._state:
+                return
+            if state is None:
+                # An unmounted folder is no wish for the shipped rules, which may be looser.
+                raise InvalidSettings(f"{self._folder}: the folder is gone")
+            self._state = state
             self._by_name = self._read()
         except GovidError as error:
+            if error.detail != self.problem:
+                log.error("the use cases stay as they were: %s", error.detail)
             self.problem = error.detail
-            log.error("the use cases stay as they were: %s", error.detail)
         else:
             self.problem = None
             log.info("use cases read anew: %s", ", ".join(case.policy_id for case in self._by_name.values()))
@@ -152,15 +164,28 @@ def parse(name: str, content: bytes, source: str) -> UseCase:
         raise InvalidSettings(
             f"{source}: least_quality: no measure {min(unknown)!r}; known are {', '.join(sorted(GATEABLE))}"
         )
+    if case.least_quality and case.accepts_templates:
+        raise InvalidSettings(
+            f"{source}: least_quality: a ready template has none, set accepts_templates = false"
+        )
     everything = msgspec.json.encode(case, order="deterministic")
     return msgspec.structs.replace(case, digest=hashlib.sha256(everything).hexdigest()[:8])
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(folder.glob("*.toml")) if folder.is_dir() else ()
+def _files(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if entry.name.endswith(".toml"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InvalidSettings(f"{folder}: {error.strerror}") from None
 
 
-def _state(folder: Path) -> _State:
+def _state(folder: Path) -> _State | None:
+    """What would show that a file changed; None where there is no folder."""
+    if not folder.exists():
+        return None
     state = []
     for path in _files(folder):
         try:

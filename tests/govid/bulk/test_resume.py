@@ -56,6 +56,15 @@ def child(folder: Path, deadly: int = 0) -> subprocess.Popen[str]:
     )
 
 
+def test_a_dedup_after_a_stopped_import_begins_at_its_first_reference(tmp_path: Path) -> None:
+    first = run(tmp_path, manifest([line("a", 1), line("b", 2)]))
+    again = run(tmp_path, manifest([line("a", 1), line("b", 2), line("c", 3)]))
+    assert (first.first_reference, again.first_reference, again.enrolled) == (1, 1, 1)
+    # The results of a batch were lost with the process that committed it.
+    (tmp_path / "results.ndjson").write_bytes(b"")
+    assert run(tmp_path, manifest([line("a", 1), line("b", 2), line("c", 3)])).first_reference == 1
+
+
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")

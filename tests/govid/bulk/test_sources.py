@@ -121,3 +121,24 @@ def test_real_photos_of_a_folder_can_be_found(tmp_path: Path, faces: FacePipelin
         1, abs=1e-5
     )
     store.close()
+
+
+def test_a_folder_that_cannot_be_read_is_one_failed_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / f"{name}.jpg").write_bytes(b"x")
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    # Root, as which tests may run, reads every folder.
+    monkeypatch.setattr(os, "scandir", refuse)
+    source = Folder(tmp_path / "photos", subject_from="file", add=False, photo_max_bytes=100)
+    found = {item.source: content for item, content in source.items(lambda _: False)}
+    assert list(found) == ["a/a.jpg", "b/", "c/c.jpg"]
+    assert isinstance(found["b/"], PermissionError)

@@ -359,7 +359,8 @@ def test_what_is_no_job_is_said(store: SqliteStore) -> None:
     ):
         with pytest.raises(UnknownJob):
             call()
-    for options in ({"since_reference": 7}, {"since_reference": 1, "since_job": 1}):
+    both = {"since_reference": 1, "since_job": 1}
+    for options in ({"since_reference": -1}, {"since_reference": 2**63}, both):
         with pytest.raises(InvalidParameter):
             work.start(request_id="r", **options)
 

@@ -89,6 +89,9 @@ UNCHAIN = """UPDATE audit SET digest = NULL WHERE audit_id = 4"""
 UNCHAIN_THE_BEGINNING = """UPDATE audit SET digest = NULL WHERE audit_id < 4"""
 CUT_OFF = """DELETE FROM audit WHERE audit_id > 3"""
 EMPTY = """DELETE FROM audit"""
+HIDE_FROM_ITS_SUBJECT = """DELETE FROM audit_subject WHERE audit_id = 4"""
+SHOW_TO_ANOTHER = """INSERT INTO audit_subject VALUES ('mallory', 4)"""
+HIDE_FROM_A_FILTER = """UPDATE audit SET caller = 'nobody' WHERE audit_id = 4"""
 
 
 @attacked
@@ -103,6 +106,9 @@ EMPTY = """DELETE FROM audit"""
         (UNCHAIN_THE_BEGINNING, 4),
         (CUT_OFF, 4),
         (EMPTY, 1),
+        (HIDE_FROM_ITS_SUBJECT, 4),
+        (SHOW_TO_ANOTHER, 4),
+        (HIDE_FROM_A_FILTER, 4),
     ],
 )
 def test_tampering_is_noticed_and_its_first_row_named(
@@ -257,11 +263,28 @@ def test_a_good_rating_opens_none(store: SqlStore, ledger: Ledger) -> None:
     assert Outbox(store.database).waiting() == 0
 
 
-def test_a_decision_is_rated_once(store: SqlStore, ledger: Ledger) -> None:
+def test_a_decision_is_rated_once_but_nobody_can_praise_a_complaint_away(
+    store: SqlStore, ledger: Ledger
+) -> None:
     token = receipt(store, ledger)
-    ledger.rate("r1", token, "good", "", request_id="x")
+    ledger.rate("r1", token, "good", "by the hotel, which had the receipt first", request_id="x")
     with pytest.raises(FeedbackExists):
-        ledger.rate("r1", token, "bad", "", request_id="y")
+        ledger.rate("r1", token, "good", "", request_id="y")
+    assert ledger.rate("r1", token, "bad", "it was not me", request_id="z").complaint_id is not None
+    assert [complaint.comment for complaint in ledger.complaints()] == ["it was not me"]
+    for rating in ("good", "bad"):
+        with pytest.raises(FeedbackExists):
+            ledger.rate("r1", token, rating, "", request_id="w")
+    (row, *_) = ledger.rows(AuditFilter(operation="rate")).rows
+    assert (row.record.about, row.record.caller) == ("r1", None)
+
+
+def test_numbers_beyond_the_database_are_no_accident(ledger: Ledger) -> None:
+    for number in (2**63, 2**70, -(2**70)):
+        assert ledger.rows(AuditFilter(), before=number).rows == ()
+        assert ledger.complaints(after=number) == []
+        with pytest.raises(UnknownComplaint):
+            ledger.close_complaint(number, "x", request_id="r")
 
 
 def test_a_receipt_rates_its_own_decision_only(store: SqlStore, ledger: Ledger) -> None:

@@ -132,3 +132,9 @@ def test_what_is_no_key_is_said(tmp_path: Path) -> None:
         load_signer(path)
     with pytest.raises(InvalidSettings):
         read_verifier({"keys": [{"kty": "RSA"}]})
+
+
+def test_where_something_was_signed_a_lost_key_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="No such file"):
+        load_signer(tmp_path / "keys" / "signing.pem", create=False)
+    assert not (tmp_path / "keys").exists()
