@@ -6,7 +6,7 @@ step with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol, TypeAlias
 
@@ -93,18 +93,23 @@ class Gallery(Protocol):
     def settle(self) -> None:
         """All references of the store are in: build what is due, and from now on in the background."""
 
-    def snapshot(self, folder: Path, sequence: int) -> None:
+    def snapshot(self, folder: Path, sequence: int, head: Callable[[], tuple[int, str]]) -> None:
         """Write the gallery as it stands at that change of the store or later, whole or not at all.
+
+        Args:
+            head: id and digest of the store's newest audit row. Asked once it is settled what is written, so
+                that no change in it is younger.
 
         Raises:
             OSError: the disk is full or cannot be written; an older snapshot stays.
         """
 
-    def load(self, folder: Path, newest: int) -> int | None:
+    def load(self, folder: Path, holds: Callable[[int, str], bool]) -> int | None:
         """Fill an empty gallery from a snapshot.
 
         Args:
-            newest: the last change of the store: what stands beyond it belongs to another store.
+            holds: whether the store has the audit row of that id and digest: a snapshot with another history
+                is refused.
 
         Returns:
             The change it stands at, None without a sound snapshot.

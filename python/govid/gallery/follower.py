@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from govid.errors import GalleryUnavailable
-from govid.gallery import Gallery
+from govid.errors import GalleryUnavailable, GovidError
+from govid.gallery import Gallery, snapshot
 from govid.store import Change, Store
 from govid.types import Template
 
@@ -52,10 +52,13 @@ class GalleryFollower:
         self._lock = threading.Lock()
         self._snapshots = threading.Lock()
         self._writer: threading.Thread | None = None
+        self._removed_since = False  # the snapshot on disk was begun
         self.left_out = 0
         """References found at start that no search covers, because another model made them."""
+        # Once the store has it no more, it was restored, and this gallery has what the store never had.
+        self._head = store.audit_head()
         last, templates = store.all_templates()
-        at = gallery.load(self._folder, last) if self._folder else None
+        at = gallery.load(self._folder, store.has_audit) if self._folder else None
         self._sequence = last if at is None else at
         self._kept, self._kept_build = at, gallery.stats().built_at
         if at is None:
@@ -67,7 +70,7 @@ class GalleryFollower:
         self.catch_up()
         gallery.settle()
         if at is not None:
-            self.left_out = max(0, store.counts().references - len(gallery))
+            self.left_out = max(0, store.active_references() - len(gallery))
         self._keep_if_due()
 
     def catch_up(self) -> int:
@@ -80,6 +83,8 @@ class GalleryFollower:
             while changes := self._store.changes(after=self._sequence, limit=_BATCH):
                 self._apply(changes)
                 self._sequence = changes[-1].sequence
+                if self._store.has_audit(*self._head):
+                    self._head = self._store.audit_head()
                 self._keep_if_due()
             return self._sequence
 
@@ -87,6 +92,7 @@ class GalleryFollower:
         # Every change of a reference shows it as it is now, so that their order does not matter.
         gone = [change.reference_id for change in changes if change.template is None]
         if gone:
+            self._removed_since = True
             self._gallery.remove(gone)
         come = {c.reference_id: fitted for c in changes if c.template and (fitted := self._fit(c.template))}
         if come:
@@ -108,18 +114,32 @@ class GalleryFollower:
     def _keep(self) -> None:
         assert self._folder is not None
         with self._snapshots:
-            sequence = self._sequence
+            with self._lock:
+                sequence, removed, self._removed_since = self._sequence, self._removed_since, False
             try:
-                self._gallery.snapshot(self._folder, sequence)
+                self._gallery.snapshot(self._folder, sequence, self._current_head)
                 self._kept = sequence
-            except (OSError, GalleryUnavailable) as error:
+            except (OSError, GovidError) as error:
+                self._removed_since |= removed
                 log.warning("no snapshot of the gallery was written, the next start takes longer: %s", error)
 
+    def _current_head(self) -> tuple[int, str]:
+        head = self._store.audit_head()
+        if not self._store.has_audit(*self._head):
+            raise GalleryUnavailable("the store was restored while this server ran: start it anew")
+        return head
+
     def close(self) -> None:
-        """Keep what changed, where the next start gains by it, and close the gallery."""
+        """Keep what changed, where the next start gains by it, and close the gallery.
+
+        No face that was removed stays in a snapshot.
+        """
         if self._writer is not None:
             self._writer.join()
         changed = self._kept is None or self._sequence - self._kept >= _SNAPSHOT_CHANGES
-        if self._folder and changed and len(self._gallery) >= self._snapshot_references:
-            self._keep()
+        if self._folder:
+            if (changed or self._removed_since) and len(self._gallery) >= self._snapshot_references:
+                self._keep()
+            if self._removed_since:
+                snapshot.delete(self._folder)
         self._gallery.close()

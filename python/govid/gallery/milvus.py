@@ -171,10 +171,10 @@ class MilvusGallery:
     def settle(self) -> None:
         """The cluster builds its index itself."""
 
-    def snapshot(self, folder: Path, sequence: int) -> None:
+    def snapshot(self, folder: Path, sequence: int, head: Callable[[], tuple[int, str]]) -> None:
         """The cluster keeps itself."""
 
-    def load(self, folder: Path, newest: int) -> int | None:  # noqa: ARG002
+    def load(self, folder: Path, holds: Callable[[int, str], bool]) -> int | None:  # noqa: ARG002
         return None
 
     def stats(self) -> GalleryStats:
@@ -260,17 +260,29 @@ class MilvusGallery:
             self._settings, self._dimension, self.name, self.embeddings, collection=collection
         )
         spare._client = self._client
-        spare._create()
+        try:
+            spare._create()
+        except GalleryUnavailable:
+            spare.drop()
+            raise
         return spare
 
     def change_over(self, spare: MilvusGallery) -> None:
-        """Put the spare collection in the place of the one in use, and drop that and all leftovers."""
+        """Put the spare collection in the place of the one in use, which stays beside it."""
         change = MilvusClient.alter_alias if self.exists() else MilvusClient.create_alias
         self._call(change, spare._collection, self.name)
+
+    def drop(self) -> None:
+        """Drop a spare collection that is not in use, if the cluster answers."""
+        with suppress(GalleryUnavailable):
+            if not self._call(MilvusClient.list_aliases, self._collection)["aliases"]:
+                self._call(MilvusClient.drop_collection, self._collection)
+
+    def drop_others(self, spare: MilvusGallery) -> None:
+        """Drop the collection that this one replaced, and all leftovers."""
         for other in self._call(MilvusClient.list_collections):
             if other.startswith(f"{self.name}_") and other != spare._collection:
                 self._call(MilvusClient.drop_collection, other)
-        self.count()
 
     # --- inside -------------------------------------------------------------------------------------
 

@@ -6,7 +6,9 @@
                                     index           FAISS' own format, where the tier has one
 
 Faces lie in it: folders are 0700, files 0600. A folder gets its name when all of it is on the disk, so that a
-crash leaves the older one. Removed references leave the index with the next build, as they do in memory.
+crash leaves the older one. It names a row of the store's audit that no change in it is younger than: a store
+without that row was restored and has another history. What is refused is deleted. Removed references leave
+the index with the next build, as they do in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +32,7 @@ from govid.gallery import Recall
 from govid.gallery.library import faiss
 from govid.gallery.segments import Segment
 
-_FORMAT = 1
+_FORMAT = 2
 _UNFINISHED = "unfinished-"
 _BLOCK = 1 << 20
 
@@ -38,7 +40,10 @@ log = logging.getLogger("govid.gallery")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a snapshot is. ``segments``: rows of each; the first ``covered`` are those of the index."""
+    """What a snapshot is. ``segments``: rows of each; the first ``covered`` are those of the index.
+
+    ``head``: id and digest of an audit row of its store.
+    """
 
     format: int = _FORMAT
     tier: str
@@ -50,6 +55,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     covered: int = 0
     effort: int = 0
     recall: Recall | None = None
+    head: tuple[int, str] = (0, "")
     digests: dict[str, str] = {}
 
 
@@ -72,14 +78,16 @@ def write(
     covered: Sequence[Segment],
     loose: Sequence[Segment],
     index: Any,  # noqa: ANN401
+    head: Callable[[], tuple[int, str]],
 ) -> None:
     """Write a snapshot, and delete the older ones.
 
     Args:
-        about: its ``segments``, ``covered`` and ``digests`` are filled in here.
+        about: its ``segments``, ``covered``, ``head`` and ``digests`` are filled in here.
         covered: the segments of the index; their removed rows keep their places, emptied.
         loose: all others; their removed rows are left out.
         index: of FAISS, or None.
+        head: of the audit.
 
     Raises:
         OSError: the disk is full or cannot be written.
@@ -91,6 +99,7 @@ def write(
     try:
         # Each is read once: a removal meanwhile must not shift ids against vectors.
         flags = [segment.alive.copy() for segment in (*covered, *loose)]
+        bound_to = head()
         rows = [*zip(covered, flags, strict=False), *zip(loose, flags[len(covered) :], strict=True)]
         keep = [np.ones(len(s), np.bool_) if i < len(covered) else a for i, (s, a) in enumerate(rows)]
         digests = {
@@ -115,6 +124,7 @@ def write(
             about,
             segments=tuple(int(kept.sum()) for kept in keep),
             covered=len(covered),
+            head=bound_to,
             digests=digests,
         )
         text = msgspec.json.encode(manifest)
@@ -130,30 +140,37 @@ def write(
             shutil.rmtree(older, ignore_errors=True)
 
 
-def read(folder: Path, model_id: str, dimension: int, newest: int) -> Snapshot | None:
-    """The newest sound snapshot, None if there is none. Why one is not used is a warning in the log.
+def delete(folder: Path) -> None:
+    """Delete all snapshots: they hold a face that must go."""
+    for path in _all(folder):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def read(folder: Path, model_id: str, dimension: int, holds: Callable[[int, str], bool]) -> Snapshot | None:
+    """The newest sound snapshot, None if there is none. Why one is refused is a warning in the log.
 
     Args:
-        newest: the last change of the store; what stands beyond it belongs to another one.
+        holds: whether the store has the audit row of that id and digest.
     """
     for path in sorted(_all(folder), reverse=True):
         try:
-            return _read(path, model_id, dimension, newest)
+            return _read(path, model_id, dimension, holds)
         # FAISS raises RuntimeError.
-        except (_DoubtfulError, OSError, RuntimeError, ValueError) as error:
+        except (_DoubtfulError, msgspec.MsgspecError, OSError, RuntimeError, ValueError) as error:
             log.warning("the snapshot %s is not used, the store fills the gallery: %s", path.name, error)
+            shutil.rmtree(path, ignore_errors=True)
     return None
 
 
-def _read(path: Path, model_id: str, dimension: int, newest: int) -> Snapshot:
+def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str], bool]) -> Snapshot:
     text, mark = (content := (path / "manifest.json").read_bytes())[:-65], content[-65:]
     if mark != _mark(text):
         raise _DoubtfulError("its manifest is damaged")
     manifest = msgspec.json.decode(text, type=Manifest)
     if (manifest.format, manifest.model_id, manifest.dimension) != (_FORMAT, model_id, dimension):
         raise _DoubtfulError(f"it is of {manifest.model_id}, {manifest.dimension} dimensions")
-    if manifest.sequence > newest:
-        raise _DoubtfulError(f"it stands at change {manifest.sequence}, the store at {newest}")
+    if not manifest.head[1] or not holds(*manifest.head):
+        raise _DoubtfulError(f"the store has not the audit row {manifest.head[0]} that it was made with")
     for name, digest in manifest.digests.items():
         with (path / name).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
@@ -209,12 +226,21 @@ def _all(folder: Path) -> list[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what processes left that died while they wrote."""
+    """Delete what processes left that died while they wrote.
+
+    In containers each has the same number: this one writes one snapshot at a time, and has not begun it.
+    """
     for path in folder.glob(f"{_UNFINISHED}*"):
         process = int(path.name.removeprefix(_UNFINISHED).partition("-")[0])
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
+        if process == os.getpid() or not _runs(process):
             shutil.rmtree(path, ignore_errors=True)
-        except PermissionError:
-            pass
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

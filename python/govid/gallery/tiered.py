@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,7 @@ class TieredGallery:
         # Ids removed while a build reads what was there before it.
         self._removed: list[int] | None = None
         self._attempted = 0
-        self._settled = self._closed = False
+        self._settled = self._closed = self._disk_failed = False
         self._kept: tuple[int, float] | None = None
         self._builder: threading.Thread | None = None
 
@@ -155,8 +155,20 @@ class TieredGallery:
         if coded and plan.tier != "exact" and segment.codes is None:
             segment = int8.coded(segment)
         if plan.on_disk and not isinstance(segment.vectors, np.memmap):
-            segment = replace(segment, vectors=mapped(segment.vectors, self._folder))
+            segment = replace(segment, vectors=self._mapped(segment.vectors))
         return segment
+
+    def _mapped(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """On disk, or where that is full in memory: what is enrolled must be found."""
+        try:
+            vectors = mapped(vectors, self._folder)
+        except OSError as error:
+            if not self._disk_failed:
+                log.warning("vectors of the gallery stay in memory until its disk has room: %s", error)
+            self._disk_failed = True
+        else:
+            self._disk_failed = False
+        return vectors
 
     # --- searching ----------------------------------------------------------------------------------
 
@@ -200,11 +212,7 @@ class TieredGallery:
             self.build()
 
     def build(self) -> None:
-        """Bring the gallery into the tier of its size and leave out what was removed, while searches go on.
-
-        Raises:
-            OSError: vectors do not fit on the disk; the gallery stays as it was.
-        """
+        """Bring the gallery into the tier of its size without what was removed, while searches go on."""
         with self._building:
             start = time.monotonic()
             with self._writing:
@@ -217,7 +225,8 @@ class TieredGallery:
                 with self._writing, self._looking:
                     self._swap(built, segments, since=self._sealed()[len(before) :])
             finally:
-                self._removed = None
+                with self._writing:
+                    self._removed = None
 
     def _swap(self, built: Built, segments: list[Segment], since: list[Segment]) -> None:
         """Let searches see what was built, without what was removed meanwhile."""
@@ -298,7 +307,7 @@ class TieredGallery:
 
     # --- keeping ------------------------------------------------------------------------------------
 
-    def snapshot(self, folder: Path, sequence: int) -> None:
+    def snapshot(self, folder: Path, sequence: int, head: Callable[[], tuple[int, str]]) -> None:
         with self._looking:
             built, loose, tail = self._built, self._loose, self._tail.view()
         index = built.index
@@ -313,13 +322,12 @@ class TieredGallery:
             recall=built.recall,
         )
         covered = [part.segment for part in index.parts] if index else []
-        snapshot.write(
-            folder, about, covered, [*loose, sealed(tail, self._rows)], index.faiss if index else None
-        )
+        loose = (*loose, sealed(tail, self._rows))
+        snapshot.write(folder, about, covered, loose, index.faiss if index else None, head)
         self._kept = (sequence, time.time())
 
-    def load(self, folder: Path, newest: int) -> int | None:
-        kept = snapshot.read(folder, self.model_id, self.dimension, newest)
+    def load(self, folder: Path, holds: Callable[[int, str], bool]) -> int | None:
+        kept = snapshot.read(folder, self.model_id, self.dimension, holds)
         if kept is None:
             return None
         manifest, segments, index, written_at = kept
@@ -368,7 +376,7 @@ class TieredGallery:
         )
 
     def ping(self) -> None:
-        """It is in this process."""
+        self._view()
 
     def close(self) -> None:
         self._closed = True

@@ -184,8 +184,17 @@ class Store(Protocol):
     def check_attempts(self, made: Attempts) -> None:
         """Raises SubjectLocked after too many failed attempts on a subject, whether enrolled or not."""
 
+    def audit_head(self) -> tuple[int, str]:
+        """Id and digest, hexadecimal, of the newest audit row; 0 and "" before the chain begins."""
+
+    def has_audit(self, audit_id: int, digest: str) -> bool:
+        """Whether the store still has what ``audit_head`` said: not if an older backup replaced it since."""
+
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""
+
+    def active_references(self) -> int:
+        """How many references searches cover, if their model fits."""
 
     def changes(self, *, after: int, limit: int) -> list[Change]:
         """The first ``limit`` changes behind that sequence number, in order."""

@@ -252,6 +252,18 @@ class SqlStore:
                     )
         return np.unique(np.array(ids, dtype=np.int64))
 
+    def audit_head(self) -> tuple[int, str]:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT audit_id, digest FROM audit ORDER BY audit_id DESC LIMIT 1")
+        return (int(row[0]), bytes(row[1]).hex()) if row and row[1] else (0, "")
+
+    def has_audit(self, audit_id: int, digest: str) -> bool:
+        if not digest:
+            return True
+        with self.database.reading() as connection:
+            row = connection.row("SELECT digest FROM audit WHERE audit_id = ?", (audit_id,))
+        return row is not None and row[0] is not None and bytes(row[0]).hex() == digest
+
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         # A change between the two statements is seen twice and applied once: adding a known id and
         # removing an unknown one are both without effect in a gallery.
@@ -268,6 +280,14 @@ class SqlStore:
                     yield reference_id, codec.stored(model_id, data, reference_id)
 
         return int(row[0]), templates()
+
+    def active_references(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row(
+                "SELECT count(*) FROM reference JOIN subject USING (subject_id) WHERE held = 0"
+            )
+        assert row is not None
+        return int(row[0])
 
     def changes(self, *, after: int, limit: int) -> list[Change]:
         with self.database.reading() as connection:

@@ -47,6 +47,16 @@ def filled(tier: Tier | None, folder: Path, count: int = INDEXED, **options: obj
     return made
 
 
+def head() -> tuple[int, str]:
+    """An audit row to bind a snapshot to."""
+    return 7, "ab"
+
+
+def holds(audit_id: int, digest: str) -> bool:
+    """As a store says that has this row."""
+    return (audit_id, digest) == head()
+
+
 def ids(hits: list[list[Hit]]) -> list[list[int]]:
     """Who was found."""
     return [[hit.reference_id for hit in mine] for mine in hits]
@@ -62,4 +72,16 @@ def expected(
     return [[int(i) + 1 for i in mine if scores[p, i] >= threshold] for p, mine in enumerate(order)]
 
 
-__all__ = ["DIMENSION", "INDEXED", "ROOMY", "expected", "filled", "gallery", "ids", "mated", "templates"]
+__all__ = [
+    "DIMENSION",
+    "INDEXED",
+    "ROOMY",
+    "expected",
+    "filled",
+    "gallery",
+    "head",
+    "holds",
+    "ids",
+    "mated",
+    "templates",
+]

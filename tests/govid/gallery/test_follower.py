@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -10,7 +14,7 @@ from govid.audit import AuditRecord
 from govid.gallery.choose import Rules
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.tiered import TieredGallery
-from govid.store import NewReference, Stored
+from govid.store import Gate, NewReference, Stored, Suspicion
 from govid.store.sqlite import SqliteStore
 from govid.types import Template
 from tests.govid.store.support import OpenStore
@@ -29,7 +33,8 @@ def gallery_of(folder: Path) -> TieredGallery:
 
 def enrolled(store: SqliteStore, *subjects: str) -> None:
     for subject in subjects:
-        store.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda *_: b"")
+        audit = msgspec.structs.replace(AUDIT, subject_id=subject)
+        store.add_subject(NewReference(subject, template(), (), 0.0), audit, None, lambda *_: b"")
 
 
 def template() -> Template:
@@ -115,6 +120,109 @@ def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path:
     assert {hit.reference_id for hit in gallery.search(template().embedding[None], 1000)[0]} == wanted
 
 
+@pytest.mark.parametrize(("least", "left"), [(1, 1), (20, 0)], ids=["large", "small by now"])
+def test_a_removed_face_does_not_outlast_the_server(least: int, left: int, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"s-{i}" for i in range(20)))
+    kept = tmp_path / "kept"
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=least).close()
+    (face,) = store.templates("s-7")
+    (vectors,) = kept.rglob("vectors")
+    assert face.embedding.tobytes() in vectors.read_bytes()
+    follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=least)
+    store.delete_subject("s-7", AUDIT, None, b"")
+    follower.catch_up()
+    follower.close()
+    snapshots = list(kept.rglob("vectors"))
+    assert len(snapshots) == left
+    assert all(face.embedding.tobytes() not in vectors.read_bytes() for vectors in snapshots)
+
+
+def test_a_removed_face_goes_though_no_snapshot_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, "a", "b")
+    kept = tmp_path / "kept"
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1).close()
+    store.delete_subject("a", AUDIT, None, b"")
+    follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1)
+    monkeypatch.setattr("govid.gallery.snapshot.write", full)
+    follower.close()
+    assert list(kept.rglob("vectors")) == []
+
+
+def test_the_held_are_not_taken_for_those_of_another_model(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, "a", "b")
+    kept = tmp_path / "kept"
+    GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1).close()
+    gate = Gate(seen=2, judge=lambda _: [Suspicion("a", 1, 0.9)])
+    store.add_subject(NewReference("held", template(), (), 0.0), AUDIT, None, lambda *_: b"", gate=gate)
+    other = Template("n", template().embedding)
+    store.add_subject(NewReference("other", other, (), 0.0), AUDIT, None, lambda *_: b"")
+    gallery = gallery_of(tmp_path)
+    follower = GalleryFollower(gallery, store, of_model_m, kept, snapshot_references=1)
+    assert gallery.stats().snapshot_sequence == 2
+    assert follower.left_out == 1
+
+
+def restored(store: SqliteStore, backup: Path) -> SqliteStore:
+    """The same file as it was at the backup."""
+    path = backup.with_name("govid.sqlite3")
+    store.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    shutil.copy(backup, path)
+    return SqliteStore(path)
+
+
+def backed_up(store: SqliteStore, folder: Path) -> Path:
+    backup = folder / "backup.sqlite3"
+    with closing(sqlite3.connect(folder / "govid.sqlite3")) as live, closing(sqlite3.connect(backup)) as copy:
+        live.backup(copy)
+    return backup
+
+
+def found(gallery: TieredGallery, store: SqliteStore) -> dict[str, str]:
+    """For each subject whom a search for its face finds."""
+    best = {}
+    for subject in store.subjects(after="", limit=1000):
+        (made,) = store.templates(subject)
+        ((hit,),) = gallery.search(made.embedding[None], 1)
+        best[subject] = store.owners([hit.reference_id]).get(hit.reference_id, "nobody")
+    return best
+
+
+@pytest.mark.parametrize("stopped", ["before the backup is back", "when the backup is back"])
+def test_a_restored_store_is_not_served_the_faces_of_its_lost_time(stopped: str, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"old-{i}" for i in range(90)))
+    backup = backed_up(store, tmp_path)
+    enrolled(store, *(f"lost-{i}" for i in range(10)))
+    first = GalleryFollower(gallery_of(tmp_path), store, of_model_m, tmp_path / "kept", snapshot_references=1)
+    assert first._writer is not None
+    first._writer.join()
+    if stopped == "before the backup is back":
+        first.close()
+    store = restored(store, backup)
+    enrolled(store, *(f"other-{i}" for i in range(20)))
+    if stopped == "when the backup is back":
+        first._store = store
+        first.catch_up()
+        first._kept = None
+        first.close()
+    gallery = gallery_of(tmp_path)
+    GalleryFollower(gallery, store, of_model_m, tmp_path / "kept", snapshot_references=1000)
+    assert len(gallery) == 110
+    assert found(gallery, store) == {subject: subject for subject in store.subjects(after="", limit=1000)}
+    assert list((tmp_path / "kept").rglob("vectors")) == []
+    store.close()
+
+
 def test_a_small_gallery_keeps_no_snapshot(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "govid.sqlite3")
     enrolled(store, "a", "b")
@@ -143,7 +251,7 @@ def test_a_damaged_snapshot_is_replaced_from_the_store(tmp_path: Path) -> None:
     gallery = gallery_of(tmp_path)
     GalleryFollower(gallery, store, of_model_m, tmp_path / "kept", snapshot_references=1).close()
     assert len(gallery) == 20
-    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity, 20) == 20
+    assert gallery_of(tmp_path).load(tmp_path / "kept" / store.identity, store.has_audit) == 20
 
 
 def test_a_full_disk_costs_the_snapshot_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,11 +14,20 @@ import numpy as np
 import pytest
 
 from govid.gallery.choose import Tier
-from tests.govid.gallery.support import DIMENSION, INDEXED, expected, filled, gallery, ids, templates
+from tests.govid.gallery.support import (
+    DIMENSION,
+    INDEXED,
+    expected,
+    filled,
+    gallery,
+    head,
+    holds,
+    ids,
+    templates,
+)
 from tests.support import ROOT
 
 ROWS = templates(INDEXED)
-NEWEST = 1000
 
 
 def only(folder: Path) -> Path:
@@ -29,7 +39,7 @@ def only(folder: Path) -> Path:
 def kept(tmp_path: Path) -> Path:
     """The folder of a snapshot of 700 references at change 41."""
     made = filled("int8", tmp_path, 700)
-    made.snapshot(tmp_path / "kept", 41)
+    made.snapshot(tmp_path / "kept", 41, head)
     return tmp_path / "kept"
 
 
@@ -41,10 +51,10 @@ def test_a_gallery_comes_back_as_it_was(tier: Tier, budget: int, tmp_path: Path)
     new = templates(20, seed=9)
     made.add(range(9001, 9021), new)
     made.remove([9020])
-    made.snapshot(tmp_path / "kept", 41)
+    made.snapshot(tmp_path / "kept", 41, head)
 
     back = gallery(tier, tmp_path, budget=budget)
-    assert back.load(tmp_path / "kept", NEWEST) == 41
+    assert back.load(tmp_path / "kept", holds) == 41
     back.settle()
     probes = np.concatenate([templates(20, seed=3), ROWS[:5], new])
     assert ids(back.search(probes, 5)) == ids(made.search(probes, 5))
@@ -60,7 +70,7 @@ def test_a_gallery_comes_back_as_it_was(tier: Tier, budget: int, tmp_path: Path)
 def test_removed_faces_are_not_in_it(tmp_path: Path) -> None:
     made = filled("ivf", tmp_path)
     made.remove([7])
-    made.snapshot(tmp_path / "kept", 1)
+    made.snapshot(tmp_path / "kept", 1, head)
     data = (only(tmp_path / "kept") / "vectors").read_bytes()
     assert ROWS[5].tobytes() in data
     assert ROWS[6].tobytes() not in data
@@ -73,10 +83,10 @@ def test_only_the_owner_may_read_it(kept: Path) -> None:
 
 
 def test_a_newer_one_replaces_the_older(kept: Path, tmp_path: Path) -> None:
-    filled("exact", tmp_path, 5).snapshot(kept, 42)
+    filled("exact", tmp_path, 5).snapshot(kept, 42, head)
     back = gallery("exact", tmp_path)
     assert only(kept)
-    assert back.load(kept, NEWEST) == 42
+    assert back.load(kept, holds) == 42
     assert len(back) == 5
 
 
@@ -95,28 +105,39 @@ def test_a_damaged_one_is_not_served(
     else:
         file.write_bytes(data[:-8] if harm == "cut" else data + b"0")
     back = gallery("int8", tmp_path)
-    assert back.load(kept, NEWEST) is None
+    assert back.load(kept, holds) is None
     assert len(back) == 0
     assert "is not used" in caplog.text
 
 
 def test_a_damaged_index_is_not_served(tmp_path: Path) -> None:
-    filled("ivf", tmp_path).snapshot(tmp_path / "kept", 1)
+    filled("ivf", tmp_path).snapshot(tmp_path / "kept", 1, head)
     file = only(tmp_path / "kept") / "index"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    assert gallery("ivf", tmp_path).load(tmp_path / "kept", NEWEST) is None
+    assert gallery("ivf", tmp_path).load(tmp_path / "kept", holds) is None
 
 
-def test_one_of_another_model_or_store_is_not_served(
+def test_one_of_another_model_is_not_served(kept: Path, tmp_path: Path) -> None:
+    assert gallery("int8", tmp_path).load(tmp_path / "nowhere", holds) is None
+    assert gallery("int8", tmp_path, model_id="other").load(kept, holds) is None
+    assert list(kept.iterdir()) == []  # faces that serve nobody do not stay
+
+
+def test_one_of_another_history_is_neither_served_nor_left(
     kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert gallery("int8", tmp_path, model_id="other").load(kept, NEWEST) is None
-    assert gallery("int8", tmp_path).load(kept, 40) is None  # the store has not come so far
-    assert "it stands at change 41, the store at 40" in caplog.text
-    assert gallery("int8", tmp_path).load(tmp_path / "nowhere", NEWEST) is None
-    assert gallery("int8", tmp_path).load(kept, 41) == 41
+    assert gallery("int8", tmp_path).load(kept, lambda *row: row != head()) is None
+    assert "the store has not the audit row 7" in caplog.text
+    assert list(kept.iterdir()) == []
+
+
+def test_one_of_an_older_format_is_not_served(kept: Path, tmp_path: Path) -> None:
+    text = json.dumps({"format": 1, "newest": 41}).encode()
+    mark = hashlib.sha256(text).hexdigest().encode()
+    (only(kept) / "manifest.json").write_bytes(text + b"\n" + mark)
+    assert gallery("int8", tmp_path).load(kept, holds) is None
 
 
 def test_a_forged_path_in_the_manifest_reads_nothing_else(kept: Path, tmp_path: Path) -> None:
@@ -124,16 +145,16 @@ def test_a_forged_path_in_the_manifest_reads_nothing_else(kept: Path, tmp_path: 
     content = json.loads(manifest.read_bytes()[:-65])
     content["digests"]["../../secret"] = "0" * 64
     manifest.write_text(json.dumps(content))
-    assert gallery("int8", tmp_path).load(kept, NEWEST) is None
+    assert gallery("int8", tmp_path).load(kept, holds) is None
 
 
 def test_another_tier_takes_the_vectors_and_builds_its_own(tmp_path: Path) -> None:
     made = filled("exact", tmp_path)
     made.remove([5])
-    made.snapshot(tmp_path / "kept", 3)
+    made.snapshot(tmp_path / "kept", 3, head)
     for tier in ("ivf", "int8"):
         back = gallery(tier, tmp_path)
-        assert back.load(tmp_path / "kept", NEWEST) == 3
+        assert back.load(tmp_path / "kept", holds) == 3
         back.settle()
         assert (back.stats().recall is not None) == (tier == "ivf")
         assert ids(back.search(ROWS[:8], 1)) == expected(ROWS, ROWS[:8], 1, without=(5,))
@@ -141,10 +162,10 @@ def test_another_tier_takes_the_vectors_and_builds_its_own(tmp_path: Path) -> No
 
 def test_a_floor_that_rose_since_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("govid.gallery.ivf.efforts", lambda _: [2])
-    filled("ivf", tmp_path, floor=0.1).snapshot(tmp_path / "kept", 3)
+    filled("ivf", tmp_path, floor=0.1).snapshot(tmp_path / "kept", 3, head)
     monkeypatch.undo()
     back = gallery("ivf", tmp_path, floor=0.98)
-    assert back.load(tmp_path / "kept", NEWEST) == 3
+    assert back.load(tmp_path / "kept", holds) == 3
     assert back.stats().recall is None
     back.settle()
     recall = back.stats().recall
@@ -160,9 +181,9 @@ def test_a_full_disk_leaves_the_older_one(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        filled("int8", tmp_path, 5).snapshot(kept, 99)
+        filled("int8", tmp_path, 5).snapshot(kept, 99, head)
     monkeypatch.undo()
-    assert gallery("int8", tmp_path).load(kept, NEWEST) == 41
+    assert gallery("int8", tmp_path).load(kept, holds) == 41
     assert only(kept)
 
 
@@ -172,7 +193,7 @@ def test_killed_while_writing_the_older_one_stays(kept: Path, step: int, tmp_pat
     script = f"""
 import os, signal
 from pathlib import Path
-from tests.govid.gallery.support import filled
+from tests.govid.gallery.support import filled, head
 made = filled("int8", Path({str(tmp_path)!r}), 300)
 steps, fsync = [], os.fsync
 def dying(descriptor):
@@ -181,12 +202,24 @@ def dying(descriptor):
         os.kill(os.getpid(), signal.SIGKILL)
     fsync(descriptor)
 os.fsync = dying
-made.snapshot(Path({str(kept)!r}), 99)
+made.snapshot(Path({str(kept)!r}), 99, head)
 """
     died = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
     assert died.returncode == -signal.SIGKILL
     back = gallery("int8", tmp_path)
-    assert back.load(kept, NEWEST) == (99 if step == 5 else 41)
+    assert back.load(kept, holds) == (99 if step == 5 else 41)
     assert len(back) == (300 if step == 5 else 700)
-    back.snapshot(kept, 100)
+    back.snapshot(kept, 100, head)
     assert only(kept)  # what the dead process left is gone
+
+
+@pytest.mark.parametrize("process", ["mine", "gone", "running"])
+def test_what_was_left_unfinished_goes_with_its_process(kept: Path, process: str, tmp_path: Path) -> None:
+    """In a container the next server has the number of the one before."""
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    number = {"mine": os.getpid(), "gone": gone.pid, "running": os.getppid()}[process]
+    left = kept / f"unfinished-{number}-1"
+    left.mkdir()
+    filled("exact", tmp_path, 5).snapshot(kept, 42, head)
+    assert left.exists() == (process == "running")

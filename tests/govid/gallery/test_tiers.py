@@ -306,9 +306,12 @@ def test_without_memory_to_compare_everybody_there_is_an_error(
         made.search(ROWS[:1], 1)
     with pytest.raises(GalleryUnavailable):
         made.range_search(ROWS[:1], 0.5)
+    with pytest.raises(GalleryUnavailable, match="less than the floor"):
+        made.ping()
     monkeypatch.undo()
     made._rules = gallery("ivf", tmp_path, budget=INDEXED * DIMENSION)._rules
     made.build()
+    made.ping()
     assert ids(made.search(ROWS[:1], 1)) == [[1]]
 
 
@@ -321,6 +324,44 @@ def test_full_vectors_go_to_disk_where_memory_is_short(tier: Tier, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []  # no face has a name on the disk
     made.add([INDEXED + 1], templates(1, seed=4))
     assert ids(made.search(templates(1, seed=4), 1)) == [[INDEXED + 1]]
+
+
+@pytest.mark.parametrize("tier", ["int8", "ivf"])
+def test_where_the_disk_is_full_vectors_stay_in_memory(
+    tier: Tier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = filled(tier, tmp_path, budget=3 * INDEXED * DIMENSION)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("govid.gallery.tiered.mapped", full_disk)
+    new = templates(1200, seed=4)  # more than two segments
+    made.add(range(INDEXED + 1, INDEXED + 1201), new)
+    made.build()
+    assert ids(made.search(new[:20], 1)) == [[INDEXED + 1 + i] for i in range(20)]
+    assert ids(made.search(ROWS[:20], 1)) == [[i] for i in range(1, 21)]
+    assert caplog.text.count("No space left") == 1
+    monkeypatch.undo()
+    made.build()
+    assert made.stats().disk_bytes == (INDEXED + 1200) * DIMENSION * 4
+
+
+def test_a_build_ends_without_a_writer_in_between(tmp_path: Path) -> None:
+    """A removal that finds the list of what a build must leave out can add to it."""
+    cleared = []
+
+    class Watched(TieredGallery):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_removed" and value is None and hasattr(self, "_writing"):
+                cleared.append(self._writing.locked())
+            super().__setattr__(name, value)
+
+    made = Watched(DIMENSION, "m", gallery("exact", tmp_path)._rules, tmp_path)
+    made.add(range(1, 11), ROWS[:10])
+    cleared.clear()
+    made.build()
+    assert cleared == [True]
 
 
 def test_a_build_that_fails_leaves_everything_as_it_was(

@@ -98,6 +98,27 @@ def test_subjects_come_in_the_order_of_their_bytes(store: SqlStore) -> None:
     assert store.subjects(after="a", limit=2) == in_order[in_order.index("a") + 1 :][:2]
 
 
+def test_the_newest_audit_row_is_known_again(store: SqlStore) -> None:
+    assert store.audit_head() == (0, "")
+    enrolled(store, "a")
+    first = store.audit_head()
+    enrolled(store, "b")
+    audit_id, digest = store.audit_head()
+    assert (audit_id, digest) > first
+    assert store.has_audit(0, "")
+    assert store.has_audit(*first)
+    assert store.has_audit(audit_id, digest)
+    assert not store.has_audit(audit_id, first[1])
+    assert not store.has_audit(audit_id + 1, digest)
+
+
+def test_only_active_references_are_counted_as_such(store: SqlStore) -> None:
+    assert store.active_references() == 0
+    first = enrolled(store, "a")
+    enrolled(store, "b", gate=holding(Suspicion("a", first.reference_id, 0.9)))
+    assert (store.active_references(), store.counts().references) == (1, 2)
+
+
 def test_a_failed_write_leaves_no_audit_record_and_no_key(store: SqlStore) -> None:
     enrolled(store, "a")
     with pytest.raises(SubjectExists):
