@@ -78,7 +78,7 @@ def measure(
             request_id = new_request_id()
             job = dedup.work(dedup.start(request_id=request_id).job_id, request_id=request_id, threads=2)
             spent = (time.perf_counter() - start) * 1e3
-            pairs = [pair for some in dedup.export(job.job_id) for pair in some]
+            pairs = [_whole(pair) for some in dedup.export(job.job_id) for pair in some]
         finally:
             store.close()
     return _judged(faces.profile.name, people, embeddings, job, pairs, spent)
@@ -96,7 +96,7 @@ def _judged(
     people: Mapping[str, Sequence[Path]],
     embeddings: Embeddings,
     job: DedupJob,
-    pairs: Sequence[DedupPair],
+    pairs: Sequence[Pair],
     spent: float,
 ) -> DedupFigures:
     label = {photo.stem: person for person, photos in people.items() for photo in photos}
@@ -139,11 +139,15 @@ def _judged(
     )
 
 
-def _components(pairs: Sequence[DedupPair]) -> list[set[str]]:
+def _whole(pair: DedupPair) -> Pair:
+    assert pair.score is not None  # hidden from callers of a server only
+    return Pair(pair.subject_a, pair.subject_b, pair.reference_a, pair.reference_b, pair.score)
+
+
+def _components(pairs: Sequence[Pair]) -> list[set[str]]:
     """The subjects of each cluster, however large."""
-    whole = [Pair(p.subject_a, p.subject_b, p.reference_a, p.reference_b, p.score) for p in pairs]
     found: dict[int, set[str]] = defaultdict(set)
-    for number, (group, _) in enumerate(clusters.clusters(whole, most=max(2, 2 * len(whole)))):
+    for number, (group, _) in enumerate(clusters.clusters(pairs, most=max(2, 2 * len(pairs)))):
         for pair in group:
             found[number].update((pair.subject_a, pair.subject_b))
     return list(found.values())
@@ -164,7 +168,7 @@ def text(figures: DedupFigures) -> str:
             f"(up to {f.expected_false_pairs_upper:.1f})",
             f"  wrong merges       {f.wrong_clusters:,} clusters of {f.people_in_wrong_clusters:,} people",
             f"  people             of {f.people_with_several_photos:,} with several photos "
-            f"{f.people_in_one_cluster:,} are whole in one cluster, {f.people_missed:,} are not found at all",
+            f"{f.people_in_one_cluster:,} are pairs in one cluster, {f.people_missed:,} are not found at all",
             f"  time               {f.milliseconds / 1e3:.1f} s",
             "  highest pairs that the labels call two people:",
             *(f"    {a}, {b}: {score:.4f}" for a, b, score in f.highest_false_pairs),

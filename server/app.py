@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import License
+from litestar.openapi.spec import Components, License
 
 from govid import __version__
 from govid.config import Settings
+from govid.errors import NotReady
+from govid.store.keys import KeyStore
+from server.access.gate import Gate
+from server.access.settings import AccessSettings
 from server.controllers.audit import AuditController
 from server.controllers.cases import CaseController
 from server.controllers.compare import ComparisonController
@@ -24,6 +29,7 @@ from server.controllers.use_cases import UseCaseController
 from server.errors import problem_response
 from server.metrics import Metrics
 from server.observer import RequestObserver
+from server.openapi import SECURITY, SECURITY_SCHEMES
 from server.service import Service
 from server.settings import ServerSettings
 
@@ -35,10 +41,16 @@ def create_app(
     server: ServerSettings | None = None,
     service: Service | None = None,
     metrics: Metrics | None = None,
+    access: AccessSettings | None = None,
 ) -> Litestar:
-    """Build the application. Its engine loads in the background once the application starts."""
-    metrics = metrics or Metrics()
-    service = service or Service(settings or Settings(), server or ServerSettings(), metrics)
+    """Build the application. Its engine loads in the background once the application starts.
+
+    Raises:
+        InvalidSettings: the file of the relying parties is wrong.
+    """
+    metrics, server, access = metrics or Metrics(), server or ServerSettings(), access or AccessSettings()
+    service = service or Service(settings or Settings(), server, metrics, access)
+    gate = Gate(access, lambda: KeyStore(service.engine.store.database), may_be_open=not server.exposed)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -46,6 +58,8 @@ def create_app(
         try:
             yield
         finally:
+            with suppress(NotReady):
+                await asyncio.to_thread(gate.close)
             await service.stop()
 
     app = Litestar(
@@ -61,6 +75,7 @@ def create_app(
         ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        guards=[gate.guard],
         exception_handlers={Exception: problem_response},
         lifespan=[lifespan],
         request_max_body_size=SMALL_BODY,
@@ -70,6 +85,8 @@ def create_app(
             description="Face matching for public services: enrol, verify, identify.",
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
             path="/schema",
+            components=Components(security_schemes=SECURITY_SCHEMES),
+            security=SECURITY,
             # No page that loads scripts from elsewhere: the schema itself, as JSON and YAML.
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
         ),

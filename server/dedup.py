@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from govid.audit import new_request_id
+from govid.callers import LOCAL, Caller
 from govid.dedup.jobs import Dedup, DedupJob
 from govid.errors import GovidError, OperatorError
 
@@ -37,15 +38,19 @@ class BackgroundDedup:
         self._thread = threading.Thread(target=self._run, name="govid-dedup", daemon=True)
         self._thread.start()
 
-    def start(self, since_job: int | None, since_reference: int | None, request_id: str) -> DedupJob:
+    def start(
+        self, since_job: int | None, since_reference: int | None, request_id: str, caller: Caller
+    ) -> DedupJob:
         """Plan a job and begin to work on it. Raises as ``Dedup.start``."""
-        job = self.jobs.start(since_job=since_job, since_reference=since_reference, request_id=request_id)
+        job = self.jobs.start(
+            since_job=since_job, since_reference=since_reference, request_id=request_id, caller=caller
+        )
         self._work.set()
         return job
 
-    def resume(self, job_id: int, request_id: str) -> DedupJob:
+    def resume(self, job_id: int, request_id: str, caller: Caller = LOCAL) -> DedupJob:
         """Let a job go on. Raises as ``Dedup.resume``."""
-        job = self.jobs.resume(job_id, request_id=request_id)
+        job = self.jobs.resume(job_id, request_id=request_id, caller=caller)
         self._work.set()
         return job
 

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 
 from govid import errors
 from govid.errors import CallerError, Fault, GovidError, JobRunning, OperatorError, Refusal
+from server.access import errors as access
 from server.schemas import Problem
 
 log = logging.getLogger("govid.server")
@@ -101,6 +102,15 @@ STATUS: dict[type[GovidError], int] = {
     errors.InvalidParameter: 400,
     BodyTooSlow: 408,
     ClientGone: 400,
+    errors.UseCaseNotAllowed: 403,
+    errors.SubjectLocked: 429,
+    errors.KeyNameTaken: 409,
+    errors.UnknownKey: 404,
+    access.Unauthenticated: 401,
+    access.NotAllowed: 403,
+    access.UntrustedProxy: 400,
+    access.ForeignPage: 403,
+    access.RateLimited: 429,
 }
 _FROM_HTTP: dict[int, type[GovidError]] = {
     400: errors.InvalidParameter,
@@ -123,7 +133,9 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     request_id = request.scope["state"]["request_id"]
     if known.fault is Fault.GOVID:
         log.error("request %s: internal error", request_id, exc_info=error)
-    elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded):  # the service counts those
+    # Overload and an issuer that is away are logged where they arise, once in a while: a flood of requests
+    # that nobody authenticated must not write the disk full.
+    elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded | access.IssuerUnreachable):
         log.warning("request %s: %s: %s (%s)", request_id, known.slug, known.detail, known.remedy)
     # Details of an operator's error name files and settings: they stay in the log.
     detail = known.detail if isinstance(known, CallerError) else ""
@@ -140,9 +152,10 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     )
     request.scope["state"]["problem"] = known
     headers = {}
-    if status == 503:
-        seconds = known.retry_after_seconds if isinstance(known, Overloaded) else RETRY_AFTER_SECONDS
-        headers["Retry-After"] = str(seconds)
+    if status in {429, 503}:
+        headers["Retry-After"] = str(getattr(known, "retry_after_seconds", RETRY_AFTER_SECONDS))
+    if isinstance(known, access.Unauthenticated):
+        headers["WWW-Authenticate"] = known.challenge
     if status == 405:
         headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
     return Response(

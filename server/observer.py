@@ -14,7 +14,11 @@ _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
+    # Nothing here is a page, and no page of another site is to read it: there is no CORS header at all.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_SAFE_HEADERS_OF_TLS = [*_SAFE_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 
 
 class RequestObserver:
@@ -40,7 +44,7 @@ class RequestObserver:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
-                    *_SAFE_HEADERS,
+                    *(_SAFE_HEADERS if scope["scheme"] != "https" else _SAFE_HEADERS_OF_TLS),
                 ]
             await send(message)
 

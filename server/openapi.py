@@ -8,11 +8,25 @@ from typing import Any
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter
+from litestar.openapi.spec import Operation, Parameter, Reference, SecurityScheme
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from server.bodies import BINARY, JSON, MULTIPART, parameters, takes_binary
 from server.schemas import Problem
+
+SECURITY_SCHEMES: dict[str, SecurityScheme | Reference] = {
+    "bearer": SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="An API key (`govid_...`), or an access token (JWT) of the configured issuer.",
+    ),
+    "certificate": SecurityScheme(type="mutualTLS", description="A client certificate of a relying party."),
+}
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"certificate": []}]
+OPEN: list[dict[str, list[str]]] = [{}]
+"""For a route that anybody may ask."""
+# What the guard of every route answers.
+_AT_THE_GATE = (401, 403, 429)
 
 
 @dataclass
@@ -85,5 +99,5 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
             media_type="application/problem+json",
             generate_examples=False,
         )
-        for status in statuses
+        for status in sorted({*_AT_THE_GATE, *statuses})
     }

@@ -45,6 +45,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_body = False
     _moved = False
+    _client_certificate: bytes | None = None
     _deadline: asyncio.TimerHandle | None = None
     _grace: asyncio.TimerHandle | None = None
 
@@ -52,12 +53,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             self.app = too_many_connections
+        if (tls := transport.get_extra_info("ssl_object")) is not None:
+            self._client_certificate = tls.getpeercert(binary_form=True)
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         self._stop_grace()
         super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # uvicorn has no place for it.
+        if self._client_certificate is not None:
+            self.scope["state"]["client_certificate"] = self._client_certificate
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a chunked body are trailers: taken for headers they would slip past a proxy.

@@ -13,6 +13,9 @@ import uvicorn
 
 from govid.config import Settings
 from govid.errors import InvalidSettings
+from server import tls
+from server.access import startup
+from server.access.settings import AccessSettings
 from server.app import create_app
 from server.memory import give_back
 from server.metrics import Metrics
@@ -21,14 +24,15 @@ from server.service import DRAIN_SECONDS, Service
 from server.settings import ServerSettings
 
 
-def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) -> None:
+def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, as_json: bool = False) -> None:
     """Serve until a signal comes.
 
     Raises:
-        InvalidSettings: the address cannot be used.
+        InvalidSettings: the address cannot be used, or would be open to others.
         OperatorError: the engine could not be loaded.
     """
-    server.check()
+    startup.check(settings, server, access)
+    secured = tls.context(server)
     logging.basicConfig(
         level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -42,23 +46,25 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
     warnings.filterwarnings("ignore", module="PIL")
     listening = _listen(server)
     metrics = Metrics()
-    service = Service(settings, server, metrics)
+    service = Service(settings, server, metrics, access)
+    app = create_app(settings, server, service, metrics, access)
     host, port = listening.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    address = f"http{'s' if secured else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     # One line, flushed, as soon as connections are accepted: with port 0 it is how a caller learns the port.
     print(json.dumps({"address": address}) if as_json else f"govid listens on {address}", flush=True)
     uvicorn_server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings, server, service, metrics),
+            app,
             log_level=server.log_level if server.log_level != "info" else "warning",
             log_config=None,
             access_log=False,
             server_header=False,
             date_header=True,
-            # Nothing here looks at a client's address, so nobody's word for it is taken either.
-            proxy_headers=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             http=BoundedHttpProtocol,
+            # A forwarded address would decide whose Client-Cert header is believed.
+            proxy_headers=False,
+            ssl_context_factory=(lambda *_: secured) if secured else None,
             lifespan="on",
         )
     )
@@ -67,6 +73,8 @@ def run(settings: Settings, server: ServerSettings, *, as_json: bool = False) ->
         uvicorn_server.should_exit = True
 
     service.on_failure = give_up
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: give_up())
     if not stopped:
         uvicorn_server.run(sockets=[listening])
     if service.stuck or uvicorn_server.force_exit:

@@ -102,8 +102,12 @@ class VerdictRequest(_Request, frozen=True, kw_only=True):
 
     verdict: Verdict
     adjudicator: Annotated[
-        str, Meta(description="Who decides; a field of the request until there is authentication")
-    ]
+        str | None,
+        Meta(
+            description="Who decides, where nobody has to authenticate. Elsewhere it is the caller, and "
+            "another name is refused"
+        ),
+    ] = None
     note: str = ""
     subjects: Annotated[
         tuple[str, str] | None, Meta(description="Two of the case; null: all pairs that are not settled")

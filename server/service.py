@@ -14,11 +14,14 @@ from typing import Any, TypeVar
 
 from litestar import Request
 
+from govid.callers import LOCAL, Caller
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
 from govid.errors import GalleryUnavailable, GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server import webhook
+from server.access.errors import QuotaExceeded
+from server.access.settings import AccessSettings
 from server.bodies import Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
@@ -39,7 +42,13 @@ log = logging.getLogger("govid.server")
 class Service:
     """Runs engine calls off the event loop, as many at once as there are workers."""
 
-    def __init__(self, settings: Settings, server: ServerSettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        server: ServerSettings,
+        metrics: Metrics,
+        access: AccessSettings | None = None,
+    ) -> None:
         self._settings = settings
         self._server = server
         self._webhook = webhook.from_settings(server)
@@ -51,6 +60,8 @@ class Service:
         self._workers = Workers(server.worker_count)
         self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
+        self._in_flight_of: dict[str, int] = {}
+        self._at_once = (access or AccessSettings()).requests_at_once
         self._body_bytes = 0
         self._body_seconds = server.body_seconds
         self._turned_away = 0
@@ -133,12 +144,13 @@ class Service:
 
         Raises:
             NotReady: the engine is still loading.
+            QuotaExceeded: the caller has as many requests in hand as it may.
             Overloaded: all workers are busy and the queue is full.
             BodyTooSlow: the body did not arrive in time.
         """
         engine = self.engine
         content_type = _only(request, b"content-type")
-        with self._place(operation) as place:
+        with self._place(operation, request.scope["state"]["caller"]) as place:
             try:
                 async with asyncio.timeout(self._body_seconds):
                     data = await self._receive(request, place)
@@ -158,14 +170,14 @@ class Service:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def run(self, operation: str, call: Callable[[Engine], R]) -> R:
+    async def run(self, request: Request[Any, Any, Any], operation: str, call: Callable[[Engine], R]) -> R:
         """Call the engine on a worker thread, for a request without a body.
 
         Raises:
-            NotReady, Overloaded.
+            NotReady, QuotaExceeded, Overloaded.
         """
         engine = self.engine
-        with self._place(operation) as place:
+        with self._place(operation, request.scope["state"]["caller"]) as place:
             return await self._run(place, operation, lambda: call(engine))
 
     async def ping(self) -> str:
@@ -200,11 +212,15 @@ class Service:
             raise
 
     @contextmanager
-    def _place(self, operation: str) -> Iterator[_Place]:
+    def _place(self, operation: str, caller: Caller) -> Iterator[_Place]:
+        of_caller = self._in_flight_of.get(caller.name, 0)
+        if of_caller >= self._at_once and caller is not LOCAL:
+            raise QuotaExceeded(self._queue_seconds())
         if self._in_flight >= (self._batch_capacity if operation in BATCH else self._capacity):
             raise self._overloaded()
-        place = _Place()
+        place = _Place(caller.name)
         self._in_flight += 1
+        self._in_flight_of[caller.name] = of_caller + 1
         self.metrics.waiting.inc()
         try:
             yield place
@@ -219,11 +235,17 @@ class Service:
         if (now := time.monotonic()) >= self._next_warning:
             log.warning("overloaded: %d requests turned away since the last such line", self._turned_away)
             self._turned_away, self._next_warning = 0, now + WARNING_SECONDS
+        return Overloaded(self._queue_seconds())
+
+    def _queue_seconds(self) -> int:
         seconds = math.ceil(self._in_flight * self._workers.mean_seconds / self._workers.count)
-        return Overloaded(min(max(seconds, 1), LONGEST_RETRY_SECONDS))
+        return min(max(seconds, 1), LONGEST_RETRY_SECONDS)
 
     def _leave(self, place: _Place) -> None:
         self._in_flight -= 1
+        self._in_flight_of[place.caller] -= 1
+        if not self._in_flight_of[place.caller]:
+            del self._in_flight_of[place.caller]
         self._body_bytes -= place.body_bytes
         self.metrics.waiting.dec()
 
@@ -265,6 +287,7 @@ class Service:
 class _Place:
     """One of the requests the server takes on; ``held`` once a worker has to give it back."""
 
+    caller: str
     body_bytes: int = 0
     held: bool = False
 

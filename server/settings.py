@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.errors import InvalidSettings
+from server.access.settings import is_loopback
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,9 +20,16 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     behind_proxy: Annotated[
         bool,
         Meta(
-            description="Needed for an address beyond loopback: a proxy in front does TLS and authentication."
+            description="A proxy in front does TLS, which an address beyond loopback needs. Callers still "
+            "authenticate here."
         ),
     ] = False
+    tls_certificate: Annotated[str, Meta(description="PEM file of the server's certificate and chain.")] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of its key, for the server's user only.")] = ""
+    client_ca: Annotated[
+        str,
+        Meta(description="PEM file of the CA whose client certificates are believed (with client_parties)."),
+    ] = ""
     workers: Annotated[
         int, Meta(ge=0, le=256, description="Requests computed at once; 0 takes one per core.")
     ] = 0
@@ -72,22 +79,29 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """``workers``, or one per core that this process may use."""
         return self.workers or len(os.sched_getaffinity(0))
 
+    @property
+    def tls(self) -> bool:
+        """Whether the server itself speaks TLS."""
+        return bool(self.tls_certificate)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether anybody but this machine may reach it."""
+        return self.behind_proxy or not is_loopback(self.host)
+
     def check(self) -> None:
         """Refuse to put faces on the network in the clear, or to announce what nobody can authenticate.
 
         Raises:
-            InvalidSettings: the address is not loopback and no proxy is declared, or a webhook has no secret.
+            InvalidSettings: the address is not loopback, and there is neither TLS nor a declared proxy; the
+                settings of TLS are incomplete; or a webhook has no secret.
         """
         if self.webhook_url and not self.webhook_secret_file:
             raise InvalidSettings("webhook_url: its receiver needs a secret to check, webhook_secret_file")
-        if self.behind_proxy or self.host == "localhost":
-            return
-        try:
-            loopback = ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
+        if bool(self.tls_certificate) != bool(self.tls_key) or (self.client_ca and not self.tls):
+            raise InvalidSettings("tls_certificate and tls_key go together, and client_ca with both")
+        if not is_loopback(self.host) and not self.tls and not self.behind_proxy:
             raise InvalidSettings(
-                f"host {self.host}: govid itself does no TLS and no authentication yet; listen on 127.0.0.1, "
-                "or put a proxy that does both in front and pass --behind-proxy"
+                f"host {self.host}: faces would travel in the clear; listen on 127.0.0.1, set "
+                "tls_certificate and tls_key, or put a proxy that does TLS in front and pass --behind-proxy"
             )

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -60,7 +61,7 @@ def use_case(folder: Path, name: str, more: str = "") -> None:
 
 @contextmanager
 def server(
-    folder: Path, *options: str, **environment: str
+    folder: Path, *options: str, tls: ssl.SSLContext | None = None, **environment: str
 ) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
     """A real server process on a free port, ready to answer; stopped at the end if it still runs."""
     process = subprocess.Popen(
@@ -74,7 +75,8 @@ def server(
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, (folder / "server.log").read_text()
-        with httpx.Client(base_url=json.loads(line)["address"], timeout=30, trust_env=False) as client:
+        address = json.loads(line)["address"]
+        with httpx.Client(base_url=address, timeout=30, trust_env=False, verify=tls or True) as client:
             wait_ready(client, process)
             yield client, process
     finally:

@@ -1,8 +1,9 @@
 """The queue of suspected duplicates, and what people decide of them.
 
 A verdict merges nothing and deletes nothing: it is a finding. ``different`` and ``twins`` release a subject
-that was held for the case; after ``same`` or ``fraud`` it stays held until it is deleted. Who decides is a
-field of the request until there is authentication: until then two people guard against error, not deceit.
+that was held for the case; after ``same`` or ``fraud`` it stays held until it is deleted. Who decides is the
+caller where callers authenticate. Where they do not it is a field of the request: two people then guard
+against error, not deceit.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.audit import AuditRecord
+from govid.callers import LOCAL, Caller
 from govid.errors import CaseClosed, InvalidParameter, UnknownCase
 from govid.results import Score
 from govid.store import Idempotency, cases, records, verdicts
@@ -60,7 +62,7 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     held: Annotated[str | None, Meta(description="The subject that is not active because of this case")]
-    highest_score: Score
+    highest_score: Score | None
 
 
 class CasePair(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ class CasePair(msgspec.Struct, frozen=True, kw_only=True):
     subject_b: str
     reference_a: int
     reference_b: int
-    score: Score
+    score: Score | None
     present: Annotated[bool, Meta(description="Both references still exist")]
 
 
@@ -149,11 +151,12 @@ class Adjudication:
         case_id: int,
         verdict: Verdict,
         *,
-        adjudicator: str,
+        adjudicator: str | None = None,
         note: str = "",
         subjects: tuple[str, str] | None = None,
         idempotency_key: str | None = None,
         request_id: str,
+        caller: Caller = LOCAL,
     ) -> Case:
         """Say what two subjects of a case are to each other; without naming two, all that are not settled.
 
@@ -161,17 +164,19 @@ class Adjudication:
         closes when all its pairs are. The audit record is written in the same transaction.
 
         Args:
-            adjudicator: who decides; upper and lower case do not make two people.
+            adjudicator: who decides, where nobody authenticated; upper and lower case do not make two people.
+                Of any other caller it is the caller, and another name is refused.
             idempotency_key: the same key and request again returns the first reply and changes nothing.
+            caller: whom the audit names.
 
         Raises:
             UnknownCase, CaseClosed, InvalidParameter, IdempotencyKeyReused, OperatorError.
         """
-        adjudicator = _person(adjudicator)
+        adjudicator = _adjudicator(adjudicator, caller)
         if len(note) > MAX_NOTE:
             raise InvalidParameter(f"the note has {len(note)} characters, allowed are {MAX_NOTE}")
         asked = (case_id, verdict, adjudicator, note, subjects and sorted(subjects))
-        idempotency = _idempotency(idempotency_key, asked)
+        idempotency = _idempotency(idempotency_key, caller, asked)
         with self._database.writing() as connection:
             # Before any row is locked, like a deletion, which takes it first, too.
             connection.exclusive("gallery_change")
@@ -191,6 +196,7 @@ class Adjudication:
                 AuditRecord(
                     time=now,
                     request_id=request_id,
+                    caller=caller.name,
                     operation="adjudicate",
                     outcome=verdict.upper(),
                     candidates=tuple(sorted({subject for pair in pairs for subject in pair})),
@@ -242,10 +248,20 @@ def _summary(connection: Connection, row: cases.CaseRow) -> dict[str, Any]:
     }
 
 
+def _adjudicator(said: str | None, caller: Caller) -> str:
+    """Who decides: a caller who is known speaks for nobody else."""
+    if caller == LOCAL:
+        name = said or ""
+        if not (1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip()):
+            raise InvalidParameter(f"adjudicator: 1 to {MAX_NAME} printable characters, no space at an end")
+        return _person(name)
+    if said not in {None, caller.name}:
+        raise InvalidParameter("adjudicator: it is the caller who decides, leave the field out")
+    return _person(caller.name)
+
+
 def _person(name: str) -> str:
     """A name under which one person is one person."""
-    if not (1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip()):
-        raise InvalidParameter(f"adjudicator: 1 to {MAX_NAME} printable characters, no space at an end")
     return unicodedata.normalize("NFKC", name).casefold()
 
 
@@ -291,7 +307,10 @@ def _settled(given: Iterable[VerdictRow], required: int) -> Mapping[tuple[str, s
     return settled
 
 
-def _idempotency(key: str | None, asked: object) -> Idempotency | None:
+def _idempotency(key: str | None, caller: Caller, asked: object) -> Idempotency | None:
+    """Each caller has its own keys."""
     if key is None:
         return None
-    return Idempotency(key, hashlib.sha256(b"adjudicate" + msgspec.json.encode(asked)).hexdigest())
+    return Idempotency(
+        f"{caller.name} {key}", hashlib.sha256(b"adjudicate" + msgspec.json.encode(asked)).hexdigest()
+    )

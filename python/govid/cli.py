@@ -16,10 +16,13 @@ from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
 from govid.commands.bulk import export_command, import_command
 from govid.commands.gallery import gallery_group
+from govid.commands.keys import keys_group
 from govid.commands.plan import plan
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
+    from server.access.settings import AccessSettings
+    from server.settings import ServerSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 EXIT_REFUSED = 3
@@ -71,6 +74,7 @@ cli.add_command(export_command)
 cli.add_command(plan)
 cli.add_command(audit_group)
 cli.add_command(gallery_group)
+cli.add_command(keys_group)
 
 
 def _settings(context: click.Context) -> config.Settings:
@@ -83,11 +87,28 @@ def _engine(context: click.Context) -> Engine:
     return Engine(_settings(context))
 
 
+def _served(
+    context: click.Context, **options: object
+) -> tuple[config.Settings, ServerSettings, AccessSettings]:
+    """All settings of a server."""
+    from server.access.settings import AccessSettings
+    from server.settings import ServerSettings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    settings, server, access = config.load(
+        config.Settings, ServerSettings, AccessSettings, overrides={**context.obj, **given}
+    )
+    assert isinstance(settings, config.Settings)
+    assert isinstance(server, ServerSettings)
+    assert isinstance(access, AccessSettings)
+    return settings, server, access
+
+
 @cli.command()
 @click.option("--host", help="Address to listen on (default: 127.0.0.1).")
 @click.option("--port", type=int, help="TCP port (default: 8000).")
 @click.option(
-    "--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS and authentication."
+    "--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS; callers authenticate here."
 )
 @click.option("--workers", type=int, help="Requests computed at once (default: one per core).")
 @_json_option
@@ -95,13 +116,9 @@ def _engine(context: click.Context) -> Engine:
 def serve(context: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Serve the HTTP API until interrupted."""
     from server.run import run
-    from server.settings import ServerSettings
 
-    given = {name: value for name, value in options.items() if value is not None}
-    settings, server = config.load(config.Settings, ServerSettings, overrides={**context.obj, **given})
-    assert isinstance(settings, config.Settings)
-    assert isinstance(server, ServerSettings)
-    run(settings, server, as_json=as_json)
+    settings, server, access = _served(context, **options)
+    run(settings, server, access, as_json=as_json)
 
 
 @cli.command()
@@ -342,8 +359,10 @@ def calibrate(
 def doctor(context: click.Context, /, as_json: bool) -> None:
     """Look at this installation and say what is wrong; fails if anything is."""
     from govid.doctor import examine
+    from server.hardening import missing
 
-    report = examine(_settings(context))
+    settings, server, access = _served(context)
+    report = examine(settings, missing(settings, server, access))
     _show(report, as_json, report.text())
     if report.problems:
         sys.exit(1)

@@ -35,8 +35,28 @@ SERVER_SETTINGS = frozenset(
         "audit_checkpoint_seconds",
         "webhook_url",
         "webhook_secret_file",
+        "tls_certificate",
+        "tls_key",
+        "client_ca",
+        "client_parties",
+        "trusted_proxies",
+        "authentication",
+        "jwks",
+        "jwt_issuer",
+        "jwt_audience",
+        "jwt_algorithms",
+        "jwt_leeway_seconds",
+        "jwks_refresh_seconds",
+        "jwks_retry_seconds",
+        "requests_per_second",
+        "request_burst",
+        "requests_at_once",
+        "open_metrics",
+        "open_schema",
     }
 )
+# Several values, with commas in a variable.
+LISTS = frozenset({"providers", "trusted_proxies", "jwt_algorithms"})
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -154,6 +174,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "INCONCLUSIVE."
         ),
     ] = "report"
+
+    lockout_attempts: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Failed attempts on one subject after which it is locked. Five is what NIST SP "
+            "800-63B allows without a liveness check. Calls from this machine's own code do not count.",
+        ),
+    ] = 5
+
+    lockout_window_seconds: Annotated[
+        float, Meta(gt=0, description="Seconds from the first failure within which the others count.")
+    ] = 600.0
+
+    lockout_lock_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Seconds of a lock, which does not end before its window does: 480 guesses a day are "
+            "left, at an FMR of 1e-4 one in 20.",
+        ),
+    ] = 900.0
 
     signing_key_file: Annotated[
         str,
@@ -319,7 +361,8 @@ def load(
     for variable, text in environment.items():
         name = variable.removeprefix(PREFIX)
         if variable.startswith(PREFIX) and name not in RESERVED:
-            put(name.lower(), text.split(",") if name == "PROVIDERS" else text, variable)
+            name = name.lower()
+            put(name, text.split(",") if name in LISTS else text, variable)
     for name, value in (overrides or {}).items():
         put(name, value, name)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from govid import __version__, _core, calibration, config, models, precision, profiles
 from govid.errors import GovidError
@@ -46,6 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     models: list[ModelReport]
     calibration: str
     storage: dict[str, str]
+    hardening: Annotated[list[str], Meta(description="What a server for others than this machine lacks")]
     problems: list[str]
 
     def text(self) -> str:
@@ -62,12 +66,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         lines.append(f"calibration {self.calibration}")
         lines += [f"storage     {name}: {value}" for name, value in self.storage.items()]
         lines += [f"advice      {advice}" for advice in self.advice]
+        lines += [f"HARDENING   {piece}" for piece in self.hardening]
         lines += [f"PROBLEM     {problem}" for problem in self.problems] or ["all well"]
         return "\n".join(lines)
 
 
-def examine(settings: config.Settings) -> Report:
-    """Look at everything, changing nothing but an empty data folder."""
+def examine(settings: config.Settings, hardening: Sequence[str] = ()) -> Report:
+    """Look at everything, changing nothing but an empty data folder.
+
+    Args:
+        hardening: what the server lacks, which this package does not know.
+    """
     import onnxruntime  # noqa: PLC0415 - half a second that only this command pays
 
     problems: list[str] = []
@@ -124,6 +133,7 @@ def examine(settings: config.Settings) -> Report:
         models=found,
         calibration=calibrated,
         storage=_storage(settings, problems),
+        hardening=list(hardening),
         problems=problems,
     )
 

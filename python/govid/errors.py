@@ -232,6 +232,24 @@ class UnknownUseCase(CallerError):
     remedy = "Name one of the use cases listed in the detail."
 
 
+class UseCaseNotAllowed(CallerError):
+    slug = "use-case-not-allowed"
+    title = "The caller may not ask for this use case"
+    remedy = "Name a use case that you were granted, or ask the operator for this one."
+
+
+class SubjectLocked(CallerError):
+    """``retry_after_seconds``: when the lock ends."""
+
+    slug = "subject-locked"
+    title = "Too many attempts failed on this subject id"
+    remedy = "Retry after the number of seconds in Retry-After, or let a person decide."
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
 class InvalidTemplate(CallerError):
     slug = "invalid-template"
     title = "The template cannot be used"
@@ -292,6 +310,18 @@ class IdempotencyKeyReused(CallerError):
     slug = "idempotency-key-reused"
     title = "The Idempotency-Key was used for another request"
     remedy = "Use a new key for each new request."
+
+
+class KeyNameTaken(CallerError):
+    slug = "key-name-taken"
+    title = "The relying party has a key already"
+    remedy = "Give it a new one by `govid keys rotate`, or end the old one by `govid keys revoke`."
+
+
+class UnknownKey(CallerError):
+    slug = "unknown-key"
+    title = "No such valid key"
+    remedy = "See `govid keys list` for names and ids."
 
 
 class UnknownJob(CallerError):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from govid import audit, calibration, config, policy, score, subject_id, template, use_cases
+from govid import audit, calibration, config, lockout, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
@@ -33,9 +33,13 @@ from govid.errors import (
     NoComparableReference,
     NotCalibrated,
     ProfileUnavailable,
+    ReferenceTooOld,
     Refusal,
+    SubjectHeld,
     TemplateNotAccepted,
     TemplateWrongModel,
+    UnknownSubject,
+    UseCaseNotAllowed,
 )
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
@@ -84,6 +88,12 @@ class _Inquiry:
     subject: str | None = None
     purpose: policy.UseCase | None = None
     clock: StageClock = field(default_factory=StageClock)
+
+    def check_allowed(self) -> None:
+        """Raises UseCaseNotAllowed."""
+        allowed = self.caller.use_cases
+        if self.purpose and allowed is not None and self.purpose.name not in allowed:
+            raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,19 +210,28 @@ class Engine:
     ) -> Verification:
         """Is the probe the enrolled subject?
 
+        To a caller who must not learn who is enrolled, a subject that cannot be compared with is a NON_MATCH,
+        for which the same work was done; the audit record says what it was.
+
         Raises:
-            UnknownSubject, Refusal, InvalidTemplate, OperatorError.
+            UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference, SubjectLocked,
+            UseCaseNotAllowed, TemplateNotAccepted, Refusal, InvalidTemplate, OperatorError.
         """
         inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
+        missing: CallerError | None = None
         with self._refusals_audited(inquiry):
+            inquiry.check_allowed()
             with inquiry.clock.stage("reference"):
-                not_before = policy.oldest_reference(inquiry.purpose, time.time())
-                templates = self.store.templates(subject, not_before=not_before)
-            known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
-            if not known:
-                raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
+                if attempts := self._attempts(inquiry):
+                    self.store.check_attempts(attempts)
+                try:
+                    known = self._references(subject, inquiry)
+                except (UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference) as error:
+                    if caller.knows_subjects:
+                        raise
+                    missing, known = error, [inquiry.profile.decoy]
             target, quality = self._probe(probe, inquiry)
-        return self._verification(inquiry, target, quality, known)
+            return self._verification(inquiry, target, quality, known, missing)
 
     def compare(
         self,
@@ -226,10 +245,11 @@ class Engine:
         """Do two photos show the same person? Nothing but the audit record is stored.
 
         Raises:
-            Refusal, OperatorError.
+            UseCaseNotAllowed, Refusal, OperatorError.
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
+            inquiry.check_allowed()
             known, _ = self._probe(reference, inquiry)
             target, quality = self._probe(probe, inquiry)
         return self._verification(inquiry, target, quality, [known])
@@ -256,7 +276,7 @@ class Engine:
             groups: up to 16 names.
 
         Raises:
-            Refusal, InvalidTemplate, InvalidSubjectId, InvalidGroup, OperatorError.
+            UseCaseNotAllowed, Refusal, InvalidTemplate, InvalidSubjectId, InvalidGroup, OperatorError.
         """
         if len(subjects) > MAX_PAGE:
             raise InvalidParameter(f"{len(subjects)} subjects, at most {MAX_PAGE}")
@@ -269,6 +289,7 @@ class Engine:
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
+            inquiry.check_allowed()
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             findings = self._search(
@@ -293,6 +314,7 @@ class Engine:
             gallery_size=findings.size,
             use_case=use_case,
             policy=purpose.policy_id,
+            shows=purpose.shows,
             profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
@@ -365,7 +387,7 @@ class Engine:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
         inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
-        idempotency = _idempotency(idempotency_key, "delete", subject, b"")
+        idempotency = _idempotency(idempotency_key, caller, "delete", subject, b"")
         deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
         with self._refusals_audited(inquiry):
             outcome = self.store.delete_subject(
@@ -517,6 +539,15 @@ class Engine:
             raise ProfileUnavailable(f"{purpose.name if purpose else ''} needs {name}")
         return self._faces.profiles[name]
 
+    def _references(self, subject: str, inquiry: _Inquiry) -> list[Template]:
+        """The subject's templates that the inquiry compares with; raises as ``verify``."""
+        not_before = policy.oldest_reference(inquiry.purpose, time.time())
+        templates = self.store.templates(subject, not_before=not_before)
+        known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
+        if not known:
+            raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
+        return known
+
     def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
@@ -544,7 +575,9 @@ class Engine:
         probe: Template,
         quality: tuple[QualityMeasure, ...],
         references: Sequence[Template],
+        missing: CallerError | None = None,
     ) -> Verification:
+        """Compare and judge. ``missing``: there was nothing to compare with, and nobody is to notice."""
         clock, purpose = inquiry.clock, inquiry.purpose
         assert purpose is not None
         with clock.stage("score"):
@@ -552,8 +585,10 @@ class Engine:
         with clock.stage("decide"):
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
+            if missing:
+                judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
-            receipt = self._audit_judgement(inquiry, judgement, len(references))
+            receipt = self._audit_judgement(inquiry, judgement, len(references), missing=missing)
         return Verification(
             request_id=inquiry.request_id,
             receipt=receipt,
@@ -566,6 +601,7 @@ class Engine:
             fmr_is_upper_bound=judgement.fmr_is_upper_bound,
             use_case=purpose.name,
             policy=purpose.policy_id,
+            shows=purpose.shows,
             profile=inquiry.profile.name,
             model_id=inquiry.profile.model_id,
             calibration_id=table.calibration_id,
@@ -601,7 +637,7 @@ class Engine:
     ) -> Enrolment:
         clock = inquiry.clock
         content = _content(portrait)
-        idempotency = _idempotency(key, inquiry.operation, subject, content, *groups)
+        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *groups)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
@@ -670,9 +706,14 @@ class Engine:
         judgement: policy.Judgement,
         comparisons: int,
         candidates: tuple[str, ...] = (),
+        missing: CallerError | None = None,
     ) -> str:
-        """Write the decision down; the receipt of it."""
-        record = self._record(
+        """Write the decision down and count it; the receipt of it.
+
+        Where nobody is to notice that something is missing, the receipt has the decision that was shown, and
+        the record, whose digest it holds, the reason.
+        """
+        decided = self._record(
             inquiry,
             judgement.decision,
             candidates=candidates,
@@ -681,7 +722,21 @@ class Engine:
             fmr_target=judgement.fmr_target,
             comparisons=comparisons,
         )
-        return self.ledger.receipt(record, self.store.append_audit(record))
+        record = decided
+        if missing:
+            record = msgspec.structs.replace(
+                decided, outcome=missing.slug, score=None, threshold=None, comparisons=0
+            )
+        attempts = self._attempts(inquiry)
+        failed = judgement.decision is not Decision.MATCH
+        attempt = lockout.Attempt(attempts, failed) if attempts else None
+        return self.ledger.receipt(decided, self.store.append_audit(record, attempt))
+
+    def _attempts(self, inquiry: _Inquiry) -> lockout.Attempts | None:
+        """What counts towards a lock: comparisons with one claimed subject, by anybody but this machine."""
+        if inquiry.subject is None or inquiry.caller == LOCAL:
+            return None
+        return lockout.attempts(self.settings, inquiry.subject, inquiry.purpose)
 
     def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
         return audit.AuditRecord(
@@ -709,11 +764,12 @@ def _content(portrait: Probe) -> bytes:
 
 
 def _idempotency(
-    key: str | None, operation: str, subject: str, content: bytes, *groups: str
+    key: str | None, caller: Caller, operation: str, subject: str, content: bytes, *groups: str
 ) -> Idempotency | None:
+    """Each caller has its own keys: nobody can use up, or ask for the reply of, another's."""
     if key is None:
         return None
     digest = hashlib.sha256()
     for part in (operation.encode(), subject.encode(), content, *(group.encode() for group in groups)):
         digest.update(len(part).to_bytes(8, "big") + part)
-    return Idempotency(key, digest.hexdigest())
+    return Idempotency(f"{caller.name} {key}", digest.hexdigest())

@@ -82,6 +82,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         digest = hashlib.sha256(parts.encode())
         return f"{self.name}-{digest.hexdigest()[:12]}"
 
+    @property
+    def decoy(self) -> Template:
+        """Nobody's template, compared with where a subject is missing and nobody is to notice."""
+        dimension = self.dimension
+        return Template(self.model_id, np.full(dimension, dimension**-0.5, dtype=np.float32))
+
     def check(self, embedding: Embedding) -> None:
         """Refuse a template that no photo gives; ``faults`` for one.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,12 @@ SignedReceipt = Annotated[
     str,
     Meta(description="JWS (EdDSA) of who asked what of whom and what was decided; keys at /v1/receipts/keys"),
 ]
+Shows = Annotated[
+    Literal["decision", "score"],
+    Meta(description="What the use case lets anybody see; `decision`: scores are null for every caller"),
+]
 Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
+# What a caller is not shown is null.
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +31,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     receipt: SignedReceipt
     decision: Decision
-    score: Score
+    score: Score | None
     threshold: Annotated[
         float | None,
         Meta(
@@ -34,19 +39,24 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     fmr_target: Annotated[float, Meta(description="False match rate the use case allows")]
-    fmr_at_score: Annotated[float, Meta(description="False match rate if the threshold were at this score")]
+    fmr_at_score: Annotated[
+        float | None, Meta(description="False match rate if the threshold were at this score")
+    ]
     fmr_at_score_upper: Annotated[
-        float,
+        float | None,
         Meta(description="95 % upper bound of that rate for other people photographed like the data set"),
     ]
-    fmr_is_upper_bound: Annotated[bool, Meta(description="The true rate is lower than the data can show")]
+    fmr_is_upper_bound: Annotated[
+        bool | None, Meta(description="The true rate is lower than the data can show")
+    ]
     use_case: str
     policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
+    shows: Shows
     profile: str
     model_id: str
     calibration_id: str
     comparisons: Annotated[
-        int, Meta(description="References the probe was compared with; the score is the highest")
+        int | None, Meta(description="References the probe was compared with; the score is the highest")
     ]
     subject_id: str | None
     quality: Annotated[tuple[QualityMeasure, ...], Meta(description="Of the probe; empty for a template")]
@@ -58,10 +68,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A subject a search found."""
 
     subject_id: str
-    score: Score
+    score: Score | None
     decision: Decision
     fpir_at_score: Annotated[
-        float, Meta(description="Chance that such a search for a stranger names anyone with so high a score")
+        float | None,
+        Meta(description="Chance that such a search for a stranger names anyone with so high a score"),
     ]
 
 
@@ -79,9 +90,10 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     fpir_target: float
-    gallery_size: Annotated[int, Meta(description="References the probe was compared with")]
+    gallery_size: Annotated[int | None, Meta(description="References the probe was compared with")]
     use_case: str
     policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
+    shows: Shows
     profile: str
     model_id: str
     calibration_id: str

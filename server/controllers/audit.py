@@ -10,13 +10,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta
 
+from govid.disclosure import shown
 from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
 from govid.pipeline import Engine
 from govid.store.audit import MAX_ROWS, AuditFilter
 from govid.store.feedback import Complaint, Rating
 from server import bodies
-from server.controllers.reply import about, request_id
-from server.openapi import problems, reads
+from server.controllers.reply import about, caller_of, request_id
+from server.openapi import OPEN, problems, reads
 from server.service import Service
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_ROWS)]
@@ -61,6 +62,7 @@ class AuditController(Controller):
     @get("/audit", responses=problems(400, 503))
     async def audit(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         subject_id: FromQuery[str | None] = None,
         about_request: Annotated[str | None, QueryParameter(name="request_id")] = None,
@@ -84,23 +86,27 @@ class AuditController(Controller):
             since=since,
             until=until,
         )
-        return await service.run(
-            "audit", lambda engine: engine.ledger.rows(wanted, before=before, limit=limit)
+        page = await service.run(
+            request, "audit", lambda engine: engine.ledger.rows(wanted, before=before, limit=limit)
         )
+        return shown(page, caller_of(request))
 
-    @get("/audit/checkpoints", responses=problems(503))
-    async def checkpoints(self, service: NamedDependency[Service]) -> CheckpointList:
+    @get("/audit/checkpoints", security=OPEN, responses=problems(503))
+    async def checkpoints(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> CheckpointList:
         """Signed Merkle roots. Publish them: no row that one covers can be touched unnoticed."""
 
         def call(engine: Engine) -> CheckpointList:
             statements = (statement for _, statement in engine.ledger.log.checkpoints())
             return CheckpointList(checkpoints=tuple(statements))
 
-        return await service.run("checkpoints", call)
+        return await service.run(request, "checkpoints", call)
 
     @get("/subjects/{subject_id:str}/uses", responses=problems(400, 422, 503))
     async def uses(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         subject_id: FromPath[str],
         before: Before = None,
@@ -108,16 +114,17 @@ class AuditController(Controller):
     ) -> UsePage:
         """Every use of one subject's face: by whom, when, for what, and how it was rated."""
         return await service.run(
-            "uses", lambda engine: engine.ledger.uses(subject_id, before=before, limit=limit)
+            request, "uses", lambda engine: engine.ledger.uses(subject_id, before=before, limit=limit)
         )
 
-    @get("/receipts/keys", responses=problems(503))
-    async def keys(self, service: NamedDependency[Service]) -> Jwks:
+    @get("/receipts/keys", security=OPEN, responses=problems(503))
+    async def keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:
         """Public keys that receipts and checkpoints are checked with."""
-        return await service.run("keys", lambda engine: Jwks(**engine.ledger.signer.verifier.jwks()))
+        return await service.run(request, "keys", lambda engine: Jwks(**engine.ledger.signer.verifier.jwks()))
 
     @post(
         "/receipts/{receipt_id:str}/feedback",
+        security=OPEN,
         operation_class=reads(FeedbackRequest),
         status_code=201,
         responses=problems(400, 408, 409, 413, 415, 422, 503, 507),
@@ -138,6 +145,7 @@ class AuditController(Controller):
     @get("/complaints", responses=problems(400, 503))
     async def complaints(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         after: Annotated[int, QueryParameter(description="Complaints whose number is above this one")] = 0,
         limit: Limit = 100,
@@ -145,6 +153,7 @@ class AuditController(Controller):
     ) -> list[Complaint]:
         """Bad ratings and how they were answered, oldest first."""
         return await service.run(
+            request,
             "complaints",
             lambda engine: engine.ledger.complaints(after=after, limit=limit, open_only=open_only),
         )

@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from govid.adjudication import MAX_PAGE, Adjudication, Case, CasePage
+from govid.disclosure import shown
 from govid.pipeline import Engine
 from server import bodies
-from server.controllers.reply import IdempotencyKey, checked_key, marked_if_replayed, request_id
+from server.controllers.reply import IdempotencyKey, about, caller_of, checked_key, marked_if_replayed
 from server.openapi import problems, reads
 from server.schemas import VerdictRequest
 from server.service import Service
@@ -26,6 +27,7 @@ class CaseController(Controller):
     @get(responses=problems(400, 503))
     async def cases(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         which: Annotated[
             Literal["open", "closed"], QueryParameter(name="state", description="Undecided or decided")
@@ -34,15 +36,20 @@ class CaseController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
     ) -> CasePage:
         """The queue, the oldest case first, page by page."""
-        return await service.run(
+        page = await service.run(
+            request,
             "cases",
             lambda engine: _queue(engine).page(closed=which == "closed", after=after, limit=limit),
         )
+        return shown(page, caller_of(request))
 
     @get("/{case_id:int}", responses=problems(404, 503))
-    async def case(self, service: NamedDependency[Service], case_id: FromPath[int]) -> Case:
+    async def case(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], case_id: FromPath[int]
+    ) -> Case:
         """One case with its pairs and all that was said of them."""
-        return await service.run("case", lambda engine: _queue(engine).case(case_id))
+        case = await service.run(request, "case", lambda engine: _queue(engine).case(case_id))
+        return shown(case, caller_of(request))
 
     @post(
         "/{case_id:int}/verdicts",
@@ -69,11 +76,11 @@ class CaseController(Controller):
                 note=asked.note,
                 subjects=asked.subjects,
                 idempotency_key=key,
-                request_id=request_id(request),
+                **about(request),
             )
 
         result = await service.answer(request, "adjudicate", call)
-        response = Response(result)
+        response = Response(shown(result, caller_of(request)))
         marked_if_replayed(request, response, result)
         return response
 

@@ -50,7 +50,7 @@ class ComparisonController(Controller):
 
         result = await service.answer(request, "compare", call)
         decided(service.metrics, "compare", result)
-        return timed(service.metrics, "compare", result)
+        return timed(request, service.metrics, "compare", result)
 
     @post("/verify", operation_class=reads(VerifyRequest), responses=PROBLEMS, status_code=200)
     async def verify(
@@ -71,7 +71,7 @@ class ComparisonController(Controller):
 
         result = await service.answer(request, "verify", call)
         decided(service.metrics, "verify", result)
-        return timed(service.metrics, "verify", result)
+        return timed(request, service.metrics, "verify", result)
 
     @post("/identify", operation_class=reads(IdentifyRequest), responses=PROBLEMS, status_code=200)
     async def identify(
@@ -94,7 +94,7 @@ class ComparisonController(Controller):
 
         result = await service.answer(request, "identify", call)
         decided(service.metrics, "identify", result)
-        return timed(service.metrics, "identify", result)
+        return timed(request, service.metrics, "identify", result)
 
     @post("/embed", operation_class=reads(EmbedRequest), responses=PROBLEMS, status_code=200)
     async def embed(
@@ -107,4 +107,4 @@ class ComparisonController(Controller):
         def call(engine: Engine, body: bodies.Body) -> EmbeddedTemplate:
             return engine.embed(body.parse(EmbedRequest).photo, **about(request))
 
-        return timed(service.metrics, "embed", await service.answer(request, "embed", call))
+        return timed(request, service.metrics, "embed", await service.answer(request, "embed", call))

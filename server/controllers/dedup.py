@@ -11,9 +11,10 @@ from litestar.response import Stream
 
 from govid.dedup.export import lines
 from govid.dedup.jobs import MAX_PAGE, DedupJob, DedupJobs
+from govid.disclosure import shown
 from govid.pipeline import Engine
 from server import bodies
-from server.controllers.reply import request_id
+from server.controllers.reply import about, caller_of
 from server.openapi import problems, reads
 from server.schemas import DedupRequest
 from server.service import Service
@@ -37,24 +38,29 @@ class DedupController(Controller):
 
         def call(_: Engine, body: bodies.Body) -> DedupJob:
             asked = body.parse(DedupRequest)
-            return service.dedup.start(asked.since_job, asked.since_reference, request_id(request))
+            return service.dedup.start(asked.since_job, asked.since_reference, **about(request))
 
         return await service.answer(request, "dedup_start", call)
 
     @get(responses=problems(400, 503))
     async def jobs(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         before: Annotated[int | None, QueryParameter(description="Return jobs older than this one")] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 20,
     ) -> DedupJobs:
         """Jobs, the newest first, page by page."""
-        return await service.run("dedup_jobs", lambda _: service.dedup.jobs.jobs(before=before, limit=limit))
+        return await service.run(
+            request, "dedup_jobs", lambda _: service.dedup.jobs.jobs(before=before, limit=limit)
+        )
 
     @get("/{job_id:int}", responses=problems(404, 503))
-    async def job(self, service: NamedDependency[Service], job_id: FromPath[int]) -> DedupJob:
+    async def job(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
+    ) -> DedupJob:
         """One job: progress, time left, and how many pairs of strangers to expect."""
-        return await service.run("dedup_job", lambda _: service.dedup.jobs.job(job_id))
+        return await service.run(request, "dedup_job", lambda _: service.dedup.jobs.job(job_id))
 
     @post("/{job_id:int}/cancel", status_code=200, responses=problems(404, 409, 503, 507))
     async def cancel(
@@ -62,7 +68,7 @@ class DedupController(Controller):
     ) -> DedupJob:
         """Stop a job; what it found stays. Again, it stays cancelled."""
         return await service.run(
-            "dedup_cancel", lambda _: service.dedup.jobs.cancel(job_id, request_id=request_id(request))
+            request, "dedup_cancel", lambda _: service.dedup.jobs.cancel(job_id, **about(request))
         )
 
     @post("/{job_id:int}/resume", status_code=202, responses=problems(400, 404, 409, 503, 507))
@@ -70,11 +76,14 @@ class DedupController(Controller):
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
         """Go on with a job that was cancelled or whose workers died."""
-        return await service.run("dedup_resume", lambda _: service.dedup.resume(job_id, request_id(request)))
+        return await service.run(
+            request, "dedup_resume", lambda _: service.dedup.resume(job_id, **about(request))
+        )
 
     @get("/{job_id:int}/export", responses=problems(400, 404, 503), media_type=MEDIA_TYPES["json"])
     async def export(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         job_id: FromPath[int],
         kind: Annotated[
@@ -82,7 +91,8 @@ class DedupController(Controller):
         ] = "json",
     ) -> Stream:
         """The pairs found so far: ids and scores, never templates."""
-        jobs = service.dedup.jobs
+        jobs, caller = service.dedup.jobs, caller_of(request)
         # Before the first byte: a status cannot be taken back.
-        await service.run("dedup_export", lambda _: jobs.job(job_id))
-        return Stream(lines(jobs.export(job_id), kind), media_type=MEDIA_TYPES[kind])
+        await service.run(request, "dedup_export", lambda _: jobs.job(job_id))
+        pages = ([shown(pair, caller) for pair in page] for page in jobs.export(job_id))
+        return Stream(lines(pages, kind), media_type=MEDIA_TYPES[kind])

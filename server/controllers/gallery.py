@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from litestar import Controller, get
+from typing import Any
+
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 
 from govid.gallery import GalleryStats
@@ -17,6 +19,8 @@ class GalleryController(Controller):
     tags = ("system",)
 
     @get(responses=problems(503))
-    async def gallery(self, service: NamedDependency[Service]) -> GalleryStats:
+    async def gallery(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> GalleryStats:
         """Tier, size, memory and measured recall; the answer holds nothing about a person."""
-        return await service.run("gallery", lambda engine: engine.gallery.stats())
+        return await service.run(request, "gallery", lambda engine: engine.gallery.stats())

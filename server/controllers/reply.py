@@ -1,4 +1,4 @@
-"""What every reply carries: the timeline, and whether it was kept from an earlier request."""
+"""What every reply carries: what its caller may see, the timeline, and whether it was kept from earlier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 
 from govid.adjudication import Case
-from govid.callers import LOCAL
+from govid.callers import Caller
+from govid.disclosure import shown
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
@@ -36,9 +37,15 @@ def request_id(request: Request[Any, Any, Any]) -> str:
     return str(request.scope["state"]["request_id"])
 
 
+def caller_of(request: Request[Any, Any, Any]) -> Caller:
+    """Who sent this request, as the gate found."""
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
 def about(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """What the engine has to know of a request beside its body: its id and who sent it."""
-    return {"request_id": request_id(request), "caller": request.scope["state"].get("caller", LOCAL)}
+    return {"request_id": request_id(request), "caller": caller_of(request)}
 
 
 def checked_key(request: Request[Any, Any, Any], key: str | None) -> str | None:
@@ -68,16 +75,26 @@ def portrait(photo: bytes | None, template: TemplateIn | None) -> bytes | Packed
     return PackedTemplate(template.model_id, template.embedding)
 
 
-def timed(metrics: Metrics, operation: str, result: Result, *, status: int = 200) -> Response[Result]:
-    """The result with its timeline as ``Server-Timing`` (milliseconds) and in the stage histograms.
+def timed(
+    request: Request[Any, Any, Any],
+    metrics: Metrics,
+    operation: str,
+    result: Result,
+    *,
+    status: int = 200,
+) -> Response[Result]:
+    """The result as its caller may see it; its timeline in the stage histograms and, where it may be seen,
+    as ``Server-Timing`` (milliseconds).
 
     A replayed reply ran no stage and has none.
     """
+    stages = result.stages
 
     def count() -> None:
-        for stage, spent in result.stages.items():
+        for stage, spent in stages.items():
             metrics.stage_of(operation, stage).observe(spent / 1e3)
 
+    result = shown(result, caller_of(request))
     timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
     return _Reply(result, status, {"Server-Timing": timing} if timing else {}, count)

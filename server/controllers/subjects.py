@@ -83,17 +83,25 @@ class SubjectController(Controller):
     @get(responses=problems(400, 503))
     async def subjects(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         after: Annotated[str, QueryParameter(description="Return ids that sort behind this one")] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
     ) -> SubjectPage:
         """Ids of the subjects in order, page by page."""
-        return await service.run("subjects", lambda engine: engine.subjects(after=after, limit=limit))
+        return await service.run(
+            request, "subjects", lambda engine: engine.subjects(after=after, limit=limit)
+        )
 
     @get("/{subject_id:str}", responses=problems(404, 422, 503))
-    async def subject(self, service: NamedDependency[Service], subject_id: FromPath[str]) -> Subject:
+    async def subject(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        subject_id: FromPath[str],
+    ) -> Subject:
         """What is held on a subject, without its templates."""
-        return await service.run("subject", lambda engine: engine.subject(subject_id))
+        return await service.run(request, "subject", lambda engine: engine.subject(subject_id))
 
     @delete("/{subject_id:str}", status_code=200, responses=problems(400, 404, 422, 503, 507))
     async def delete(
@@ -106,6 +114,7 @@ class SubjectController(Controller):
         """Delete a subject with all its references."""
         key = checked_key(request, idempotency_key)
         result = await service.run(
+            request,
             "delete",
             lambda engine: engine.delete(subject_id, idempotency_key=key, **about(request)),
         )
@@ -118,6 +127,6 @@ def _stored(
     request: Request[Any, Any, Any], metrics: Metrics, operation: str, result: Enrolment
 ) -> Response[Enrolment]:
     # 202: it is kept, and not active before a person has decided.
-    response = timed(metrics, operation, result, status=202 if result.held else 201)
+    response = timed(request, metrics, operation, result, status=202 if result.held else 201)
     marked_if_replayed(request, response, result)
     return response

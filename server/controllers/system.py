@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from litestar import Controller, Response, get
+from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from govid.errors import NotReady, StoreUnavailable
 from govid.pipeline import Engine
+from server.openapi import OPEN, problems
 from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
 
@@ -22,12 +24,12 @@ class SystemController(Controller):
     path = "/"
     tags = ("system",)
 
-    @get("/healthz")
+    @get("/healthz", security=OPEN)
     async def healthz(self) -> Health:
         """The process runs."""
         return Health(status="alive", checks={})
 
-    @get("/readyz")
+    @get("/readyz", security=OPEN)
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
         """200 once the models are warm, the gallery is loaded and the record store answers.
 
@@ -43,15 +45,15 @@ class SystemController(Controller):
             return _not_now("unavailable", {**checks, "store": error.slug})
         return Response(Health(status="ready", checks=checks))
 
-    @get("/metrics", media_type=CONTENT_TYPE_LATEST)
+    @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
     async def prometheus(self, service: NamedDependency[Service]) -> bytes:
         """Metrics in Prometheus' text format."""
         return service.metrics.render()
 
-    @get("/v1/models")
-    async def models(self, service: NamedDependency[Service]) -> ModelList:
+    @get("/v1/models", responses=problems(503))
+    async def models(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> ModelList:
         """The models in use with digest and licence."""
-        return await service.run("models", _models)
+        return await service.run(request, "models", _models)
 
 
 def _not_now(status: str, checks: dict[str, str]) -> Response[Health]:

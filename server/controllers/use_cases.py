@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from msgspec import Meta
 
@@ -38,9 +38,11 @@ class UseCaseController(Controller):
     tags = ("system",)
 
     @get(responses=problems(503))
-    async def use_cases(self, service: NamedDependency[Service]) -> list[UseCaseInfo]:
+    async def use_cases(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> list[UseCaseInfo]:
         """All use cases, by name."""
-        return await service.run("use_cases", _use_cases)
+        return await service.run(request, "use_cases", _use_cases)
 
 
 def _use_cases(engine: Engine) -> list[UseCaseInfo]:

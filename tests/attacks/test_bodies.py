@@ -14,7 +14,7 @@ from server.protocol import GRACE_SECONDS
 from tests import support
 from tests.support import OBAMA, b64
 
-POST = b"POST /v1/embed HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /v1/embed HTTP/1.1\r\nHost: localhost\r\n"
 JSON = {"Content-Type": "application/json"}
 PARTS = {"Content-Type": "multipart/form-data; boundary=x"}
 PART = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\nabc\r\n'
@@ -106,7 +106,7 @@ def test_a_giant_in_chunks_is_cut_off(api: httpx.Client) -> None:
 
 @pytest.mark.parametrize("line", [b"a:b\r\n", b"x" * 1000])
 def test_a_head_without_an_end_is_refused(api: httpx.Client, line: bytes) -> None:
-    answer = raw(api, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + line * (200_000 // len(line)))
+    answer = raw(api, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + line * (200_000 // len(line)))
     assert answer.startswith(b"HTTP/1.1 431"), answer[:80]
 
 
@@ -121,7 +121,7 @@ def test_trailers_are_no_headers_and_have_an_end(api: httpx.Client) -> None:
 
 def test_an_early_answer_cuts_off_a_body_without_an_end_and_nobody_else(api: httpx.Client) -> None:
     address = (api.base_url.host, api.base_url.port or 80)
-    head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n"
     with (
         socket.create_connection(address, timeout=5) as patient,
         socket.create_connection(address) as endless,
@@ -131,7 +131,7 @@ def test_an_early_answer_cuts_off_a_body_without_an_end_and_nobody_else(api: htt
             assert answered(connection).startswith(b"HTTP/1.1 404")
         patient.sendall(b"cd")
         time.sleep(GRACE_SECONDS + 0.3)
-        patient.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        patient.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert answered(patient).startswith(b"HTTP/1.1 200")
         assert endless.recv(65536) == b""
 

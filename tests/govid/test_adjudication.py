@@ -10,6 +10,7 @@ import pytest
 
 from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
+from govid.callers import Caller, Scope
 from govid.errors import CaseClosed, IdempotencyKeyReused, InvalidParameter, UnknownCase
 from govid.store import Gate, NewReference, Suspicion, cases
 from govid.store.dedup import Pair
@@ -205,3 +206,28 @@ def test_what_cannot_be_decided_is_said(store: SqliteStore) -> None:
         with pytest.raises(InvalidParameter):
             queue.page(limit=limit)
     assert queue.case(case_id).verdicts == ()
+
+
+def test_a_caller_who_is_known_decides_as_itself(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
+    ann, bob = (Caller(name=name, scopes=frozenset({Scope.ADJUDICATE})) for name in ("ann", "bob"))
+    with pytest.raises(InvalidParameter):
+        queue.decide(case_id, TWINS, adjudicator="bob", request_id="r", caller=ann)
+    queue.decide(case_id, TWINS, request_id="r", caller=ann, idempotency_key="k")
+    again = queue.decide(case_id, TWINS, adjudicator="ann", request_id="r", caller=ann)
+    assert again.closed_at is None
+    assert [word.adjudicator for word in again.verdicts] == ["ann", "ann"]
+    # Another one's key of the same name is another key.
+    done = queue.decide(case_id, TWINS, request_id="r", caller=bob, idempotency_key="k")
+    assert done.closed_at is not None
+    with store.database.reading() as connection:
+        row = connection.row("SELECT record FROM audit ORDER BY audit_id DESC LIMIT 1")
+    assert row is not None
+    record = msgspec.json.decode(row[0], type=AuditRecord)
+    assert (record.caller, record.adjudicator) == ("bob", "bob")
+
+
+def test_where_nobody_authenticates_the_request_says_who_decides(store: SqliteStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    with pytest.raises(InvalidParameter):
+        queue.decide(case_id, TWINS, request_id="r")

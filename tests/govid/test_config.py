@@ -7,6 +7,7 @@ import pytest
 from govid import config
 from govid.config import Settings
 from govid.errors import InvalidSettings
+from server.access.settings import AccessSettings
 from server.settings import ServerSettings
 
 
@@ -76,5 +77,5 @@ def test_every_setting_says_what_it_is() -> None:
 
 
 def test_the_engine_knows_which_settings_are_the_servers() -> None:
-    assert set(ServerSettings.__struct_fields__) == config.SERVER_SETTINGS
+    assert {*ServerSettings.__struct_fields__, *AccessSettings.__struct_fields__} == config.SERVER_SETTINGS
     assert load({"GOVID_PORT": "9", "GOVID_LOG_LEVEL": "debug"}) == Settings()

@@ -122,7 +122,7 @@ def test_from_an_empty_gallery_to_a_decided_case(api: httpx.Client) -> None:
         ("GET", "/v1/cases?state=lost", None, 400, "invalid-parameter"),
         ("POST", "/v1/cases/999/verdicts", {"verdict": "same", "adjudicator": "a"}, 404, "unknown-case"),
         ("POST", "/v1/cases/1/verdicts", {"verdict": "maybe", "adjudicator": "a"}, 400, "invalid-body"),
-        ("POST", "/v1/cases/1/verdicts", {"verdict": "same"}, 400, "invalid-body"),
+        ("POST", "/v1/cases/1/verdicts", {"verdict": "same"}, 400, "invalid-parameter"),
         ("POST", "/v1/cases/1/verdicts", {"verdict": "same", "adjudicator": ""}, 400, "invalid-parameter"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from litestar.testing import TestClient
 
 from govid.config import Settings
+from server.access.settings import AccessSettings
 from server.app import create_app
 from server.metrics import Metrics
 from server.service import Service
@@ -23,8 +24,9 @@ class StillLoading(Service):
 
 def test_a_loading_server_lives_but_is_not_ready() -> None:
     metrics = Metrics()
-    service = StillLoading(Settings(), ServerSettings(), metrics)
-    with TestClient(create_app(service=service, metrics=metrics)) as client:
+    access = AccessSettings(open_metrics=True)
+    service = StillLoading(Settings(), ServerSettings(), metrics, access)
+    with TestClient(create_app(service=service, metrics=metrics, access=access)) as client:
         assert client.get("/healthz").status_code == 200
         ready = client.get("/readyz")
         assert ready.status_code == 503

@@ -10,9 +10,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from govid.callers import LOCAL
 from server.errors import Overloaded
 from server.metrics import Metrics
 from server.service import Service
@@ -136,11 +139,12 @@ class Idle(Service):
 def test_the_last_places_are_kept_for_interactive_work() -> None:
     async def run() -> None:
         service, gate = Idle(ServerSettings(workers=1, max_waiting=4)), threading.Event()
+        request: Any = SimpleNamespace(scope={"state": {"caller": LOCAL}})
         service._workers.start()
 
         def ask(operation: str) -> asyncio.Task[bool]:
             call: Callable[[object], bool] = lambda _: gate.wait()  # noqa: E731
-            return asyncio.create_task(service.run(operation, call))
+            return asyncio.create_task(service.run(request, operation, call))
 
         asked = [ask("embed") for _ in range(6)] + [ask("verify") for _ in range(2)]
         await asyncio.sleep(0)

@@ -15,6 +15,7 @@ import msgspec
 from govid import template
 from govid.audit import AuditRecord
 from govid.bulk.manifest import Line, TemplateIn
+from govid.callers import LOCAL
 from govid.errors import InvalidParameter
 from govid.store import listing
 from govid.store.records import SqlStore
@@ -39,7 +40,13 @@ def export(store: SqlStore, out: BinaryIO) -> Exported:
         StoreUnavailable: the store cannot be read, or a template in it is damaged.
     """
     store.append_audit(
-        AuditRecord(time=time.time(), request_id=str(uuid.uuid4()), operation="export", outcome="EXPORTED")
+        AuditRecord(
+            time=time.time(),
+            request_id=str(uuid.uuid4()),
+            caller=LOCAL.name,
+            operation="export",
+            outcome="EXPORTED",
+        )
     )
     exported = Exported(references=0, subjects=0, held_left_out=0)
     encoder = msgspec.json.Encoder()

@@ -21,6 +21,7 @@ from govid.bulk import Content, Item, ItemResult, Outcome, Source
 from govid.bulk.interrupt import postponed
 from govid.bulk.journal import Journal
 from govid.bulk.prepare import Batch, Embed, Fault
+from govid.callers import LOCAL
 from govid.errors import CallerError, InvalidSubjectId, Refusal
 from govid.profiles import Profile
 from govid.store import bulk
@@ -161,6 +162,7 @@ class Importer:
             AuditRecord(
                 time=now,
                 request_id=request_id,
+                caller=LOCAL.name,
                 operation="import",
                 outcome=_audited(result, outcomes[place]),
                 subject_id=result.subject_id or None,

@@ -14,6 +14,7 @@ from msgspec import Meta
 from govid import calibration, policy, profiles
 from govid.audit import AuditRecord
 from govid.calibration import Calibration
+from govid.callers import LOCAL, Caller
 from govid.config import Settings
 from govid.dedup import plan
 from govid.dedup.ranges import RangeReader
@@ -21,6 +22,7 @@ from govid.dedup.worker import LEASE_SECONDS, Worker
 from govid.errors import InvalidParameter, JobEnded, JobRunning, JobTooLoose, UnknownJob
 from govid.faces import PIPELINE
 from govid.profiles import Profile
+from govid.results import Score
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
@@ -80,7 +82,7 @@ class DedupPair(msgspec.Struct, frozen=True, kw_only=True):
     subject_b: str
     reference_a: int
     reference_b: int
-    score: float
+    score: Score | None
     case_id: int | None
 
 
@@ -102,6 +104,7 @@ class Dedup:
         since_job: int | None = None,
         since_reference: int | None = None,
         request_id: str,
+        caller: Caller = LOCAL,
     ) -> DedupJob:
         """Plan a job over all active references and keep it in the store; ``work`` does it.
 
@@ -142,7 +145,7 @@ class Dedup:
                 spans=spans,
             )
             job = _known(connection, job_id)
-            append_audit(connection, _audit(job, "STARTED", request_id))
+            append_audit(connection, _audit(job, "STARTED", request_id, caller))
             if job.state == "done":
                 append_audit(connection, _audit(job, "DONE", request_id))
         return self.job(job_id)
@@ -175,7 +178,7 @@ class Dedup:
         with self.database.reading() as connection:
             return rows.running_with(connection, self.profile.model_id)
 
-    def cancel(self, job_id: int, *, request_id: str) -> DedupJob:
+    def cancel(self, job_id: int, *, request_id: str, caller: Caller = LOCAL) -> DedupJob:
         """Stop a job within a block; what it found stays. Cancelled again, it stays cancelled.
 
         Raises:
@@ -187,10 +190,10 @@ class Dedup:
             if job.state == "done":
                 raise JobEnded
             if rows.end(connection, job_id, "cancelled"):
-                append_audit(connection, _audit(job, "CANCELLED", request_id))
+                append_audit(connection, _audit(job, "CANCELLED", request_id, caller))
         return self.job(job_id)
 
-    def resume(self, job_id: int, *, request_id: str) -> DedupJob:
+    def resume(self, job_id: int, *, request_id: str, caller: Caller = LOCAL) -> DedupJob:
         """Let a cancelled job, or one whose workers died, go on where it stood; ``work`` does it.
 
         Raises:
@@ -209,7 +212,7 @@ class Dedup:
                 assert running is not None
                 raise JobRunning(running)
             rows.restart(connection, job_id)
-            append_audit(connection, _audit(job, "RESUMED", request_id))
+            append_audit(connection, _audit(job, "RESUMED", request_id, caller))
         return self.job(job_id)
 
     def work(
@@ -328,10 +331,12 @@ def _known(connection: Connection, job_id: int) -> rows.JobRow:
     return job
 
 
-def _audit(job: rows.JobRow, outcome: str, request_id: str) -> AuditRecord:
+def _audit(job: rows.JobRow, outcome: str, request_id: str, caller: Caller | None = None) -> AuditRecord:
+    """``caller``: who asked for it; nobody asks for the end of a job."""
     return AuditRecord(
         time=time.time(),
         request_id=request_id,
+        caller=caller.name if caller else None,
         operation="dedup",
         outcome=outcome,
         model_id=job.model_id,

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
+from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
@@ -174,8 +175,14 @@ class Store(Protocol):
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord) -> bytes:
-        """Keep one audit record; its digest in the chain, 32 bytes."""
+    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
+        """Count the attempt and keep one audit record; its digest in the chain, 32 bytes.
+
+        Raises SubjectLocked and keeps neither.
+        """
+
+    def check_attempts(self, made: Attempts) -> None:
+        """Raises SubjectLocked after too many failed attempts on a subject, whether enrolled or not."""
 
     def audit_head(self) -> tuple[int, str]:
         """Id and digest, hexadecimal, of the newest audit row; 0 and "" before the chain begins."""

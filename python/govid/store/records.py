@@ -20,6 +20,7 @@ from govid.errors import (
     UnknownSubject,
 )
 from govid.gallery import Within
+from govid.lockout import Attempt, Attempts
 from govid.store import (
     Change,
     Counts,
@@ -31,6 +32,7 @@ from govid.store import (
     Stored,
     SubjectRecord,
     Suspicion,
+    attempts,
     cases,
 )
 from govid.store.audit import append as append_audit
@@ -133,14 +135,18 @@ class SqlStore:
             )
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
+            attempts.forget(connection, subject_id)
             cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
         self.database.scrub()
         return None
 
-    def append_audit(self, record: AuditRecord) -> bytes:
+    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:
+            if attempt is not None:
+                # Before the audit, whose lock is the last one.
+                attempts.count(connection, attempt)
             return append_audit(connection, record)
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
@@ -152,6 +158,10 @@ class SqlStore:
             )
 
     # --- reads --------------------------------------------------------------------------------------
+
+    def check_attempts(self, made: Attempts) -> None:
+        with self.database.reading() as connection:
+            attempts.check(connection, made)
 
     def subject(self, subject_id: str) -> SubjectRecord:
         with self.database.reading() as connection:

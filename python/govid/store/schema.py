@@ -196,6 +196,29 @@ MIGRATIONS = (
         PRIMARY KEY (job_id, reference_a, reference_b)
     ){keyed};
     """,
+    # Failures are counted for ids of nobody, too: otherwise a lock would tell who is enrolled.
+    """
+    CREATE TABLE api_key (
+        key_id TEXT PRIMARY KEY,
+        digest {bytes} NOT NULL,
+        name TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        use_cases TEXT,
+        sees TEXT NOT NULL,
+        created_at {real} NOT NULL,
+        expires_at {real},
+        revoked_at {real},
+        last_used_at {real}
+    ){keyed};
+    CREATE TABLE failed_attempts (
+        subject_id TEXT{bytewise} NOT NULL,
+        counted_for TEXT{bytewise} NOT NULL,
+        failures INTEGER NOT NULL,
+        expires_at {real} NOT NULL,
+        PRIMARY KEY (subject_id, counted_for)
+    ){keyed};
+    CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
+    """,
 )
 
 

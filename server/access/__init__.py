@@ -1,0 +1,1 @@
+"""Who asks, and whether they may: before a body is read, and before anything is known of a face."""

@@ -1,0 +1,124 @@
+"""The guard of every route: who asks, how often, and whether they may. It runs before the body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from govid import keys
+from govid.callers import ANYBODY, LOCAL, Caller, Scope
+from govid.store.keys import KeyStore
+from server.access.certificates import Parties
+from server.access.errors import ForeignPage, InvalidCredential, NotAllowed, Unauthenticated
+from server.access.keyring import KeyRing
+from server.access.quota import TokenBuckets
+from server.access.routes import ROUTES, Door
+from server.access.settings import AccessSettings, is_loopback
+from server.access.tokens import TokenReader
+
+
+class Gate:
+    """Lets relying parties in. What is in doubt is closed."""
+
+    def __init__(self, settings: AccessSettings, store: Callable[[], KeyStore], *, may_be_open: bool) -> None:
+        """Prepare what the settings name.
+
+        Args:
+            store: the keys; raises NotReady while the records are not open yet.
+            may_be_open: nobody but this machine can reach the server.
+
+        Raises:
+            InvalidSettings: the file of the parties is wrong.
+        """
+        self._ring = KeyRing(store)
+        self._store = store
+        self._tokens = TokenReader(settings) if settings.jwks else None
+        self._parties = Parties(settings)
+        self._buckets = TokenBuckets(settings.requests_per_second, settings.request_burst)
+        self._may_be_open = (
+            may_be_open
+            and settings.authentication == "auto"
+            and self._tokens is None
+            and not self._parties.configured
+        )
+        self._doors: dict[Door, Door | frozenset[Scope]] = {
+            Door.METRICS: Door.OPEN if settings.open_metrics else frozenset({Scope.ADMIN}),
+            Door.SCHEMA: Door.OPEN if settings.open_schema else Door.KNOWN,
+        }
+
+    async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        """Let a request pass and note its caller in ``state``.
+
+        Raises:
+            Unauthenticated, NotAllowed, UntrustedProxy, ForeignPage, RateLimited, OperatorError.
+        """
+        scope: Any = connection.scope
+        door = ROUTES.get(f"{scope['method']} {scope['path_template']}", frozenset[Scope]())
+        if isinstance(door, Door):
+            door = self._doors.get(door, door)
+        if door is Door.OPEN:
+            # All of them together have no more places than one relying party.
+            scope["state"]["caller"] = ANYBODY
+            return
+        caller = await self._caller(scope)
+        if caller is not LOCAL:
+            self._buckets.take(caller.name)
+        if isinstance(door, frozenset) and not door & caller.scopes:
+            raise NotAllowed(f"one of: {', '.join(sorted(door))}")
+        scope["state"]["caller"] = caller
+
+    async def _caller(self, scope: Any) -> Caller:  # noqa: ANN401 - an ASGI scope with its server's own keys
+        found: dict[bytes, list[bytes]] = {b"authorization": [], b"client-cert": []}
+        for name, value in scope["headers"]:
+            if name in found:
+                found[name].append(value)
+        if not self._ring.fresh:
+            await self._ring.refresh()
+        forwarded = self._parties.forwarded(found[b"client-cert"], scope["client"])
+        if found[b"authorization"]:
+            return await self._bearer(found[b"authorization"])
+        if self._parties.configured and (shown := forwarded or scope["state"].get("client_certificate")):
+            return self._parties.caller(shown)
+        if not (self._may_be_open and self._ring.empty):
+            raise Unauthenticated
+        _check_no_page(scope["headers"])
+        return LOCAL
+
+    async def _bearer(self, values: list[bytes]) -> Caller:
+        scheme, _, credential = values[0].partition(b" ")
+        if len(values) > 1 or scheme.lower() != b"bearer" or not credential.isascii():
+            raise InvalidCredential
+        presented = credential.decode("ascii")
+        if presented.startswith(keys.PREFIX):
+            if (caller := self._ring.caller(presented)) is None:
+                raise InvalidCredential
+            return caller
+        if self._tokens is None:
+            raise InvalidCredential
+        return await self._tokens.caller(presented)
+
+    def close(self) -> None:
+        """Write down when the keys were last used; raises NotReady if the records were never open."""
+        self._ring.keep_use(self._store())
+
+
+def _check_no_page(headers: list[tuple[bytes, bytes]]) -> None:
+    """Where nobody says who asks, a page in a browser of this machine could ask, too: it would name itself.
+
+    Raises:
+        ForeignPage: there is an origin, or the host is a name that somebody else's DNS points here.
+    """
+    for name, value in headers:
+        if name == b"origin" or (name == b"host" and not _is_local(value.decode("latin-1"))):
+            raise ForeignPage
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False

@@ -1,0 +1,64 @@
+"""Which scope each route asks for: one table, and whatever is not in it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from govid.callers import Scope
+
+
+class Door(Enum):
+    """A route that asks for no scope."""
+
+    OPEN = "anybody"
+    KNOWN = "any relying party"
+    METRICS = "anybody or admin, by the setting open_metrics"
+    SCHEMA = "anybody or any relying party, by the setting open_schema"
+
+
+_KNOWS_SUBJECTS = frozenset({Scope.ENROL, Scope.ADJUDICATE, Scope.AUDIT, Scope.ADMIN})
+
+# A set: any one of these scopes will do.
+ROUTES: Mapping[str, Door | frozenset[Scope]] = {
+    "GET /healthz": Door.OPEN,
+    "GET /readyz": Door.OPEN,
+    "GET /metrics": Door.METRICS,
+    "GET /schema": Door.SCHEMA,
+    "GET /schema/openapi.json": Door.SCHEMA,
+    "GET /schema/openapi.yaml": Door.SCHEMA,
+    "GET /schema/openapi.yml": Door.SCHEMA,
+    "GET /schema/{path}": Door.SCHEMA,
+    "GET /v1/models": Door.KNOWN,
+    "POST /v1/compare": frozenset({Scope.VERIFY}),
+    "POST /v1/verify": frozenset({Scope.VERIFY}),
+    "POST /v1/identify": frozenset({Scope.IDENTIFY}),
+    # It gives a template away.
+    "POST /v1/embed": frozenset({Scope.ENROL}),
+    "POST /v1/subjects": frozenset({Scope.ENROL}),
+    "GET /v1/subjects": _KNOWS_SUBJECTS,
+    "GET /v1/subjects/{subject_id}": _KNOWS_SUBJECTS,
+    "DELETE /v1/subjects/{subject_id}": frozenset({Scope.ENROL}),
+    "POST /v1/subjects/{subject_id}/references": frozenset({Scope.ENROL}),
+    "GET /v1/subjects/{subject_id}/uses": frozenset({Scope.AUDIT}),
+    "GET /v1/audit": frozenset({Scope.AUDIT}),
+    # Signed, to be published, and about nobody.
+    "GET /v1/audit/checkpoints": Door.OPEN,
+    "GET /v1/receipts/keys": Door.OPEN,
+    # Of whoever holds the receipt: it is the proof.
+    "POST /v1/receipts/{receipt_id}/feedback": Door.OPEN,
+    "GET /v1/complaints": frozenset({Scope.AUDIT}),
+    "POST /v1/complaints/{complaint_id}/answer": frozenset({Scope.AUDIT}),
+    "GET /v1/use-cases": frozenset({Scope.VERIFY}),
+    "GET /v1/gallery": frozenset({Scope.ADMIN}),
+    # It takes the machine for hours; who starts a job sees how far it is, and not what it finds.
+    "POST /v1/dedup/jobs": frozenset({Scope.ADMIN}),
+    "POST /v1/dedup/jobs/{job_id}/cancel": frozenset({Scope.ADMIN}),
+    "POST /v1/dedup/jobs/{job_id}/resume": frozenset({Scope.ADMIN}),
+    "GET /v1/dedup/jobs": frozenset({Scope.ADJUDICATE, Scope.ADMIN}),
+    "GET /v1/dedup/jobs/{job_id}": frozenset({Scope.ADJUDICATE, Scope.ADMIN}),
+    "GET /v1/dedup/jobs/{job_id}/export": frozenset({Scope.ADJUDICATE}),
+    "GET /v1/cases": frozenset({Scope.ADJUDICATE}),
+    "GET /v1/cases/{case_id}": frozenset({Scope.ADJUDICATE}),
+    "POST /v1/cases/{case_id}/verdicts": frozenset({Scope.ADJUDICATE}),
+}

@@ -1,0 +1,269 @@
+"""Guessing at one face, and finding out who is enrolled."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from govid.callers import Scope, Sight
+from govid.config import Settings
+from tests import support
+from tests.server.access import bearer, caller, make_keys
+from tests.support import BIDEN, OBAMA, OBAMA_LATER, b64
+
+ATTEMPTS = Settings().lockout_attempts
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return support.data_dir(tmp_path_factory.mktemp("lockout") / "var")
+
+
+@pytest.fixture(scope="module")
+def keys(folder: Path) -> dict[str, str]:
+    return make_keys(
+        folder,
+        caller("hotel", Scope.VERIFY, Scope.IDENTIFY),
+        caller("desk", Scope.VERIFY, Scope.IDENTIFY, sees=Sight.COARSE),
+        caller("laboratory", Scope.VERIFY, Scope.IDENTIFY, sees=Sight.EXACT),
+        caller("auditor", Scope.AUDIT),
+        caller("revision", Scope.AUDIT, sees=Sight.COARSE),
+        caller("inspector", Scope.AUDIT, sees=Sight.EXACT),
+        caller("registry", Scope.ENROL, Scope.VERIFY),
+    )
+
+
+@pytest.fixture(scope="module")
+def api(folder: Path, keys: dict[str, str]) -> Iterator[httpx.Client]:
+    with support.server(folder) as (client, _):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def stranger(api: httpx.Client, keys: dict[str, str]) -> dict[str, str]:
+    """The template of somebody who is not enrolled."""
+    made = api.post("/v1/embed", files={"photo": BIDEN}, headers=bearer(keys["registry"])).json()
+    return {"model_id": made["model_id"], "embedding": made["embedding"]}
+
+
+def enrol(api: httpx.Client, keys: dict[str, str], subject: str) -> None:
+    body = {"subject_id": subject, "photo": b64(OBAMA)}
+    api.post("/v1/subjects", json=body, headers=bearer(keys["registry"])).raise_for_status()
+
+
+def verify(api: httpx.Client, key: str, subject: str, **probe: object) -> httpx.Response:
+    return api.post("/v1/verify", json={"subject_id": subject, **probe}, headers=bearer(key))
+
+
+@pytest.mark.parametrize("enrolled", [True, False], ids=["enrolled", "unknown"])
+def test_parallel_attempts_get_no_more_answers_than_others(
+    api: httpx.Client, keys: dict[str, str], stranger: dict[str, str], enrolled: bool
+) -> None:
+    """And a lock tells nothing of whether the subject exists."""
+    subject = f"parallel-{enrolled}"
+    if enrolled:
+        enrol(api, keys, subject)
+    with ThreadPoolExecutor(24) as pool:
+        replies = list(pool.map(lambda _: verify(api, keys["hotel"], subject, template=stranger), range(24)))
+    assert Counter(reply.status_code for reply in replies) == {200: ATTEMPTS, 429: 24 - ATTEMPTS}
+    locked = next(reply for reply in replies if reply.status_code == 429)
+    assert locked.json()["slug"] == "subject-locked"
+    assert 0 < int(locked.headers["retry-after"]) <= Settings().lockout_lock_seconds
+    # Neither the right face nor another party gets an answer now.
+    for name in ("hotel", "desk", "registry"):
+        assert verify(api, keys[name], subject, photo=b64(OBAMA_LATER)).json()["slug"] == "subject-locked"
+
+
+def test_the_right_face_starts_the_count_anew(
+    api: httpx.Client, keys: dict[str, str], stranger: dict[str, str]
+) -> None:
+    enrol(api, keys, "anew")
+    for _ in range(2):
+        for _ in range(ATTEMPTS - 1):
+            assert verify(api, keys["hotel"], "anew", template=stranger).json()["decision"] == "NON_MATCH"
+        assert verify(api, keys["hotel"], "anew", photo=b64(OBAMA_LATER)).json()["decision"] == "MATCH"
+
+
+def test_a_refused_photo_is_no_attempt(api: httpx.Client, keys: dict[str, str]) -> None:
+    for _ in range(ATTEMPTS + 1):
+        reply = verify(api, keys["hotel"], "refused", photo=b64(b"no photo"))
+        assert reply.json()["slug"] == "photo-not-an-image"
+
+
+def test_a_restart_lifts_no_lock(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    keys = make_keys(folder, caller("hotel", Scope.VERIFY))
+    # A lock does not end before its window.
+    lock = {
+        "GOVID_LOCKOUT_LOCK_SECONDS": "5",
+        "GOVID_LOCKOUT_WINDOW_SECONDS": "5",
+        "GOVID_LOCKOUT_ATTEMPTS": "2",
+    }
+    with support.server(folder, **lock) as (client, _):
+        for _ in range(2):
+            assert verify(client, keys["hotel"], "who", photo=b64(BIDEN)).status_code == 200
+        begun = time.monotonic()
+    with support.server(folder, **{**lock, "GOVID_LOCKOUT_LOCK_SECONDS": "600"}) as (client, _):
+        if time.monotonic() - begun < 4:
+            assert verify(client, keys["hotel"], "who", photo=b64(BIDEN)).status_code == 429
+        time.sleep(max(0.0, 5.5 - (time.monotonic() - begun)))
+        assert verify(client, keys["hotel"], "who", photo=b64(BIDEN)).status_code == 200
+
+
+def claims(reply: dict[str, Any]) -> dict[str, Any]:
+    """The claims of a reply's receipt without what differs between any two."""
+    payload = reply["receipt"].split(".")[1]
+    found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return {name: value for name, value in found.items() if name not in {"jti", "iat", "subject", "audit"}}
+
+
+def shape(reply: httpx.Response) -> dict[str, Any]:
+    """A reply without what differs between any two."""
+    body = {name: value for name, value in reply.json().items() if name not in {"request_id", "subject_id"}}
+    body["receipt"] = claims(body)
+    head = {name: value for name, value in reply.headers.items() if name not in {"x-request-id", "date"}}
+    head["content-length"] = str(int(head["content-length"]) - len(reply.json()["subject_id"]))
+    return {"status": reply.status_code, "head": head, "body": body}
+
+
+@pytest.mark.parametrize("party", ["hotel", "desk"])
+def test_an_unknown_subject_looks_like_a_stranger(
+    api: httpx.Client, keys: dict[str, str], party: str
+) -> None:
+    enrol(api, keys, f"known-{party}")
+    known = verify(api, keys[party], f"known-{party}", photo=b64(BIDEN))
+    unknown = verify(api, keys[party], f"nobody-{party}-at-all", photo=b64(BIDEN))
+    assert shape(known) == shape(unknown)
+    assert unknown.json()["decision"] == "NON_MATCH"
+    for hidden in ("score", "threshold", "fmr_at_score", "comparisons"):
+        assert unknown.json()[hidden] is None
+    assert unknown.json()["stages"] == {}
+    assert "server-timing" not in unknown.headers
+    # Nor does a search among named subjects tell.
+    found = [
+        api.post(
+            "/v1/identify",
+            json={"photo": b64(BIDEN), "subjects": [subject]},
+            headers=bearer(keys[party]),
+        ).json()
+        for subject in (f"known-{party}", f"nobody-{party}")
+    ]
+    for one in found:
+        del one["request_id"]
+        one["receipt"] = claims(one)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("missing", ["unknown-subject", "subject-held", "reference-too-old"])
+def test_a_receipt_hides_why_nothing_was_compared_and_the_audit_does_not(
+    api: httpx.Client, keys: dict[str, str], folder: Path, missing: str
+) -> None:
+    if missing != "unknown-subject":
+        enrol(api, keys, missing)
+        change = "subject SET held = 1" if missing == "subject-held" else "reference SET created_at = 1"
+        with closing(sqlite3.connect(folder / "govid.sqlite3")) as records, records:
+            records.execute(f"UPDATE {change} WHERE subject_id = ?", (missing,))
+    enrol(api, keys, f"beside-{missing}")
+    probe = {"photo": b64(BIDEN), "use_case": "hotel_checkin"}
+    stranger = verify(api, keys["hotel"], f"beside-{missing}", **probe)
+    hidden = verify(api, keys["hotel"], missing, **probe)
+    assert shape(hidden) == shape(stranger)
+    assert claims(hidden.json())["decision"] == "NON_MATCH"
+    asked = {"request_id": hidden.json()["request_id"]}
+    (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys["auditor"])).json()["rows"]
+    assert row["record"]["outcome"] == missing
+    payload = hidden.json()["receipt"].split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(payload + "=="))["audit"] == row["digest"]
+    # The receipt serves a complaint like any other.
+    said = {"receipt": hidden.json()["receipt"], "rating": "bad"}
+    rated = api.post(f"/v1/receipts/{asked['request_id']}/feedback", json=said)
+    assert rated.status_code == 201
+
+
+def test_an_auditor_sees_as_much_of_a_score_as_was_granted(api: httpx.Client, keys: dict[str, str]) -> None:
+    """One who probes and reads the audit would climb by it."""
+    enrol(api, keys, "audited")
+    for photo, near in ((OBAMA_LATER, True), (BIDEN, False)):
+        asked = {"request_id": verify(api, keys["hotel"], "audited", photo=b64(photo)).json()["request_id"]}
+        blind, coarse, exact = (
+            api.get("/v1/audit", params=asked, headers=bearer(keys[name])).json()["rows"][0]["record"]
+            for name in ("auditor", "revision", "inspector")
+        )
+        assert "score" not in blind
+        assert isinstance(exact["score"], float)
+        assert ("score" in coarse) == near
+        if near:
+            assert 0 <= exact["score"] - coarse["score"] < 0.05
+
+
+def test_a_use_case_that_shows_decisions_shows_nobody_a_score(
+    api: httpx.Client, keys: dict[str, str], folder: Path
+) -> None:
+    support.use_case(folder, "blind", 'shows = "decision"\n')
+    time.sleep(1.5)  # until it is in force
+    enrol(api, keys, "blind")
+    for address, subject in (("verify", {"subject_id": "blind"}), ("identify", {})):
+        reply = api.post(
+            f"/v1/{address}",
+            json={"photo": b64(OBAMA_LATER), "use_case": "blind", **subject},
+            headers=bearer(keys["laboratory"]),
+        )
+        shown = reply.json()
+        assert (shown["decision"], shown["shows"], shown["threshold"]) == ("MATCH", "decision", None)
+        assert shown.get("score") is None
+        assert {candidate["score"] for candidate in shown.get("candidates", ())} <= {None}
+
+
+def test_who_may_look_a_subject_up_is_told_that_it_is_unknown(
+    api: httpx.Client, keys: dict[str, str]
+) -> None:
+    for party in ("registry", "laboratory"):
+        reply = verify(api, keys[party], "nobody", photo=b64(BIDEN))
+        assert (reply.status_code, reply.json()["slug"]) == (404, "unknown-subject")
+
+
+def test_an_unknown_subject_takes_the_time_of_a_stranger(
+    api: httpx.Client, keys: dict[str, str], stranger: dict[str, str]
+) -> None:
+    """Interleaved, with ready templates: beside a photo's 40 ms the difference would drown."""
+    spent: dict[str, list[float]] = {"known": [], "unknown": []}
+    for number in range(16):
+        enrol(api, keys, f"timed-{number}")
+        for _ in range(ATTEMPTS - 1):
+            for kind, subject in (("known", f"timed-{number}"), ("unknown", f"nobody-{number}")):
+                start = time.perf_counter()
+                reply = verify(api, keys["hotel"], subject, template=stranger)
+                spent[kind].append(time.perf_counter() - start)
+                assert reply.json()["decision"] == "NON_MATCH"
+    known, unknown = (statistics.median(spent[kind]) for kind in ("known", "unknown"))
+    assert abs(known - unknown) < 0.5 * min(known, unknown)
+
+
+def test_there_is_no_slope_to_climb(api: httpx.Client, keys: dict[str, str]) -> None:
+    """What a climber would follow: how near a photo came."""
+    enrol(api, keys, "climbed")
+    blind = verify(api, keys["hotel"], "climbed", photo=b64(OBAMA_LATER)).json()
+    assert (blind["decision"], blind["score"], blind["fmr_at_score"]) == ("MATCH", None, None)
+    below = verify(api, keys["desk"], "climbed", photo=b64(BIDEN)).json()
+    assert (below["decision"], below["score"], below["fmr_at_score"]) == ("NON_MATCH", None, None)
+    exact = verify(api, keys["laboratory"], "climbed", photo=b64(OBAMA_LATER)).json()
+    coarse = verify(api, keys["desk"], "climbed", photo=b64(OBAMA_LATER)).json()
+    assert coarse["decision"] == "MATCH"
+    assert 0 <= exact["score"] - coarse["score"] < 0.05
+    assert round(coarse["score"] * 20, 6) == round(coarse["score"] * 20)
+    assert str(coarse["fmr_at_score"]).lstrip("0.1e-").strip("0123456789") == ""
+    searched = api.post("/v1/identify", files={"photo": OBAMA_LATER}, headers=bearer(keys["hotel"])).json()
+    assert searched["decision"] == "MATCH"
+    assert {candidate["score"] for candidate in searched["candidates"]} == {None}
