@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -13,7 +10,7 @@ from govid.audit import AuditRecord
 from govid.errors import CaseClosed, IdempotencyKeyReused, InvalidParameter, UnknownCase
 from govid.store import Gate, NewReference, Suspicion, cases
 from govid.store.dedup import Pair
-from govid.store.sqlite import SqliteStore
+from govid.store.records import SqlStore
 from govid.types import Template
 from tests.govid.dedup import support
 
@@ -21,14 +18,12 @@ SAME, DIFFERENT, TWINS, FRAUD = Verdict
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = support.opened(tmp_path)
+def store(store: SqlStore) -> SqlStore:
     support.enrol(store, support.people(4))
-    yield store
-    store.close()
+    return store
 
 
-def held(store: SqliteStore, subject: str = "held") -> int:
+def held(store: SqlStore, subject: str = "held") -> int:
     """A subject that is held because it looks like two others; the case."""
     template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
     new = NewReference(subject, template, (), 1.0)
@@ -37,7 +32,7 @@ def held(store: SqliteStore, subject: str = "held") -> int:
     return Adjudication(store.database).page().cases[-1].case_id
 
 
-def cluster(store: SqliteStore, *pairs: tuple[int, int]) -> int:
+def cluster(store: SqlStore, *pairs: tuple[int, int]) -> int:
     """A case of a dedup job between subjects by their numbers."""
     with store.database.writing() as connection:
         some = [Pair(f"s{a}", f"s{b}", a + 1, b + 1, 0.9 - a / 100) for a, b in pairs]
@@ -49,7 +44,7 @@ def say(queue: Adjudication, case_id: int, verdict: Verdict, who: str, **options
 
 
 @pytest.mark.parametrize("verdict", [DIFFERENT, TWINS])
-def test_two_people_release_a_held_subject_to_every_gallery(store: SqliteStore, verdict: Verdict) -> None:
+def test_two_people_release_a_held_subject_to_every_gallery(store: SqlStore, verdict: Verdict) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     assert queue.case(case_id).held == "held"
     before = max(change.sequence for change in store.changes(after=0, limit=100))
@@ -63,7 +58,7 @@ def test_two_people_release_a_held_subject_to_every_gallery(store: SqliteStore, 
 
 
 @pytest.mark.parametrize("verdict", [SAME, FRAUD])
-def test_one_person_stays_held_until_it_is_deleted(store: SqliteStore, verdict: Verdict) -> None:
+def test_one_person_stays_held_until_it_is_deleted(store: SqlStore, verdict: Verdict) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     say(queue, case_id, verdict, "ann")
     assert queue.case(case_id).closed_at is not None
@@ -75,7 +70,7 @@ def test_one_person_stays_held_until_it_is_deleted(store: SqliteStore, verdict: 
     assert queue.case(case_id).held is None
 
 
-def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqliteStore) -> None:
+def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     half = queue.decide(case_id, SAME, adjudicator="ann", subjects=("s0", "held"), request_id="r")
     assert half.closed_at is None
@@ -88,7 +83,7 @@ def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqliteStore)
     assert store.subject("held").held
 
 
-def test_two_people_must_agree_where_two_are_required(store: SqliteStore) -> None:
+def test_two_people_must_agree_where_two_are_required(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), held(store)
     say(queue, case_id, DIFFERENT, "ann")
     for oneself in ("ann", "Ann", "ＡＮＮ"):
@@ -108,7 +103,7 @@ def test_two_people_must_agree_where_two_are_required(store: SqliteStore) -> Non
         say(queue, case_id, DIFFERENT, "eve")
 
 
-def test_somebody_may_think_again(store: SqliteStore) -> None:
+def test_somebody_may_think_again(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
     say(queue, case_id, SAME, "ann")
     say(queue, case_id, DIFFERENT, "bob")
@@ -119,7 +114,7 @@ def test_somebody_may_think_again(store: SqliteStore) -> None:
     assert len(done.verdicts) == 3
 
 
-def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqliteStore) -> None:
+def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqlStore) -> None:
     queue, old = Adjudication(store.database), held(store)
     store.delete_subject("held", support.AUDIT, None, b"")
     assert queue.page().cases == ()  # nobody is left to decide on
@@ -131,7 +126,7 @@ def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqliteSto
     assert not store.subject("held").held
 
 
-def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(store: SqliteStore) -> None:
+def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     for subject in ("s0", "s1"):
         store.delete_subject(subject, support.AUDIT, None, b"")
@@ -142,7 +137,7 @@ def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(st
     assert not store.subject("held").held
 
 
-def test_a_case_closes_with_the_pairs_that_are_left(store: SqliteStore) -> None:
+def test_a_case_closes_with_the_pairs_that_are_left(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
     store.delete_subject("s0", support.AUDIT, None, b"")
     assert queue.case(case_id).closed_at is None
@@ -154,7 +149,7 @@ def test_a_case_closes_with_the_pairs_that_are_left(store: SqliteStore) -> None:
     assert queue.case(other).settled == ()
 
 
-def test_each_verdict_leaves_an_audit_record(store: SqliteStore) -> None:
+def test_each_verdict_leaves_an_audit_record(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
     queue.decide(case_id, TWINS, adjudicator="ann", request_id="request")
     with store.database.reading() as connection:
@@ -164,7 +159,7 @@ def test_each_verdict_leaves_an_audit_record(store: SqliteStore) -> None:
     assert (record.case_id, record.adjudicator, record.candidates) == (case_id, "ann", ("s0", "s1"))
 
 
-def test_a_verdict_is_counted_once_under_its_key(store: SqliteStore) -> None:
+def test_a_verdict_is_counted_once_under_its_key(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
 
     def once(verdict: Verdict, request_id: str) -> object:
@@ -177,7 +172,7 @@ def test_a_verdict_is_counted_once_under_its_key(store: SqliteStore) -> None:
         once(FRAUD, "3")
 
 
-def test_the_queue_is_paged(store: SqliteStore) -> None:
+def test_the_queue_is_paged(store: SqlStore) -> None:
     queue = Adjudication(store.database)
     made = [cluster(store, (0, 1)) for _ in range(5)]
     seen: list[int] = []
@@ -189,7 +184,7 @@ def test_the_queue_is_paged(store: SqliteStore) -> None:
     assert seen == made
 
 
-def test_what_cannot_be_decided_is_said(store: SqliteStore) -> None:
+def test_what_cannot_be_decided_is_said(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
     with pytest.raises(UnknownCase):
         say(queue, 99, SAME, "ann")

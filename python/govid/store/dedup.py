@@ -111,7 +111,7 @@ def span_ends(database: Database, *, first: int, last: int, size: int) -> Iterat
                 "SELECT max(sequence), count(*) FROM (SELECT sequence FROM gallery_change"
                 " JOIN reference ON reference.reference_id = gallery_change.reference_id"
                 " JOIN subject ON subject.subject_id = reference.subject_id"
-                " WHERE held = 0 AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?) AS some",
+                " WHERE held = 0 AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?) AS span",
                 (first, last, size),
             )
         if row is None or not row[1]:
