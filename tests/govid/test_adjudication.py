@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
 from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
-from govid.errors import CaseClosed, IdempotencyKeyReused, InvalidParameter, UnknownCase
-from govid.store import Gate, NewReference, Suspicion, cases
+from govid.errors import CaseClosed, GovidError, IdempotencyKeyReused, InvalidParameter, UnknownCase
+from govid.store import Gate, Idempotency, NewReference, Suspicion, cases
 from govid.store.dedup import Pair
 from govid.store.records import SqlStore
 from govid.types import Template
@@ -137,6 +141,84 @@ def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(st
     assert not store.subject("held").held
 
 
+def gone(store: SqlStore, subject: str, adjudicators: int = 1) -> None:
+    store.delete_subject(subject, support.AUDIT, None, b"", adjudicators=adjudicators)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_deletion_ends_a_case_whose_other_pairs_are_settled(store: SqlStore, verdict: Verdict) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    say(queue, case_id, verdict, "ann", subjects=("s0", "held"))
+    gone(store, "s1")
+    assert queue.case(case_id).closed_at is not None
+    assert store.subject("held").held == (verdict in {SAME, FRAUD})
+
+
+def test_a_deletion_releases_nobody_on_the_word_of_fewer_than_are_required(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "held"))
+    gone(store, "s1", adjudicators=2)
+    assert queue.case(case_id).closed_at is None
+    assert store.subject("held").held
+
+
+@pytest.mark.parametrize("who", ["ann", "bob"])
+def test_fraud_releases_nobody_though_all_pairs_are_settled(store: SqlStore, who: str) -> None:
+    """Fewer people are required than were when the others spoke."""
+    queue, case_id = Adjudication(store.database), held(store)
+    say(Adjudication(store.database, required=2), case_id, DIFFERENT, "ann")
+    assert len(queue.case(case_id).settled) == 2
+    say(queue, case_id, FRAUD, who)
+    after = queue.case(case_id)
+    assert store.subject("held").held
+    assert [word.verdict for word in after.verdicts] == [DIFFERENT, DIFFERENT, FRAUD, FRAUD]
+    # Somebody thought again, or two people disagree.
+    assert (after.closed_at is None, after.disputed) == ((False, False) if who == "ann" else (True, True))
+
+
+def test_a_settled_pair_can_be_decided_otherwise_while_its_case_is_open(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    say(Adjudication(store.database, required=2), case_id, DIFFERENT, "ann")
+    say(queue, case_id, FRAUD, "ann", subjects=("s0", "s1"))
+    assert [pair.verdict for pair in queue.case(case_id).settled] == [FRAUD]
+    assert settled(store) == {("s0", "s1"): ("fraud", 2)}
+
+
+def settled(store: SqlStore) -> dict[tuple[str, str], tuple[str, int]]:
+    """What is kept of each pair: the verdict, and the last reference it is about."""
+    with store.database.reading() as connection:
+        return {
+            (a, b): (verdict, last) for a, b, verdict, last in connection.rows("SELECT * FROM settled_pair")
+        }
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_verdict_is_not_about_what_came_later(store: SqlStore, anew: bool) -> None:
+    """A new photo, or a new subject of the name, while other pairs of the case are still open."""
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2), (2, 3))
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "s1"))
+    if anew:
+        gone(store, "s0")
+        support.enrol(store, support.people(1, 7))
+    else:
+        support.add(store, "s0", support.people(1, 7)[0])
+    say(queue, case_id, TWINS, "ann", subjects=("s1", "s2"))
+    say(queue, case_id, SAME, "ann")
+    assert settled(store) == {
+        ("s0", "s1"): ("different", 2),
+        ("s1", "s2"): ("twins", 3),
+        ("s2", "s3"): ("same", 4),
+    }
+
+
+def test_a_verdict_on_a_pair_that_is_gone_is_not_about_a_new_subject_of_the_name(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
+    gone(store, "s0")
+    support.enrol(store, support.people(1, 7))
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "s1"))
+    assert settled(store) == {}
+
+
 def test_a_case_closes_with_the_pairs_that_are_left(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
     store.delete_subject("s0", support.AUDIT, None, b"")
@@ -170,6 +252,34 @@ def test_a_verdict_is_counted_once_under_its_key(store: SqlStore) -> None:
     assert len(queue.case(case_id).verdicts) == 1
     with pytest.raises(IdempotencyKeyReused):
         once(FRAUD, "3")
+
+
+def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(store: SqlStore) -> None:
+    """The deletion, which comes second, waits for the key, not to find it taken when its work is done."""
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    key = Idempotency("k", "a deletion")
+    errors: list[BaseException] = []
+
+    def caught(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except GovidError as error:
+            errors.append(error)
+
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: say(queue, case_id, SAME, "ann", idempotency_key="k"),
+        lambda: store.delete_subject("s3", support.AUDIT, key, b""),
+    )
+    threads = [threading.Thread(target=caught, args=(call,)) for call in calls]
+    with store.database.writing() as connection:
+        connection.exclusive("gallery_change")
+        for thread in threads:
+            thread.start()
+            time.sleep(0.3)  # it waits now
+    for thread in threads:
+        thread.join()
+    assert [type(error) for error in errors] == [IdempotencyKeyReused]
+    assert store.subject("s3").subject_id == "s3"
 
 
 def test_the_queue_is_paged(store: SqlStore) -> None:
