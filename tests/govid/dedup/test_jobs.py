@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from govid import policy
 from govid.adjudication import Adjudication, Case, Verdict
+from govid.dedup import worker
 from govid.errors import (
     InvalidParameter,
     JobEnded,
@@ -286,8 +288,6 @@ def test_cases_are_opened_once_whoever_opens_them(store: SqlStore, monkeypatch: 
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
-    from govid.dedup import worker
-
     monkeypatch.setattr(worker, "_CASES_AT_ONCE", 3)
     original, opened = worker.cases.open_cluster, []
 
@@ -312,6 +312,65 @@ def test_cases_are_opened_once_whoever_opens_them(store: SqlStore, monkeypatch: 
     assert work.job(job.job_id).state == "done"
     assert work.job(job.job_id).cases == 10
     assert audited(store).count("DONE") == 1
+
+
+def before_cases(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> None:
+    """Have something happen once, after the pairs are read and before the first case is opened."""
+    original, left = worker.clusters, [call]
+
+    def clusters(pairs: list[rows.Pair]) -> object:
+        if left:
+            left.pop()()
+        return original(pairs)
+
+    monkeypatch.setattr(worker, "clusters", clusters)
+
+
+def test_a_subject_deleted_before_its_case_is_opened_gets_none(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(store)
+    before_cases(monkeypatch, lambda: store.delete_subject("again3", support.AUDIT, None, b""))
+    job = done(support.dedup(store))
+    assert (job.state, job.cases) == ("done", 9)
+    queue = Adjudication(store.database)
+    assert all(pair.present for case in queue.page().cases for pair in queue.case(case.case_id).pairs)
+
+
+def test_two_jobs_at_once_open_a_case_for_a_pair_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(store)
+    work = support.dedup(store)
+    before_cases(monkeypatch, lambda: done(work, since_reference=95))
+    full = done(work)
+    incremental = work.jobs().jobs[0]
+    assert incremental.kind == "incremental"
+    assert (incremental.cases, full.cases) == (5, 5)
+    assert len(Adjudication(store.database).page().cases) == 10
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+def test_no_case_is_opened_once_a_job_is_told_to_end(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    filled(store)
+    work, stop = support.dedup(store), threading.Event()
+    job = work.start(request_id="r")
+    cancel = (lambda: work.cancel(job.job_id, request_id="r")) if how == "cancel" else stop.set
+    before_cases(monkeypatch, cancel)
+    ended = work.work(job.job_id, request_id="r", stop=stop)
+    assert (ended.state, ended.cases) == ("cancelled" if how == "cancel" else "running", 0)
+    work.resume(job.job_id, request_id="r")
+    assert work.work(job.job_id, request_id="r").cases == 10
+
+
+def test_pairs_are_read_and_exported_page_by_page(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(store)
+    monkeypatch.setattr(rows, "_PAGE", 3)
+    monkeypatch.setattr(rows, "_PAIRS_AT_ONCE", 2)
+    job = done(work := support.dedup(store))
+    assert job.cases == len(found(work, job.job_id)) == 10
 
 
 def test_the_threshold_comes_from_a_rate_and_says_when_it_cannot(store: SqlStore) -> None:
