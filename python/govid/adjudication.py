@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import time
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -26,7 +24,7 @@ from govid.results import Score
 from govid.store import Idempotency, cases, records, verdicts
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
-from govid.store.verdicts import VerdictRow
+from govid.store.verdicts import SubjectPair, VerdictRow
 
 MAX_PAGE = 1000
 MAX_NAME = 128
@@ -40,9 +38,6 @@ class Verdict(StrEnum):
     DIFFERENT = "different"
     TWINS = "twins"
     FRAUD = "fraud"
-
-
-TWO_PEOPLE = frozenset({Verdict.DIFFERENT, Verdict.TWINS})
 
 
 class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +153,8 @@ class Adjudication:
         request_id: str,
         caller: Caller = LOCAL,
     ) -> Case:
-        """Say what two subjects of a case are to each other; without naming two, all that are not settled.
+        """Say what two subjects of a case are to each other; without naming two, all that are not settled,
+        or all if none is left.
 
         Settled is what the required number of different people agree on, each by the latest word. The case
         closes when all its pairs are. The audit record is written in the same transaction.
@@ -178,19 +174,19 @@ class Adjudication:
         asked = (case_id, verdict, adjudicator, note, subjects and sorted(subjects))
         idempotency = _idempotency(idempotency_key, caller, asked)
         with self._database.writing() as connection:
-            # Before any row is locked, like a deletion, which takes it first, too.
-            connection.exclusive("gallery_change")
-            if idempotency and (replayed := records._recall(connection, idempotency)):
+            if replayed := records._claimed(connection, idempotency):
                 return msgspec.json.decode(replayed.reply, type=Case)
+            # Before any row is locked, as a deletion does.
+            connection.exclusive("gallery_change")
             before = self._case(connection, case_id)
             if before.closed_at is not None:
                 raise CaseClosed
             now = time.time()
-            pairs = _asked(before, subjects)
+            pairs = _asked(before, verdicts.due(cases.pairs(connection, case_id)), subjects)
             verdicts.insert(
                 connection, case_id, [VerdictRow(a, b, verdict, adjudicator, note, now) for a, b in pairs]
             )
-            self._conclude(connection, before)
+            verdicts.conclude(connection, case_id, self._required, pairs)
             append_audit(
                 connection,
                 AuditRecord(
@@ -208,19 +204,6 @@ class Adjudication:
             records._remember(connection, idempotency, lambda: msgspec.json.encode(after))
         return after
 
-    def _conclude(self, connection: Connection, before: Case) -> None:
-        given = verdicts.of_case(connection, before.case_id)
-        settled = _settled(given, self._required)
-        for (a, b), verdict in settled.items():
-            verdicts.settle(connection, a, b, verdict)
-        closed = _pairs(before) <= set(settled)
-        disputed = any(
-            len(set(words.values())) > 1 for pair, words in _words(given).items() if pair not in settled
-        )
-        verdicts.mark(connection, before.case_id, disputed=disputed, closed=closed)
-        if before.held and closed and set(settled.values()) <= TWO_PEOPLE:
-            verdicts.release(connection, before.held)
-
     def _case(self, connection: Connection, case_id: int) -> Case:
         row = cases.case(connection, case_id) if 0 < case_id <= MAX_INTEGER else None
         if row is None:
@@ -233,9 +216,11 @@ class Adjudication:
                 VerdictRecord(**{**word._asdict(), "verdict": Verdict(word.verdict)}) for word in given
             ),
             settled=tuple(
-                SettledPair(subject_a=a, subject_b=b, verdict=verdict)
+                SettledPair(subject_a=a, subject_b=b, verdict=Verdict(verdict))
                 # A closed case was settled by the rule of its day.
-                for (a, b), verdict in _settled(given, self._required if row.closed_at is None else 1).items()
+                for (a, b), verdict in verdicts.settled(
+                    given, self._required if row.closed_at is None else 1
+                ).items()
             ),
         )
 
@@ -265,46 +250,25 @@ def _person(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-def _pairs(case: Case) -> set[tuple[str, str]]:
-    """The pairs that have to be settled: those of which both subjects are there, or all if there is none."""
-    present = {(pair.subject_a, pair.subject_b) for pair in case.pairs if pair.present}
-    return present or {(pair.subject_a, pair.subject_b) for pair in case.pairs}
-
-
-def _asked(case: Case, subjects: tuple[str, str] | None) -> list[tuple[str, str]]:
+def _asked(case: Case, due: set[SubjectPair], subjects: tuple[str, str] | None) -> list[SubjectPair]:
     """The pairs a verdict is about.
+
+    In an open case all may be settled already, when fewer people are required than before: each of them can
+    still be decided otherwise, and no verdict goes without effect.
 
     Raises:
         InvalidParameter: the two subjects are no pair of the case.
-        CaseClosed: they are settled.
+        CaseClosed: they are settled, and others are not.
     """
     settled = {(pair.subject_a, pair.subject_b) for pair in case.settled}
     if subjects is None:
-        return sorted(_pairs(case) - settled)
+        return sorted(due - settled) or sorted(due)
     a, b = sorted(subjects)
     if (a, b) not in {(pair.subject_a, pair.subject_b) for pair in case.pairs}:
         raise InvalidParameter("subjects: these two are no pair of the case")
-    if (a, b) in settled:
+    if (a, b) in settled and due - settled:
         raise CaseClosed("the two subjects are settled")
     return [(a, b)]
-
-
-def _words(given: Iterable[VerdictRow]) -> dict[tuple[str, str], dict[str, Verdict]]:
-    """The latest verdict of each person on each pair."""
-    words: dict[tuple[str, str], dict[str, Verdict]] = {}
-    for row in given:
-        words.setdefault((row.subject_a, row.subject_b), {})[row.adjudicator] = Verdict(row.verdict)
-    return words
-
-
-def _settled(given: Iterable[VerdictRow], required: int) -> Mapping[tuple[str, str], Verdict]:
-    """The pairs on which enough people agree, and more than say anything else."""
-    settled = {}
-    for pair, words in _words(given).items():
-        (verdict, most), *others = Counter(words.values()).most_common()
-        if most >= required and all(count < most for _, count in others):
-            settled[pair] = verdict
-    return settled
 
 
 def _idempotency(key: str | None, caller: Caller, asked: object) -> Idempotency | None:

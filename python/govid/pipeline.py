@@ -391,7 +391,11 @@ class Engine:
         deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
         with self._refusals_audited(inquiry):
             outcome = self.store.delete_subject(
-                subject, self._record(inquiry, "DELETED"), idempotency, msgspec.json.encode(deletion)
+                subject,
+                self._record(inquiry, "DELETED"),
+                idempotency,
+                msgspec.json.encode(deletion),
+                adjudicators=self.settings.adjudicators_required,
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)

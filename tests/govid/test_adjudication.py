@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import threading
+import time
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
 from govid.callers import Caller, Scope
-from govid.errors import CaseClosed, IdempotencyKeyReused, InvalidParameter, UnknownCase
-from govid.store import Gate, NewReference, Suspicion, cases
+from govid.errors import CaseClosed, GovidError, IdempotencyKeyReused, InvalidParameter, UnknownCase
+from govid.store import Gate, Idempotency, NewReference, Suspicion, cases
 from govid.store.dedup import Pair
-from govid.store.sqlite import SqliteStore
+from govid.store.records import SqlStore
 from govid.types import Template
 from tests.govid.dedup import support
 
@@ -22,14 +23,12 @@ SAME, DIFFERENT, TWINS, FRAUD = Verdict
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = support.opened(tmp_path)
+def store(store: SqlStore) -> SqlStore:
     support.enrol(store, support.people(4))
-    yield store
-    store.close()
+    return store
 
 
-def held(store: SqliteStore, subject: str = "held") -> int:
+def held(store: SqlStore, subject: str = "held") -> int:
     """A subject that is held because it looks like two others; the case."""
     template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
     new = NewReference(subject, template, (), 1.0)
@@ -38,7 +37,7 @@ def held(store: SqliteStore, subject: str = "held") -> int:
     return Adjudication(store.database).page().cases[-1].case_id
 
 
-def cluster(store: SqliteStore, *pairs: tuple[int, int]) -> int:
+def cluster(store: SqlStore, *pairs: tuple[int, int]) -> int:
     """A case of a dedup job between subjects by their numbers."""
     with store.database.writing() as connection:
         some = [Pair(f"s{a}", f"s{b}", a + 1, b + 1, 0.9 - a / 100) for a, b in pairs]
@@ -50,7 +49,7 @@ def say(queue: Adjudication, case_id: int, verdict: Verdict, who: str, **options
 
 
 @pytest.mark.parametrize("verdict", [DIFFERENT, TWINS])
-def test_two_people_release_a_held_subject_to_every_gallery(store: SqliteStore, verdict: Verdict) -> None:
+def test_two_people_release_a_held_subject_to_every_gallery(store: SqlStore, verdict: Verdict) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     assert queue.case(case_id).held == "held"
     before = max(change.sequence for change in store.changes(after=0, limit=100))
@@ -64,7 +63,7 @@ def test_two_people_release_a_held_subject_to_every_gallery(store: SqliteStore, 
 
 
 @pytest.mark.parametrize("verdict", [SAME, FRAUD])
-def test_one_person_stays_held_until_it_is_deleted(store: SqliteStore, verdict: Verdict) -> None:
+def test_one_person_stays_held_until_it_is_deleted(store: SqlStore, verdict: Verdict) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     say(queue, case_id, verdict, "ann")
     assert queue.case(case_id).closed_at is not None
@@ -76,7 +75,7 @@ def test_one_person_stays_held_until_it_is_deleted(store: SqliteStore, verdict: 
     assert queue.case(case_id).held is None
 
 
-def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqliteStore) -> None:
+def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     half = queue.decide(case_id, SAME, adjudicator="ann", subjects=("s0", "held"), request_id="r")
     assert half.closed_at is None
@@ -89,7 +88,7 @@ def test_a_subject_that_is_the_same_as_one_of_two_stays_held(store: SqliteStore)
     assert store.subject("held").held
 
 
-def test_two_people_must_agree_where_two_are_required(store: SqliteStore) -> None:
+def test_two_people_must_agree_where_two_are_required(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), held(store)
     say(queue, case_id, DIFFERENT, "ann")
     for oneself in ("ann", "Ann", "ＡＮＮ"):
@@ -109,7 +108,7 @@ def test_two_people_must_agree_where_two_are_required(store: SqliteStore) -> Non
         say(queue, case_id, DIFFERENT, "eve")
 
 
-def test_somebody_may_think_again(store: SqliteStore) -> None:
+def test_somebody_may_think_again(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
     say(queue, case_id, SAME, "ann")
     say(queue, case_id, DIFFERENT, "bob")
@@ -120,7 +119,7 @@ def test_somebody_may_think_again(store: SqliteStore) -> None:
     assert len(done.verdicts) == 3
 
 
-def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqliteStore) -> None:
+def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqlStore) -> None:
     queue, old = Adjudication(store.database), held(store)
     store.delete_subject("held", support.AUDIT, None, b"")
     assert queue.page().cases == ()  # nobody is left to decide on
@@ -132,7 +131,7 @@ def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqliteSto
     assert not store.subject("held").held
 
 
-def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(store: SqliteStore) -> None:
+def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     for subject in ("s0", "s1"):
         store.delete_subject(subject, support.AUDIT, None, b"")
@@ -143,7 +142,85 @@ def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(st
     assert not store.subject("held").held
 
 
-def test_a_case_closes_with_the_pairs_that_are_left(store: SqliteStore) -> None:
+def gone(store: SqlStore, subject: str, adjudicators: int = 1) -> None:
+    store.delete_subject(subject, support.AUDIT, None, b"", adjudicators=adjudicators)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_deletion_ends_a_case_whose_other_pairs_are_settled(store: SqlStore, verdict: Verdict) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    say(queue, case_id, verdict, "ann", subjects=("s0", "held"))
+    gone(store, "s1")
+    assert queue.case(case_id).closed_at is not None
+    assert store.subject("held").held == (verdict in {SAME, FRAUD})
+
+
+def test_a_deletion_releases_nobody_on_the_word_of_fewer_than_are_required(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "held"))
+    gone(store, "s1", adjudicators=2)
+    assert queue.case(case_id).closed_at is None
+    assert store.subject("held").held
+
+
+@pytest.mark.parametrize("who", ["ann", "bob"])
+def test_fraud_releases_nobody_though_all_pairs_are_settled(store: SqlStore, who: str) -> None:
+    """Fewer people are required than were when the others spoke."""
+    queue, case_id = Adjudication(store.database), held(store)
+    say(Adjudication(store.database, required=2), case_id, DIFFERENT, "ann")
+    assert len(queue.case(case_id).settled) == 2
+    say(queue, case_id, FRAUD, who)
+    after = queue.case(case_id)
+    assert store.subject("held").held
+    assert [word.verdict for word in after.verdicts] == [DIFFERENT, DIFFERENT, FRAUD, FRAUD]
+    # Somebody thought again, or two people disagree.
+    assert (after.closed_at is None, after.disputed) == ((False, False) if who == "ann" else (True, True))
+
+
+def test_a_settled_pair_can_be_decided_otherwise_while_its_case_is_open(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    say(Adjudication(store.database, required=2), case_id, DIFFERENT, "ann")
+    say(queue, case_id, FRAUD, "ann", subjects=("s0", "s1"))
+    assert [pair.verdict for pair in queue.case(case_id).settled] == [FRAUD]
+    assert settled(store) == {("s0", "s1"): ("fraud", 2)}
+
+
+def settled(store: SqlStore) -> dict[tuple[str, str], tuple[str, int]]:
+    """What is kept of each pair: the verdict, and the last reference it is about."""
+    with store.database.reading() as connection:
+        return {
+            (a, b): (verdict, last) for a, b, verdict, last in connection.rows("SELECT * FROM settled_pair")
+        }
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_verdict_is_not_about_what_came_later(store: SqlStore, anew: bool) -> None:
+    """A new photo, or a new subject of the name, while other pairs of the case are still open."""
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2), (2, 3))
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "s1"))
+    if anew:
+        gone(store, "s0")
+        support.enrol(store, support.people(1, 7))
+    else:
+        support.add(store, "s0", support.people(1, 7)[0])
+    say(queue, case_id, TWINS, "ann", subjects=("s1", "s2"))
+    say(queue, case_id, SAME, "ann")
+    assert settled(store) == {
+        ("s0", "s1"): ("different", 2),
+        ("s1", "s2"): ("twins", 3),
+        ("s2", "s3"): ("same", 4),
+    }
+
+
+def test_a_verdict_on_a_pair_that_is_gone_is_not_about_a_new_subject_of_the_name(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
+    gone(store, "s0")
+    support.enrol(store, support.people(1, 7))
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "s1"))
+    assert settled(store) == {}
+
+
+def test_a_case_closes_with_the_pairs_that_are_left(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
     store.delete_subject("s0", support.AUDIT, None, b"")
     assert queue.case(case_id).closed_at is None
@@ -155,7 +232,7 @@ def test_a_case_closes_with_the_pairs_that_are_left(store: SqliteStore) -> None:
     assert queue.case(other).settled == ()
 
 
-def test_each_verdict_leaves_an_audit_record(store: SqliteStore) -> None:
+def test_each_verdict_leaves_an_audit_record(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
     queue.decide(case_id, TWINS, adjudicator="ann", request_id="request")
     with store.database.reading() as connection:
@@ -165,7 +242,7 @@ def test_each_verdict_leaves_an_audit_record(store: SqliteStore) -> None:
     assert (record.case_id, record.adjudicator, record.candidates) == (case_id, "ann", ("s0", "s1"))
 
 
-def test_a_verdict_is_counted_once_under_its_key(store: SqliteStore) -> None:
+def test_a_verdict_is_counted_once_under_its_key(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
 
     def once(verdict: Verdict, request_id: str) -> object:
@@ -178,7 +255,35 @@ def test_a_verdict_is_counted_once_under_its_key(store: SqliteStore) -> None:
         once(FRAUD, "3")
 
 
-def test_the_queue_is_paged(store: SqliteStore) -> None:
+def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(store: SqlStore) -> None:
+    """The deletion, which comes second, waits for the key, not to find it taken when its work is done."""
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    key = Idempotency("k", "a deletion")
+    errors: list[BaseException] = []
+
+    def caught(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except GovidError as error:
+            errors.append(error)
+
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: say(queue, case_id, SAME, "ann", idempotency_key="k"),
+        lambda: store.delete_subject("s3", support.AUDIT, key, b""),
+    )
+    threads = [threading.Thread(target=caught, args=(call,)) for call in calls]
+    with store.database.writing() as connection:
+        connection.exclusive("gallery_change")
+        for thread in threads:
+            thread.start()
+            time.sleep(0.3)  # it waits now
+    for thread in threads:
+        thread.join()
+    assert [type(error) for error in errors] == [IdempotencyKeyReused]
+    assert store.subject("s3").subject_id == "s3"
+
+
+def test_the_queue_is_paged(store: SqlStore) -> None:
     queue = Adjudication(store.database)
     made = [cluster(store, (0, 1)) for _ in range(5)]
     seen: list[int] = []
@@ -190,7 +295,7 @@ def test_the_queue_is_paged(store: SqliteStore) -> None:
     assert seen == made
 
 
-def test_what_cannot_be_decided_is_said(store: SqliteStore) -> None:
+def test_what_cannot_be_decided_is_said(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
     with pytest.raises(UnknownCase):
         say(queue, 99, SAME, "ann")
@@ -208,7 +313,7 @@ def test_what_cannot_be_decided_is_said(store: SqliteStore) -> None:
     assert queue.case(case_id).verdicts == ()
 
 
-def test_a_caller_who_is_known_decides_as_itself(store: SqliteStore) -> None:
+def test_a_caller_who_is_known_decides_as_itself(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database, required=2), cluster(store, (0, 1))
     ann, bob = (Caller(name=name, scopes=frozenset({Scope.ADJUDICATE})) for name in ("ann", "bob"))
     with pytest.raises(InvalidParameter):
@@ -227,7 +332,7 @@ def test_a_caller_who_is_known_decides_as_itself(store: SqliteStore) -> None:
     assert (record.caller, record.adjudicator) == ("bob", "bob")
 
 
-def test_where_nobody_authenticates_the_request_says_who_decides(store: SqliteStore) -> None:
+def test_where_nobody_authenticates_the_request_says_who_decides(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
     with pytest.raises(InvalidParameter):
         queue.decide(case_id, TWINS, request_id="r")

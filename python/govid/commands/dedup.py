@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -102,7 +103,7 @@ def resume(context: click.Context, /, job_id: int, threads: int, as_json: bool) 
 @json_option
 @click.pass_context
 def status(context: click.Context, /, job_id: int | None, as_json: bool) -> None:
-    """How far job JOB_ID is, or all jobs, the newest first."""
+    """How far job JOB_ID is, or the last 100 jobs, the newest first."""
     with _dedup(context) as jobs:
         if job_id is not None:
             job = jobs.job(job_id)
@@ -133,10 +134,22 @@ def export(context: click.Context, /, job_id: int, kind: str, out: Path | None, 
     """The pairs of job JOB_ID: ids and scores, as CSV or as one JSON object a line."""
     from govid.dedup.export import lines
 
-    with _dedup(context) as jobs, click.open_file(str(out or "-"), "wb") as target:
+    with _dedup(context) as jobs:
         jobs.job(job_id)
-        for some in lines(jobs.export(job_id), "json" if as_json else kind):
-            target.write(some)
+        found = lines(jobs.export(job_id), "json" if as_json else kind)
+        if out is None or str(out) == "-":
+            with click.open_file("-", "wb") as target:
+                target.writelines(found)
+            return
+        # A file of that name stays as it is until the new one is whole.
+        with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as written:
+            try:
+                written.writelines(found)
+                written.flush()
+                Path(written.name).replace(out)
+            except BaseException:
+                Path(written.name).unlink()
+                raise
 
 
 def _worked(jobs: Dedup, job: DedupJob, request_id: str, threads: int, as_json: bool) -> DedupJob:

@@ -114,8 +114,9 @@ class Dedup:
 
         Raises:
             JobRunning: one of the same kind is running.
-            UnknownJob, JobEnded: ``since_job`` is none, or was not finished.
-            InvalidParameter: both are given, or the reference is none; 0 stands before the first.
+            UnknownJob: ``since_job`` is none.
+            InvalidParameter: both are given, ``since_job`` was not finished or is one of another model, or
+                the reference is none; 0 stands before the first.
             JobTooLoose: it would find more strangers than anybody can look at.
             OperatorError.
         """

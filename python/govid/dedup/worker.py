@@ -6,7 +6,7 @@ Any number of threads, processes and machines may work on one job: they meet in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from govid.audit import AuditRecord
@@ -17,7 +17,7 @@ from govid.store import cases
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
 from govid.store.database import Database
-from govid.store.dedup import Claim
+from govid.store.dedup import Claim, Pair
 
 LEASE_SECONDS = 60.0
 """How long a worker may be silent within a block before others take its range."""
@@ -107,26 +107,43 @@ class Worker:
 
     def _open_cases(self) -> None:
         """Pairs -> clusters -> cases. After kill -9 the pairs without a case give the remaining ones."""
-        while not self._opened_all():
-            pass
+        groups = clusters(sorted(self._pairs(), key=lambda pair: (-pair.score, *pair)))
+        while some := list(islice(groups, _CASES_AT_ONCE)):
+            if self._stop(0) or not self._opened(some):
+                return
+        if self._stop(0):
+            return
         with self._database.writing() as connection:
             if rows.end(connection, self._job.job_id, "done"):
                 append_audit(connection, self._audit("DONE", self._job))
 
-    def _opened_all(self) -> bool:
-        """Open cases, some at a time: live writes go in between. False if another worker does so, too."""
+    def _pairs(self) -> Iterator[Pair]:
+        """The pairs that have to become cases, until the worker is told to stop."""
+        after = (0, 0)
+        while not self._stop(0):
+            with self._database.reading() as connection:
+                page = rows.pairs(connection, self._job.job_id, after)
+                left = rows.without_case(connection, self._job.job_id, page)
+            if not page:
+                return
+            yield from left
+            after = (page[-1].reference_a, page[-1].reference_b)
+
+    def _opened(self, groups: Sequence[tuple[list[Pair], int]]) -> bool:
+        """Open some cases: live writes go in between. False if the job does not run any more."""
         job_id = self._job.job_id
-        with self._database.reading() as connection:
-            opened = rows.cases_of(connection, job_id)
-            pairs = rows.pairs_without_case(connection, job_id)
-        groups = clusters(pairs)
-        while some := list(islice(groups, _CASES_AT_ONCE)):
-            with self._database.writing() as connection:
-                connection.exclusive(f"dedup_job {job_id}")
-                if rows.cases_of(connection, job_id) != opened:
-                    return False
-                for group, subjects in some:
-                    case_id = cases.open_cluster(connection, job_id, group, subjects)
-                    rows.assign(connection, job_id, group, case_id)
-            opened += len(some)
+        with self._database.writing() as connection:
+            # Nobody is deleted or decided on meanwhile, and no other worker or job opens a case.
+            connection.exclusive("gallery_change")
+            # Nor is the job cancelled.
+            connection.exclusive("dedup_job")
+            job = rows.job(connection, job_id)
+            if job is None or job.state != "running":
+                return False
+            left = set(rows.without_case(connection, job_id, [pair for group, _ in groups for pair in group]))
+            for group, subjects in groups:
+                # What is gone may have held the others together.
+                for part, _ in clusters([pair for pair in group if pair in left]):
+                    case_id = cases.open_cluster(connection, job_id, part, subjects)
+                    rows.assign(connection, job_id, part, case_id)
         return True

@@ -102,6 +102,10 @@ class Counts:
     audit_records: int
 
 
+MAX_ADJUDICATORS = 2
+"""The most people who may be required to agree on two subjects."""
+
+
 class Store(Protocol):
     """The record store. Every write is one transaction, durable when the method returns.
 
@@ -147,9 +151,18 @@ class Store(Protocol):
         """
 
     def delete_subject(
-        self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
+        self,
+        subject_id: str,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: bytes,
+        *,
+        adjudicators: int = MAX_ADJUDICATORS,
     ) -> Replayed | None:
-        """Delete a subject and all its references; raises UnknownSubject."""
+        """Delete a subject and all its references; raises UnknownSubject.
+
+        A case that has no pair left but those on which so many ``adjudicators`` agree ends with it.
+        """
 
     def subject(self, subject_id: str) -> SubjectRecord:
         """One subject; raises UnknownSubject."""

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from govid.errors import CallerError, SubjectExists, SubjectHeld, TooManyReferences
+from govid.store.changes import announce
 from govid.store.database import Connection
-from govid.store.records import announce, chunks, marks
+from govid.store.records import chunks, marks
 
 # Two photos of one person score far below; the same photo embedded by another machine scores above.
 _SAME = 0.99999

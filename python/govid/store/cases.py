@@ -135,6 +135,16 @@ def pairs(connection: Connection, case_id: int) -> list[PairRow]:
     return found
 
 
+def open_with(connection: Connection, subject_id: str) -> list[int]:
+    """The open cases that a subject is in."""
+    rows = connection.rows(
+        "SELECT case_id FROM case_subject JOIN duplicate_case USING (case_id)"
+        " WHERE subject_id = ? AND closed_at IS NULL ORDER BY case_id",
+        (subject_id,),
+    )
+    return [int(case_id) for (case_id,) in rows]
+
+
 def close_empty(connection: Connection, subject_id: str) -> None:
     """After a deletion: close the cases in which nobody is left to be compared, and nobody is held.
 

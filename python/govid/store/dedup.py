@@ -19,6 +19,7 @@ _JOB = (
     " supported, comparisons, created_at, resumed_at, blocks_before, ended_at"
 )
 _PAGE = 1000
+_PAIRS_AT_ONCE = 250
 
 
 class JobRow(NamedTuple):
@@ -116,7 +117,7 @@ def span_ends(database: Database, *, first: int, last: int, size: int) -> Iterat
                 "SELECT max(sequence), count(*) FROM (SELECT sequence FROM gallery_change"
                 " JOIN reference ON reference.reference_id = gallery_change.reference_id"
                 " JOIN subject ON subject.subject_id = reference.subject_id"
-                " WHERE held = 0 AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?) AS some",
+                " WHERE held = 0 AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?) AS span",
                 (first, last, size),
             )
         if row is None or not row[1]:
@@ -264,9 +265,9 @@ def exported(connection: Connection, job_id: int, after: tuple[int, int]) -> lis
         "SELECT p.subject_a, p.subject_b, p.reference_a, p.reference_b, p.score, p.case_id FROM dedup_pair p"
         " JOIN reference a ON a.reference_id = p.reference_a"
         " JOIN reference b ON b.reference_id = p.reference_b"
-        " WHERE p.job_id = ? AND (p.reference_a > ? OR (p.reference_a = ? AND p.reference_b > ?))"
+        " WHERE p.job_id = ? AND (p.reference_a, p.reference_b) > (?, ?)"
         " ORDER BY p.reference_a, p.reference_b LIMIT ?",
-        (job_id, after[0], after[0], after[1], _PAGE),
+        (job_id, *after, _PAGE),
     )
     return [ExportedPair(Pair(*row[:5]), row[5]) for row in rows]
 
@@ -366,33 +367,50 @@ def end(connection: Connection, job_id: int, state: str) -> bool:
     )
 
 
-def pairs_without_case(connection: Connection, job_id: int) -> list[Pair]:
-    """Pairs of a job that have to become cases.
+def pairs(connection: Connection, job_id: int, after: tuple[int, int]) -> list[Pair]:
+    """The next pairs of a job in order of their references, whatever became of them."""
+    found = connection.rows(
+        "SELECT subject_a, subject_b, reference_a, reference_b, score FROM dedup_pair"
+        " WHERE job_id = ? AND (reference_a, reference_b) > (?, ?)"
+        " ORDER BY reference_a, reference_b LIMIT ?",
+        (job_id, *after, _PAGE),
+    )
+    return [Pair(*row) for row in found]
+
+
+def without_case(connection: Connection, job_id: int, pairs: Sequence[Pair]) -> list[Pair]:
+    """Those of the pairs of a job that have to become cases.
 
     Left out are those of deleted subjects; those that adjudicators settled as two people, unless a reference
-    was added since; and those that an open case has already.
+    was added since; and those that a case of this job or an open one has already.
     """
-    rows = connection.rows(
-        "SELECT p.subject_a, p.subject_b, p.reference_a, p.reference_b, p.score FROM dedup_pair p"
-        " JOIN reference a ON a.reference_id = p.reference_a"
-        " JOIN reference b ON b.reference_id = p.reference_b"
-        " WHERE p.job_id = ? AND p.case_id IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM settled_pair s"
-        "  WHERE s.subject_a = p.subject_a AND s.subject_b = p.subject_b"
-        "  AND s.verdict IN ('different', 'twins')"
-        "  AND s.last_reference >= p.reference_a AND s.last_reference >= p.reference_b)"
-        + "".join(
-            f" AND NOT EXISTS (SELECT 1 FROM case_pair c JOIN duplicate_case d ON d.case_id = c.case_id"
-            f"  JOIN reference x ON x.reference_id = c.reference_a"
-            f"  JOIN reference y ON y.reference_id = c.reference_b"
-            f"  WHERE c.subject_{one} = p.subject_a AND c.subject_{other} = p.subject_b"
-            f"  AND d.closed_at IS NULL)"
-            for one, other in ("ab", "ba")
+    wanted: set[Row] = set()
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        wanted.update(
+            connection.rows(
+                "SELECT p.reference_a, p.reference_b FROM dedup_pair p"
+                " JOIN reference a ON a.reference_id = p.reference_a"
+                " JOIN reference b ON b.reference_id = p.reference_b"
+                " WHERE p.job_id = ? AND p.case_id IS NULL"
+                f" AND (p.reference_a, p.reference_b) IN (VALUES {','.join(['(?, ?)'] * len(some))})"
+                " AND NOT EXISTS (SELECT 1 FROM settled_pair s"
+                "  WHERE s.subject_a = p.subject_a AND s.subject_b = p.subject_b"
+                "  AND s.verdict IN ('different', 'twins')"
+                "  AND s.last_reference >= p.reference_a AND s.last_reference >= p.reference_b)"
+                + "".join(
+                    f" AND NOT EXISTS (SELECT 1 FROM case_pair c JOIN duplicate_case d"
+                    f"  ON d.case_id = c.case_id"
+                    f"  JOIN reference x ON x.reference_id = c.reference_a"
+                    f"  JOIN reference y ON y.reference_id = c.reference_b"
+                    f"  WHERE c.subject_{one} = p.subject_a AND c.subject_{other} = p.subject_b"
+                    f"  AND d.closed_at IS NULL)"
+                    for one, other in ("ab", "ba")
+                ),
+                (job_id, *(number for pair in some for number in (pair.reference_a, pair.reference_b))),
+            )
         )
-        + " ORDER BY p.score DESC, p.reference_a, p.reference_b",
-        (job_id,),
-    )
-    return [Pair(*row) for row in rows]
+    return [pair for pair in pairs if (pair.reference_a, pair.reference_b) in wanted]
 
 
 def assign(connection: Connection, job_id: int, pairs: Sequence[Pair], case_id: int) -> None:

@@ -22,6 +22,7 @@ from govid.errors import (
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store import (
+    MAX_ADJUDICATORS,
     Change,
     Counts,
     Gate,
@@ -34,8 +35,10 @@ from govid.store import (
     Suspicion,
     attempts,
     cases,
+    verdicts,
 )
 from govid.store.audit import append as append_audit
+from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.types import QualityMeasure, Reference, Template
 
@@ -122,7 +125,13 @@ class SqlStore:
             return Stored(reference)
 
     def delete_subject(
-        self, subject_id: str, audit: AuditRecord, idempotency: Idempotency | None, reply: bytes
+        self,
+        subject_id: str,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: bytes,
+        *,
+        adjudicators: int = MAX_ADJUDICATORS,
     ) -> Replayed | None:
         with self.database.writing() as connection:
             if replayed := _claimed(connection, idempotency):
@@ -136,6 +145,8 @@ class SqlStore:
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
             attempts.forget(connection, subject_id)
+            for case_id in cases.open_with(connection, subject_id):
+                verdicts.conclude(connection, case_id, adjudicators)
             cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
             _remember(connection, idempotency, lambda: reply)
@@ -351,18 +362,6 @@ def insert_reference(connection: Connection, new: NewReference, *, held: bool) -
     if not held:
         announce(connection, [row[0]])
     return Reference(int(row[0]), new.subject_id, new.template, new.quality, new.created_at)
-
-
-def announce(connection: Connection, reference_ids: Sequence[int]) -> None:
-    """Tell every gallery to look at these references again.
-
-    Sequence numbers become visible in their order: whoever has read one has missed none before it.
-    """
-    connection.exclusive("gallery_change")
-    connection.execute_many(
-        "INSERT INTO gallery_change (reference_id) VALUES (?)",
-        [(reference_id,) for reference_id in reference_ids],
-    )
 
 
 def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 
+from govid.store import cases
+from govid.store.changes import announce
 from govid.store.database import Connection
-from govid.store.records import announce
+
+TWO_PEOPLE = frozenset({"different", "twins"})
+SubjectPair: TypeAlias = tuple[str, str]
+"""Two subjects in order."""
 
 
 class VerdictRow(NamedTuple):
@@ -38,6 +44,57 @@ def insert(connection: Connection, case_id: int, verdicts: Iterable[VerdictRow])
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(case_id, *verdict) for verdict in verdicts],
     )
+
+
+def words(given: Iterable[VerdictRow]) -> dict[SubjectPair, dict[str, str]]:
+    """The latest verdict of each person on each pair."""
+    found: dict[SubjectPair, dict[str, str]] = {}
+    for row in given:
+        found.setdefault((row.subject_a, row.subject_b), {})[row.adjudicator] = row.verdict
+    return found
+
+
+def settled(given: Iterable[VerdictRow], required: int) -> Mapping[SubjectPair, str]:
+    """The pairs on which enough people agree, and more than say anything else."""
+    found = {}
+    for pair, said in words(given).items():
+        (verdict, most), *others = Counter(said.values()).most_common()
+        if most >= required and all(count < most for _, count in others):
+            found[pair] = verdict
+    return found
+
+
+def due(pairs: Iterable[cases.PairRow]) -> set[SubjectPair]:
+    """The pairs that have to be settled: those of which both subjects are there, or all if there is none."""
+    pairs = list(pairs)
+    present = _present(pairs)
+    return present or {(pair.subject_a, pair.subject_b) for pair in pairs}
+
+
+def conclude(connection: Connection, case_id: int, required: int, said: Iterable[SubjectPair] = ()) -> None:
+    """Do to an open case what its verdicts come to: close it, release whom it holds.
+
+    Args:
+        required: how many different people must agree on two subjects.
+        said: the pairs that a verdict was given on just now. What is settled of them is so for the references
+            of today; an older verdict knew nothing of a newer photo, or of a new subject of the name.
+    """
+    case = cases.case(connection, case_id)
+    assert case is not None
+    pairs = cases.pairs(connection, case_id)
+    given = of_case(connection, case_id)
+    agreed = settled(given, required)
+    for a, b in sorted(_present(pairs).intersection(said, agreed)):
+        settle(connection, a, b, agreed[a, b])
+    closed = due(pairs) <= agreed.keys()
+    disputed = any(len(set(by.values())) > 1 for pair, by in words(given).items() if pair not in agreed)
+    mark(connection, case_id, disputed=disputed, closed=closed)
+    if case.held and closed and TWO_PEOPLE.issuperset(agreed.values()):
+        release(connection, case.held)
+
+
+def _present(pairs: Iterable[cases.PairRow]) -> set[SubjectPair]:
+    return {(pair.subject_a, pair.subject_b) for pair in pairs if pair.present}
 
 
 def settle(connection: Connection, subject_a: str, subject_b: str, verdict: str) -> None:

@@ -17,7 +17,7 @@ from govid.dedup import jobs
 from govid.dedup.jobs import Dedup, DedupJob
 from govid.profiles import active
 from govid.store import NewReference
-from govid.store.records import insert_reference, insert_subject
+from govid.store.records import SqlStore, insert_reference, insert_subject
 from govid.store.sqlite import SqliteStore
 from govid.types import Reference, Template
 
@@ -37,7 +37,7 @@ def like(face: NDArray[np.float32], seed: int = 0, noise: float = 0.03) -> NDArr
     return _core.l2_normalize(face + noise * people(1, seed)[0] * np.float32(np.sqrt(len(face))))
 
 
-def enrol(store: SqliteStore, faces: Sequence[NDArray[np.float32]], prefix: str = "s") -> list[int]:
+def enrol(store: SqlStore, faces: Sequence[NDArray[np.float32]], prefix: str = "s") -> list[int]:
     """A subject for each face, in one transaction; the ids of the references."""
     ids = []
     with store.database.writing() as connection:
@@ -49,7 +49,7 @@ def enrol(store: SqliteStore, faces: Sequence[NDArray[np.float32]], prefix: str 
     return ids
 
 
-def add(store: SqliteStore, subject: str, face: NDArray[np.float32], model_id: str = "") -> Reference:
+def add(store: SqlStore, subject: str, face: NDArray[np.float32], model_id: str = "") -> Reference:
     """One more reference."""
     with store.database.writing() as connection:
         template = Template(model_id or PROFILE.model_id, face)
@@ -60,12 +60,12 @@ def opened(folder: Path) -> SqliteStore:
     return SqliteStore(folder / "var" / "govid.sqlite3")
 
 
-def dedup(store: SqliteStore, *, range_size: int = 16, false_pairs: float = 10.0) -> Dedup:
+def dedup(store: SqlStore, *, range_size: int = 16, false_pairs: float = 10.0) -> Dedup:
     made = jobs.opened(Settings(dedup_false_pairs=false_pairs), store.database)
     return Dedup(made.database, made.profile, made.calibration, false_pairs, range_size)
 
 
-def calibration(store: SqliteStore) -> Calibration:
+def calibration(store: SqlStore) -> Calibration:
     return dedup(store).calibration
 
 
@@ -83,7 +83,7 @@ def found(work: Dedup, job_id: int) -> dict[Key, float]:
     return dict(zip(keys, (pair.score for pair in pairs), strict=True))
 
 
-def brute_force(store: SqliteStore, threshold: float) -> dict[Key, float]:
+def brute_force(store: SqlStore, threshold: float) -> dict[Key, float]:
     """Every pair of references of different subjects, by one matrix."""
     ids, owners, rows = [], [], []
     for subject in store.subjects(after="", limit=100_000):

@@ -39,6 +39,13 @@ def test_from_start_to_verdict_without_a_model_file(tmp_path: Path) -> None:
     assert (row["subject_a"], row["subject_b"]) == ("s20", "s3")
     (line,) = govid(folder, "dedup", "export", "1", "--format", "json").stdout.splitlines()
     assert json.loads(line)["case_id"] == 1
+    out = tmp_path / "pairs.csv"
+    out.write_text("kept")
+    assert govid(folder, "dedup", "export", "9", "--out", str(out)).returncode != 0
+    assert out.read_text() == "kept"
+    assert govid(folder, "dedup", "export", "1", "--out", str(out)).returncode == 0
+    assert "s20,s3," in out.read_text()
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["pairs.csv"]
     assert govid(folder, "cases", "list").stdout.startswith("case 1 open: 's20', 's3'")
     decided = govid(folder, "cases", "decide", "1", "different", "--by", "ann", "--note", "hair")
     assert "settled: 's20' and 's3' are different" in decided.stdout

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from govid import policy
 from govid.adjudication import Adjudication, Case, Verdict
+from govid.dedup import worker
 from govid.errors import (
     InvalidParameter,
     JobEnded,
@@ -21,19 +21,12 @@ from govid.errors import (
 )
 from govid.store import dedup as rows
 from govid.store.database import Connection
-from govid.store.sqlite import SqliteStore
+from govid.store.records import SqlStore
 from tests.govid.dedup import support
 from tests.govid.dedup.support import done, found
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = support.opened(tmp_path)
-    yield store
-    store.close()
-
-
-def filled(store: SqliteStore, strangers: int = 90) -> None:
+def filled(store: SqlStore, strangers: int = 90) -> None:
     """Strangers, ten of whom are enrolled a second time, and one with a second photo of their own."""
     faces = support.people(strangers)
     support.enrol(store, faces)
@@ -41,7 +34,7 @@ def filled(store: SqliteStore, strangers: int = 90) -> None:
     support.add(store, "s20", support.like(faces[20], 99))
 
 
-def test_a_job_finds_what_brute_force_finds_and_opens_a_case_for_each(store: SqliteStore) -> None:
+def test_a_job_finds_what_brute_force_finds_and_opens_a_case_for_each(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store)
     job = done(work)
@@ -56,7 +49,7 @@ def test_a_job_finds_what_brute_force_finds_and_opens_a_case_for_each(store: Sql
     assert {(case.origin, case.job_id, case.cluster_subjects) for case in cases} == {("dedup", job.job_id, 2)}
 
 
-def test_threads_share_a_job(store: SqliteStore) -> None:
+def test_threads_share_a_job(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store, range_size=5)
     job = work.start(request_id="r")
@@ -67,7 +60,7 @@ def test_threads_share_a_job(store: SqliteStore) -> None:
 
 
 def test_ranges_are_read_again_when_memory_does_not_hold_them(
-    store: SqliteStore,
+    store: SqlStore,
 ) -> None:
     filled(store)
     row = support.PROFILE.dimension * 4
@@ -75,14 +68,14 @@ def test_ranges_are_read_again_when_memory_does_not_hold_them(
     assert support.same_pairs(found(work, job.job_id), support.brute_force(store, job.threshold))
 
 
-def test_an_empty_gallery_is_done_at_once(store: SqliteStore) -> None:
+def test_an_empty_gallery_is_done_at_once(store: SqlStore) -> None:
     job = support.dedup(store).start(request_id="r")
     assert (job.state, job.blocks, job.comparisons, job.cases) == ("done", 0, 0, 0)
     support.enrol(store, support.people(1))
     assert done(support.dedup(store)).compared == 0
 
 
-def test_what_is_new_is_compared_with_all_and_the_rest_is_not_compared_again(store: SqliteStore) -> None:
+def test_what_is_new_is_compared_with_all_and_the_rest_is_not_compared_again(store: SqlStore) -> None:
     faces = support.people(50)
     support.enrol(store, faces)
     support.enrol(store, [support.like(faces[0])], "old-pair")
@@ -102,7 +95,7 @@ def test_what_is_new_is_compared_with_all_and_the_rest_is_not_compared_again(sto
     assert third.blocks == 0
 
 
-def test_a_released_subject_counts_as_new(store: SqliteStore) -> None:
+def test_a_released_subject_counts_as_new(store: SqlStore) -> None:
     faces = support.people(5)
     with store.database.writing() as connection:
         from govid.store import NewReference
@@ -123,7 +116,7 @@ def test_a_released_subject_counts_as_new(store: SqliteStore) -> None:
     assert list(found(work, second.job_id)) == [(1, 6)]
 
 
-def test_a_second_start_is_refused_and_names_the_first(store: SqliteStore) -> None:
+def test_a_second_start_is_refused_and_names_the_first(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
@@ -135,7 +128,7 @@ def test_a_second_start_is_refused_and_names_the_first(store: SqliteStore) -> No
     assert other_kind.kind == "incremental"
 
 
-def test_cancelled_twice_resumed_and_finished(store: SqliteStore) -> None:
+def test_cancelled_twice_resumed_and_finished(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
@@ -162,7 +155,7 @@ def test_cancelled_twice_resumed_and_finished(store: SqliteStore) -> None:
     assert outcomes == ["STARTED", "CANCELLED", "RESUMED", "DONE"]
 
 
-def audited(store: SqliteStore) -> list[str]:
+def audited(store: SqlStore) -> list[str]:
     import msgspec
 
     with store.database.reading() as connection:
@@ -170,7 +163,7 @@ def audited(store: SqliteStore) -> list[str]:
     return [record["outcome"] for record in records if record["operation"] == "dedup"]
 
 
-def test_a_worker_that_lost_its_range_writes_nothing(store: SqliteStore) -> None:
+def test_a_worker_that_lost_its_range_writes_nothing(store: SqlStore) -> None:
     """It was slow, and somebody resumed the job: the fence is the worker's name and the column."""
     filled(store)
     work = support.dedup(store)
@@ -186,7 +179,7 @@ def test_a_worker_that_lost_its_range_writes_nothing(store: SqliteStore) -> None
     assert support.same_pairs(found(work, job.job_id), support.brute_force(store, job.threshold))
 
 
-def test_another_process_cancels(store: SqliteStore) -> None:
+def test_another_process_cancels(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
@@ -200,7 +193,7 @@ def void(_: object) -> None:
     """Of a call for its effect."""
 
 
-def test_a_silent_workers_range_goes_to_another_one(store: SqliteStore) -> None:
+def test_a_silent_workers_range_goes_to_another_one(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
@@ -210,7 +203,7 @@ def test_a_silent_workers_range_goes_to_another_one(store: SqliteStore) -> None:
     assert ended.compared == ended.comparisons
 
 
-def test_a_subject_that_is_deleted_meanwhile_is_in_no_case(store: SqliteStore) -> None:
+def test_a_subject_that_is_deleted_meanwhile_is_in_no_case(store: SqlStore) -> None:
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
@@ -227,7 +220,7 @@ def test_a_subject_that_is_deleted_meanwhile_is_in_no_case(store: SqliteStore) -
     assert ended.cases == len(found(work, job.job_id)) == 5
 
 
-def test_references_of_another_model_are_left_out_and_counted(store: SqliteStore) -> None:
+def test_references_of_another_model_are_left_out_and_counted(store: SqlStore) -> None:
     filled(store)
     support.add(store, "s30", support.people(1, 5)[0], model_id="another")
     job = done(support.dedup(store))
@@ -235,7 +228,7 @@ def test_references_of_another_model_are_left_out_and_counted(store: SqliteStore
     assert job.cases == 10
 
 
-def test_decided_pairs_stay_decided_until_there_is_new_evidence(store: SqliteStore) -> None:
+def test_decided_pairs_stay_decided_until_there_is_new_evidence(store: SqlStore) -> None:
     faces = support.people(3)
     support.enrol(store, faces)
     support.enrol(store, [support.like(face, n) for n, face in enumerate(faces)], "again")
@@ -261,7 +254,7 @@ def closed(queue: Adjudication) -> list[Case]:
     return [queue.case(case.case_id) for case in queue.page(closed=True).cases]
 
 
-def test_a_name_that_is_enrolled_anew_is_not_settled(store: SqliteStore) -> None:
+def test_a_name_that_is_enrolled_anew_is_not_settled(store: SqlStore) -> None:
     face = support.people(1)[0]
     support.enrol(store, [face, support.like(face)])
     work, queue = support.dedup(store), Adjudication(store.database)
@@ -279,7 +272,7 @@ def test_a_name_that_is_enrolled_anew_is_not_settled(store: SqliteStore) -> None
     assert done(work).cases == 1
 
 
-def test_a_large_cluster_comes_in_cases_that_say_so(store: SqliteStore) -> None:
+def test_a_large_cluster_comes_in_cases_that_say_so(store: SqlStore) -> None:
     face = support.people(1)[0]
     support.enrol(store, [support.like(face, n) for n in range(45)])
     job = done(support.dedup(store))
@@ -290,15 +283,11 @@ def test_a_large_cluster_comes_in_cases_that_say_so(store: SqliteStore) -> None:
     assert max(len(case.subjects) for case in cases) == 20
 
 
-def test_cases_are_opened_once_whoever_opens_them(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cases_are_opened_once_whoever_opens_them(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash between two batches of cases, and two workers that both open them."""
     filled(store)
     work = support.dedup(store)
     job = work.start(request_id="r")
-    from govid.dedup import worker
-
     monkeypatch.setattr(worker, "_CASES_AT_ONCE", 3)
     original, opened = worker.cases.open_cluster, []
 
@@ -325,7 +314,66 @@ def test_cases_are_opened_once_whoever_opens_them(
     assert audited(store).count("DONE") == 1
 
 
-def test_the_threshold_comes_from_a_rate_and_says_when_it_cannot(store: SqliteStore) -> None:
+def before_cases(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> None:
+    """Have something happen once, after the pairs are read and before the first case is opened."""
+    original, left = worker.clusters, [call]
+
+    def clusters(pairs: list[rows.Pair]) -> object:
+        if left:
+            left.pop()()
+        return original(pairs)
+
+    monkeypatch.setattr(worker, "clusters", clusters)
+
+
+def test_a_subject_deleted_before_its_case_is_opened_gets_none(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(store)
+    before_cases(monkeypatch, lambda: store.delete_subject("again3", support.AUDIT, None, b""))
+    job = done(support.dedup(store))
+    assert (job.state, job.cases) == ("done", 9)
+    queue = Adjudication(store.database)
+    assert all(pair.present for case in queue.page().cases for pair in queue.case(case.case_id).pairs)
+
+
+def test_two_jobs_at_once_open_a_case_for_a_pair_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(store)
+    work = support.dedup(store)
+    before_cases(monkeypatch, lambda: done(work, since_reference=95))
+    full = done(work)
+    incremental = work.jobs().jobs[0]
+    assert incremental.kind == "incremental"
+    assert (incremental.cases, full.cases) == (5, 5)
+    assert len(Adjudication(store.database).page().cases) == 10
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+def test_no_case_is_opened_once_a_job_is_told_to_end(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    filled(store)
+    work, stop = support.dedup(store), threading.Event()
+    job = work.start(request_id="r")
+    cancel = (lambda: work.cancel(job.job_id, request_id="r")) if how == "cancel" else stop.set
+    before_cases(monkeypatch, cancel)
+    ended = work.work(job.job_id, request_id="r", stop=stop)
+    assert (ended.state, ended.cases) == ("cancelled" if how == "cancel" else "running", 0)
+    work.resume(job.job_id, request_id="r")
+    assert work.work(job.job_id, request_id="r").cases == 10
+
+
+def test_pairs_are_read_and_exported_page_by_page(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(store)
+    monkeypatch.setattr(rows, "_PAGE", 3)
+    monkeypatch.setattr(rows, "_PAIRS_AT_ONCE", 2)
+    job = done(work := support.dedup(store))
+    assert job.cases == len(found(work, job.job_id)) == 10
+
+
+def test_the_threshold_comes_from_a_rate_and_says_when_it_cannot(store: SqlStore) -> None:
     table = support.calibration(store)
     supported = policy.dedup_threshold(10**6, 10, table)
     assert supported.supported
@@ -340,7 +388,7 @@ def test_the_threshold_comes_from_a_rate_and_says_when_it_cannot(store: SqliteSt
 
 
 def test_a_job_that_would_drown_its_adjudicators_is_refused(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     support.enrol(store, support.people(20))
     monkeypatch.setattr("govid.dedup.plan.comparisons", lambda _: 10**18)
@@ -348,7 +396,7 @@ def test_a_job_that_would_drown_its_adjudicators_is_refused(
         support.dedup(store).start(request_id="r")
 
 
-def test_what_is_no_job_is_said(store: SqliteStore) -> None:
+def test_what_is_no_job_is_said(store: SqlStore) -> None:
     work = support.dedup(store)
     for call in (
         lambda: work.job(7),
@@ -366,9 +414,7 @@ def test_what_is_no_job_is_said(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"", bytes(8), np.float32(1).tobytes()])
-def test_a_damaged_template_stops_the_job_and_mending_it_lets_it_end(
-    store: SqliteStore, damaged: bytes
-) -> None:
+def test_a_damaged_template_stops_the_job_and_mending_it_lets_it_end(store: SqlStore, damaged: bytes) -> None:
     filled(store)
     work = support.dedup(store)
     with store.database.writing() as connection:
@@ -383,9 +429,7 @@ def test_a_damaged_template_stops_the_job_and_mending_it_lets_it_end(
     assert np.isclose(work.work(job.job_id, request_id="r").compared, job.comparisons)
 
 
-def test_a_block_and_its_pairs_are_written_together(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_block_and_its_pairs_are_written_together(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full just when pairs are written: their block must not count as compared."""
     filled(store)
     work = support.dedup(store)
