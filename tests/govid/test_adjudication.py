@@ -258,7 +258,7 @@ def test_a_verdict_is_counted_once_under_its_key(store: SqlStore) -> None:
 def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(store: SqlStore) -> None:
     """The deletion, which comes second, waits for the key, not to find it taken when its work is done."""
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
-    key = Idempotency(f"{LOCAL.name} k", "a deletion")  # keys are each caller's own
+    key = Idempotency(f"{LOCAL.name} k", "a deletion")  # each caller has its own keys
     errors: list[BaseException] = []
 
     def caught(call: Callable[[], object]) -> None:
