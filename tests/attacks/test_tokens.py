@@ -32,8 +32,6 @@ from tests.server.access import (
     token,
 )
 
-NOW = time.time()
-
 
 def segment(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
@@ -72,12 +70,12 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "kid that is SQL": lambda: token(head={"kid": "' UNION SELECT 'x"}),
     "no kid": lambda: f"{segment({'alg': 'RS256'})}.{token().split('.', 1)[1]}",
     "critical extension": lambda: token(head={"crit": ["b64"], "b64": False}),
-    "expired": lambda: token(iat=NOW - 900, exp=NOW - 300),
+    "expired": lambda: token(iat=time.time() - 900, exp=time.time() - 300),
     "without an end": lambda: token(exp=None),
     "an end beyond all numbers": lambda: token(exp=10**400),
     "an end that is no number": lambda: token(exp="later"),
-    "not yet valid": lambda: token(nbf=NOW + 300),
-    "issued in the future": lambda: token(iat=NOW + 300, exp=NOW + 600),
+    "not yet valid": lambda: token(nbf=time.time() + 300),
+    "issued in the future": lambda: token(iat=time.time() + 300, exp=time.time() + 600),
     "for another service": lambda: token(aud="other"),
     "for nobody": lambda: token(aud=None),
     "of another issuer": lambda: token(iss="https://evil.example"),
