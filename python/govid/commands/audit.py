@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from govid import config
+from govid.commands.context import json_option, settings, show, store
 from govid.errors import InvalidSettings
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from govid.ledger.checkpoints import Finding
     from govid.store.audit import AuditLog
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -39,7 +39,7 @@ def audit_group() -> None:
     type=_FILE,
     help="Checkpoints that were published (GET /v1/audit/checkpoints), for --file: an export may lack some.",
 )
-@_JSON
+@json_option
 @click.pass_context
 def verify(
     context: click.Context, /, exported: Path | None, keys: Path | None, published: Path | None, as_json: bool
@@ -57,41 +57,41 @@ def verify(
         verifier = read_verifier(_read_json(keys))
         finding = checkpoints.examine(_links(exported), statements, verifier)
     else:
-        settings = _settings(context)
-        with _log(settings) as log:
-            verifier = load_signer(settings.signing_key, create=False).verifier
+        chosen = settings(context)
+        with _log(chosen) as log:
+            verifier = load_signer(chosen.signing_key, create=False).verifier
             finding = checkpoints.examine_log(log, verifier)
-    _show(finding, as_json, _text(finding))
+    show(finding, as_json, _text(finding))
     if not finding.intact:
         sys.exit(1)
 
 
 @audit_group.command()
-@_JSON
+@json_option
 @click.pass_context
 def checkpoint(context: click.Context, /, as_json: bool) -> None:
     """Sign the rows since the last checkpoint. Publish what it prints: it is what later tampering betrays."""
     from govid.ledger import checkpoints
     from govid.ledger.signing import load_signer
 
-    settings = _settings(context)
-    with _log(settings) as log:
-        signer = load_signer(settings.signing_key, create=not log.checkpoints())
+    chosen = settings(context)
+    with _log(chosen) as log:
+        signer = load_signer(chosen.signing_key, create=not log.checkpoints())
         made = [*iter(lambda: checkpoints.make(log, signer), None)]
     lines = [f"rows {one.first} to {one.last}, root {one.root}" for one in made]
-    _show({"checkpoints": made}, as_json, "\n".join(lines) or "nothing new to sign")
+    show({"checkpoints": made}, as_json, "\n".join(lines) or "nothing new to sign")
 
 
 @audit_group.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@_JSON
+@json_option
 @click.pass_context
 def export(context: click.Context, /, file: Path, as_json: bool) -> None:
     """Write all rows and checkpoints to FILE, one JSON object a line, for `govid audit verify --file`."""
     # It names people and says who asked for them.
     out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
     count = 0
-    with out, _log(_settings(context)) as log:
+    with out, _log(settings(context)) as log:
         # First, so that no row is covered by one and missing here.
         statements = log.checkpoints()
         for row in log.links():
@@ -100,20 +100,15 @@ def export(context: click.Context, /, file: Path, as_json: bool) -> None:
             count += 1
         for _, statement in statements:
             out.write(json.dumps({"checkpoint": statement}) + "\n")
-    _show({"rows": count}, as_json, f"{count} rows")
+    show({"rows": count}, as_json, f"{count} rows")
 
 
 @contextmanager
-def _log(settings: config.Settings) -> Iterator[AuditLog]:
+def _log(chosen: config.Settings) -> Iterator[AuditLog]:
     from govid.store.audit import AuditLog
-    from govid.store.opening import open_store
 
-    with closing(open_store(settings)) as store:
-        yield AuditLog(store.database)
-
-
-def _settings(context: click.Context) -> config.Settings:
-    return config.load(config.Settings, overrides=context.obj)[0]
+    with store(chosen) as records:
+        yield AuditLog(records.database)
 
 
 def _links(file: Path) -> Iterator[Link]:
@@ -156,7 +151,3 @@ def _text(finding: Finding) -> str:
         return f"BROKEN  {place}{finding.reason}"
     covered = f"{finding.checkpoints} checkpoints; {finding.uncovered} rows behind the last one"
     return f"intact  {finding.rows} rows, {covered}"
-
-
-def _show(result: msgspec.Struct | dict[str, Any], as_json: bool, text: str) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)

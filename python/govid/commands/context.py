@@ -20,7 +20,7 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
-def show(result: msgspec.Struct, as_json: bool, text: str) -> None:
+def show(result: msgspec.Struct | dict[str, Any], as_json: bool, text: str) -> None:
     """A result for a program or for a person."""
     click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
 
