@@ -45,8 +45,7 @@ class Chores:
                     self._webhook.deliver_due(self._outbox)
                 if time.monotonic() >= due:
                     due = time.monotonic() + self._checkpoint_seconds
-                    while self._engine.ledger.checkpoint() and not self._stop.is_set():
-                        pass
+                    self._engine.ledger.checkpoint()
             except GovidError as error:
                 # The store is away, or the chain is broken: said again until somebody mends it.
                 log.error("%s: %s", error.slug, error.detail)

@@ -140,7 +140,7 @@ class Engine:
         self.store = store or open_store(self.settings)
         self.ledger = Ledger(
             self.store.database,
-            load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).checkpoints()),
+            load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).signed_to()),
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
@@ -220,7 +220,6 @@ class Engine:
         inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
         missing: CallerError | None = None
         with self._refusals_audited(inquiry):
-            inquiry.check_allowed()
             with inquiry.clock.stage("reference"):
                 if attempts := self._attempts(inquiry):
                     self.store.check_attempts(attempts)
@@ -249,7 +248,6 @@ class Engine:
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
-            inquiry.check_allowed()
             known, _ = self._probe(reference, inquiry)
             target, quality = self._probe(probe, inquiry)
         return self._verification(inquiry, target, quality, [known])
@@ -289,7 +287,6 @@ class Engine:
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
-            inquiry.check_allowed()
             target, quality = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             findings = self._search(
@@ -694,8 +691,9 @@ class Engine:
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
-        """A refused photo was an attempt too: it leaves a record."""
+        """What is refused was an attempt too, and leaves a record: a photo, or a use case not allowed."""
         try:
+            inquiry.check_allowed()
             yield
         except CallerError as error:
             outcome = error.reason if isinstance(error, Refusal) else error.slug

@@ -76,8 +76,7 @@ def checkpoint(context: click.Context, /, as_json: bool) -> None:
 
     chosen = settings(context)
     with _log(chosen) as log:
-        signer = load_signer(chosen.signing_key, create=not log.checkpoints())
-        made = [*iter(lambda: checkpoints.make(log, signer), None)]
+        made = checkpoints.make(log, load_signer(chosen.signing_key, create=not log.signed_to()))
     lines = [f"rows {one.first} to {one.last}, root {one.root}" for one in made]
     show({"checkpoints": made}, as_json, "\n".join(lines) or "nothing new to sign")
 

@@ -50,15 +50,28 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return not self.reason
 
 
-def make(log: AuditLog, signer: Signer) -> Checkpoint | None:
-    """Sign the rows behind the last checkpoint, at most ``MAX_LEAVES`` of them; None without any.
+def make(log: AuditLog, signer: Signer, *, most: int = MAX_LEAVES) -> list[Checkpoint]:
+    """Sign the rows behind the last checkpoint, in as many checkpoints as that takes; none without any.
+
+    What comes meanwhile may wait for the next time: it never ends while others append.
+
+    Args:
+        most: rows of one checkpoint.
 
     Raises:
         AuditBroken: the chain is broken there: nothing false is ever signed.
     """
-    done = log.checkpoints()
-    first = done[-1][0] + 1 if done else 0
-    previous = log.before(first) if done else GENESIS
+    made: list[Checkpoint] = []
+    while (one := _make_one(log, signer, most)) is not None:
+        made.append(one)
+        if one.rows < most:
+            break
+    return made
+
+
+def _make_one(log: AuditLog, signer: Signer, most: int) -> Checkpoint | None:
+    first = log.signed_to() + 1
+    previous = log.before(first)
     leaves: list[bytes] = []
     ids: list[int] = []
     for row in log.links(first=first):
@@ -67,7 +80,7 @@ def make(log: AuditLog, signer: Signer) -> Checkpoint | None:
         previous = row.digest
         leaves.append(row.digest)
         ids.append(row.audit_id)
-        if len(leaves) == MAX_LEAVES:
+        if len(leaves) == most:
             break
     if not leaves:
         return None

@@ -103,8 +103,8 @@ class Ledger:
         """Follow the chain, check each checkpoint against it, and that each row is filed as it says."""
         return checkpoints.examine_log(self.log, self.signer.verifier)
 
-    def checkpoint(self) -> Checkpoint | None:
-        """Sign what came since the last checkpoint, at most a million rows; None if nothing did.
+    def checkpoint(self) -> list[Checkpoint]:
+        """Sign what came since the last checkpoint, in one for each million rows; none if nothing did.
 
         Raises:
             AuditBroken: the chain is broken there.

@@ -70,33 +70,24 @@ def append_many(connection: Connection, records: Sequence[AuditRecord]) -> list[
         text = _encode(record)
         digest = link(digest, text)
         digests.append(digest)
-        rows.append(
-            (
-                text.decode(),
-                digest,
-                record.request_id,
-                record.time,
-                record.operation,
-                record.outcome,
-                record.caller,
-                record.use_case,
-            )
-        )
+        rows.append((text.decode(), digest, *_found_by(record)))
     connection.execute_many(
-        "INSERT INTO audit (record, digest, request_id, time, operation, outcome, caller, use_case)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
+        f"INSERT INTO audit (record, digest, {', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
     )
     # Nobody else appends meanwhile, so the new rows are these, in their order.
     ids = connection.rows("SELECT audit_id FROM audit WHERE audit_id > ? ORDER BY audit_id", (last_id,))
     subjects = {
         (subject, audit_id)
         for record, (audit_id,) in zip(records, ids, strict=True)
-        for subject in (*record.candidates, record.subject_id)
-        if subject
+        for subject in _subjects(record)
     }
     connection.execute_many("INSERT INTO audit_subject VALUES (?, ?)", sorted(subjects))
     return digests
+
+
+def _found_by(record: AuditRecord) -> tuple[Value, ...]:
+    """The values of ``_COLUMNS``."""
+    return tuple(getattr(record, name) for name in _COLUMNS)
 
 
 def _subjects(record: AuditRecord) -> set[str]:
@@ -131,15 +122,12 @@ class AuditLog:
             for audit_id, record, digest in found
         ]
 
-    def links(self, *, first: int = 0, last: int | None = None) -> Iterator[Link]:
-        """The chain in its order, from one id to another, both included; rows from before it are left out."""
-        end = " AND audit_id <= ?" if last is not None else ""
-        parameters = [first, last] if last is not None else [first]
+    def links(self, *, first: int = 0) -> Iterator[Link]:
+        """The chain in its order, from that id on; rows from before it are left out."""
         with self._database.reading() as connection:
             begun = False
             for audit_id, record, digest in connection.stream(
-                f"SELECT audit_id, record, digest FROM audit WHERE audit_id >= ?{end} ORDER BY audit_id",
-                parameters,
+                "SELECT audit_id, record, digest FROM audit WHERE audit_id >= ? ORDER BY audit_id", (first,)
             ):
                 # Once the chain has begun a row without a digest is a break, not a memory of older times.
                 if digest is not None or begun:
@@ -168,7 +156,7 @@ class AuditLog:
                     continue
                 record = msgspec.json.decode(text, type=AuditRecord)
                 listed = {subject for _, subject in subjects} if place == audit_id else set()
-                if found != [getattr(record, name) for name in _COLUMNS] or listed != _subjects(record):
+                if tuple(found) != _found_by(record) or listed != _subjects(record):
                     return int(audit_id)
         return None
 
@@ -190,6 +178,13 @@ class AuditLog:
                 "INSERT INTO audit_checkpoint (last_audit_id, statement) VALUES (?, ?)", (last, statement)
             )
         return True
+
+    def signed_to(self) -> int:
+        """The last row that a checkpoint covers; 0 before the first one."""
+        with self._database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(last_audit_id), 0) FROM audit_checkpoint")
+        assert row is not None
+        return int(row[0])
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """Last row and signed statement of each checkpoint, oldest first."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from govid.audit import AuditRecord
@@ -45,18 +46,37 @@ def written(store: SqlStore, count: int) -> None:
 
 def test_an_untouched_audit_is_intact(store: SqlStore, ledger: Ledger) -> None:
     written(store, 5)
-    assert ledger.checkpoint().rows == 5
+    assert [made.rows for made in ledger.checkpoint()] == [5]
     written(store, 3)
-    assert ledger.checkpoint().first == 6
-    assert ledger.checkpoint() is None
+    assert [made.first for made in ledger.checkpoint()] == [6]
+    assert ledger.checkpoint() == []
     written(store, 2)
     found = ledger.examine()
     assert found.intact
     assert (found.rows, found.checkpoints, found.uncovered) == (10, 2, 2)
 
 
+def test_many_rows_are_signed_in_parts_and_what_comes_meanwhile_waits(
+    store: SqlStore, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(store, 7)
+    made = checkpoints.make(ledger.log, ledger.signer, most=3)
+    assert [(one.first, one.last) for one in made] == [(1, 3), (4, 6), (7, 7)]
+    written(store, 2)
+    sign = ledger.signer.sign
+
+    def busy(kind: str, claims: msgspec.Struct) -> str:
+        written(store, 1)  # somebody always does
+        return sign(kind, claims)
+
+    monkeypatch.setattr(ledger.signer, "sign", busy)
+    assert [(one.first, one.last) for one in ledger.checkpoint()] == [(8, 9)]
+    found = ledger.examine()
+    assert (found.intact, found.checkpoints, found.uncovered) == (True, 4, 1)
+
+
 def test_an_empty_audit_is_intact(ledger: Ledger) -> None:
-    assert ledger.checkpoint() is None
+    assert ledger.checkpoint() == []
     assert ledger.examine().intact
 
 
