@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,6 +14,7 @@ from govid import config, errors, models
 from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
 from govid.commands.bulk import export_command, import_command
+from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
 from govid.commands.plan import plan
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from server.access.settings import AccessSettings
     from server.settings import ServerSettings
 
-F = TypeVar("F", bound=Callable[..., Any])
 EXIT_REFUSED = 3
 """Exit code of a photo or request that was refused; 1 is a fault of the installation, 2 of the usage."""
 
@@ -52,14 +51,6 @@ def _extra(error: errors.GovidError) -> str:
     return f"{error.detail}. " if error.detail != error.title else ""
 
 
-def _json_option(command: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
-
-
-def _show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="govid")
 @click.option("--data-dir", envvar="GOVID_DATA_DIR", help="Folder of records and models (default: var).")
@@ -77,14 +68,10 @@ cli.add_command(gallery_group)
 cli.add_command(keys_group)
 
 
-def _settings(context: click.Context) -> config.Settings:
-    return config.load(config.Settings, overrides=context.obj)[0]
-
-
 def _engine(context: click.Context) -> Engine:
     from govid.pipeline import Engine
 
-    return Engine(_settings(context))
+    return Engine(settings_of(context))
 
 
 def _served(
@@ -111,7 +98,7 @@ def _served(
     "--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS; callers authenticate here."
 )
 @click.option("--workers", type=int, help="Requests computed at once (default: one per core).")
-@_json_option
+@json_option
 @click.pass_context
 def serve(context: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Serve the HTTP API until interrupted."""
@@ -128,7 +115,7 @@ def serve(context: click.Context, /, as_json: bool, **options: Any) -> None:  # 
 @click.option(
     "--group", "groups", multiple=True, help="Group of the new subject; may be given several times."
 )
-@_json_option
+@json_option
 @click.pass_context
 def enrol(
     context: click.Context, /, subject_id: str, photo: Path, add: bool, groups: tuple[str, ...], as_json: bool
@@ -146,7 +133,7 @@ def enrol(
         for c in result.possible_duplicates
     )
     state = f"HELD by case {result.case_id}:" if result.held else "ENROLLED"
-    _show(result, as_json, f"{state} {subject_id!r} as reference {result.reference_id}{duplicates}")
+    show(result, as_json, f"{state} {subject_id!r} as reference {result.reference_id}{duplicates}")
 
 
 @cli.command()
@@ -154,7 +141,7 @@ def enrol(
 @click.argument("photo", type=_PHOTO)
 @click.option("--use-case", default="general", show_default=True)
 @click.option("--profile", "timeline", is_flag=True, help="Show where the time goes, stage by stage.")
-@_json_option
+@json_option
 @click.pass_context
 def verify(
     context: click.Context, /, subject_id: str, photo: Path, use_case: str, timeline: bool, as_json: bool
@@ -172,7 +159,7 @@ def verify(
     )
     if timeline:
         text += "\n" + _timeline(result.stages, result.milliseconds)
-    _show(result, as_json, text)
+    show(result, as_json, text)
 
 
 def _timeline(stages: dict[str, float], total: float) -> str:
@@ -187,7 +174,7 @@ def _timeline(stages: dict[str, float], total: float) -> str:
 @click.option("--max-candidates", type=click.IntRange(1, 100), default=5, show_default=True)
 @click.option("--group", "groups", multiple=True, help="Search this group; may be given several times.")
 @click.option("--subject", "subjects", multiple=True, help="Search this subject; may be given several times.")
-@_json_option
+@json_option
 @click.pass_context
 def identify(
     context: click.Context,
@@ -206,19 +193,19 @@ def identify(
         )
     lines = [f"{result.decision}  {result.gallery_size} references searched"]
     lines += [f"  {c.subject_id!r}: score {c.score:.4f} ({c.decision})" for c in result.candidates]
-    _show(result, as_json, "\n".join(lines))
+    show(result, as_json, "\n".join(lines))
 
 
 @cli.command()
 @click.argument("photo", type=_PHOTO)
-@_json_option
+@json_option
 @click.pass_context
 def embed(context: click.Context, /, photo: Path, as_json: bool) -> None:
     """Print the template of PHOTO: model id and base64 of float32."""
     with _engine(context) as engine:
         result = engine.embed(photo)
     data = json.loads(msgspec.json.encode(result))["embedding"]
-    _show(result, as_json, f"{result.model_id} {data}")
+    show(result, as_json, f"{result.model_id} {data}")
 
 
 cli.add_command(dedup_commands.dedup)
@@ -234,7 +221,7 @@ def _specs(context: click.Context, profile: str | None = None) -> tuple[models.M
     """Models of a profile (or of the settings), or of all of them."""
     from govid import profiles
 
-    settings = _settings(context)
+    settings = settings_of(context)
     if profile == "all":
         return models.MANIFEST
     if profile is not None:
@@ -255,11 +242,11 @@ def _state(spec: models.ModelSpec, models_dir: Path) -> str:
 
 
 @models_group.command(name="list")
-@_json_option
+@json_option
 @click.pass_context
 def models_list(context: click.Context, /, as_json: bool) -> None:
     """Each model with digest, licence and what the licence does not cover."""
-    folder = _settings(context).models_dir
+    folder = settings_of(context).models_dir
     rows = [{**msgspec.to_builtins(spec), "state": _state(spec, folder)} for spec in _all_specs(context)]
     blocks = [
         f"{row['name']} {row['version']} ({row['kind']}): {row['state']}\n"
@@ -268,14 +255,14 @@ def models_list(context: click.Context, /, as_json: bool) -> None:
         f"  home     {row['homepage']}"
         for row in rows
     ]
-    _show(rows, as_json, "\n".join(blocks))
+    show(rows, as_json, "\n".join(blocks))
 
 
 @models_group.command(name="pull")
 @click.argument("profile", type=click.Choice(["fast", "high_assurance", "all"]), required=False)
 @click.option("--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--quiet", is_flag=True, help="Say nothing where everything is there.")
-@_json_option
+@json_option
 @click.pass_context
 def models_pull(
     context: click.Context, /, profile: str | None, folder: Path | None, quiet: bool, as_json: bool
@@ -290,19 +277,19 @@ def models_pull(
         if not as_json and not (quiet and line.endswith("verified") and "present" in line):
             click.echo(f"  {line}")
 
-    pull(_specs(context, profile), _settings(context).models_dir, folder=folder, report=report)
+    pull(_specs(context, profile), settings_of(context).models_dir, folder=folder, report=report)
     if as_json:
-        _show({"steps": steps}, as_json, "")
+        show({"steps": steps}, as_json, "")
 
 
 @models_group.command(name="verify")
-@_json_option
+@json_option
 @click.pass_context
 def models_verify(context: click.Context, /, as_json: bool) -> None:
     """Compare each model file with its digest; fails if one is missing or altered."""
-    folder = _settings(context).models_dir
+    folder = settings_of(context).models_dir
     states = {spec.model_id: _state(spec, folder) for spec in _specs(context)}
-    _show(states, as_json, "\n".join(f"{state:22} {model_id}" for model_id, state in states.items()))
+    show(states, as_json, "\n".join(f"{state:22} {model_id}" for model_id, state in states.items()))
     if set(states.values()) != {"verified"}:
         sys.exit(1)
 
@@ -316,7 +303,7 @@ def models_verify(context: click.Context, /, as_json: bool) -> None:
     "--out", type=click.Path(path_type=Path), help="Default: <data-dir>/calibrations/<model id>.json."
 )
 @click.option("--cache", is_flag=True, help="Keep the templates in <data-dir>/lfw_eval for the next run.")
-@_json_option
+@json_option
 @click.pass_context
 def calibrate(
     context: click.Context,
@@ -332,7 +319,7 @@ def calibrate(
     from lfw_eval.calibrate import calibrate as measure
     from lfw_eval.data import DataError, locate
 
-    settings = _settings(context)
+    settings = settings_of(context)
     try:
         found = locate(data)
         table = measure(
@@ -350,11 +337,11 @@ def calibrate(
         f"{out}: {table.non_mated_comparisons:,} non-mated comparisons of {table.people:,} people, "
         f"FMR supported down to {table.lowest_fmr:.1e}"
     )
-    _show(table, as_json, text)
+    show(table, as_json, text)
 
 
 @cli.command()
-@_json_option
+@json_option
 @click.pass_context
 def doctor(context: click.Context, /, as_json: bool) -> None:
     """Look at this installation and say what is wrong; fails if anything is."""
@@ -363,7 +350,7 @@ def doctor(context: click.Context, /, as_json: bool) -> None:
 
     settings, server, access = _served(context)
     report = examine(settings, missing(settings, server, access))
-    _show(report, as_json, report.text())
+    show(report, as_json, report.text())
     if report.problems:
         sys.exit(1)
 

@@ -17,8 +17,7 @@ from govid.audit import AuditRecord
 from govid.bulk.manifest import Line, TemplateIn
 from govid.callers import LOCAL
 from govid.errors import InvalidParameter
-from govid.store import listing
-from govid.store.records import SqlStore
+from govid.store import Store, listing
 
 _LINES_AT_ONCE = 1000
 
@@ -31,7 +30,7 @@ class Exported(msgspec.Struct, kw_only=True):
     held_left_out: int
 
 
-def export(store: SqlStore, out: BinaryIO) -> Exported:
+def export(store: Store, out: BinaryIO) -> Exported:
     """Write a line for each reference of each active subject, oldest first.
 
     The audit record is written before the first line leaves.
@@ -61,7 +60,7 @@ def export(store: SqlStore, out: BinaryIO) -> Exported:
     return exported
 
 
-def export_to(store: SqlStore, path: Path) -> Exported:
+def export_to(store: Store, path: Path) -> Exported:
     """``export`` into a new file for its owner only. It has its name once it is whole.
 
     Raises:

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from govid import config
-from govid.commands.context import json_option, settings, show, store
+from govid.commands.context import json_option, settings_of, show, store
 from govid.errors import InvalidSettings
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def verify(
         verifier = read_verifier(_read_json(keys))
         finding = checkpoints.examine(_links(exported), statements, verifier)
     else:
-        chosen = settings(context)
+        chosen = settings_of(context)
         with _log(chosen) as log:
             verifier = load_signer(chosen.signing_key, create=False).verifier
             finding = checkpoints.examine_log(log, verifier)
@@ -74,7 +74,7 @@ def checkpoint(context: click.Context, /, as_json: bool) -> None:
     from govid.ledger import checkpoints
     from govid.ledger.signing import load_signer
 
-    chosen = settings(context)
+    chosen = settings_of(context)
     with _log(chosen) as log:
         made = checkpoints.make(log, load_signer(chosen.signing_key, create=not log.signed_to()))
     lines = [f"rows {one.first} to {one.last}, root {one.root}" for one in made]
@@ -90,7 +90,7 @@ def export(context: click.Context, /, file: Path, as_json: bool) -> None:
     # It names people and says who asked for them.
     out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
     count = 0
-    with out, _log(settings(context)) as log:
+    with out, _log(settings_of(context)) as log:
         # First, so that no row is covered by one and missing here.
         statements = log.checkpoints()
         for row in log.links():

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -15,8 +15,7 @@ import click
 from tqdm import tqdm
 
 from govid import config
-from govid.commands.context import json_option, show
-from govid.commands.context import settings as settings_of
+from govid.commands.context import json_option, settings_of, show, store
 
 if TYPE_CHECKING:
     from govid.bulk import Source
@@ -84,7 +83,6 @@ def import_command(
     from govid import profiles
     from govid.bulk.importer import Importer
     from govid.bulk.journal import Journal
-    from govid.store.opening import open_store
 
     # A batch is tens of thousands of objects without cycles; looking for some took a tenth of the time.
     gc.set_threshold(1_000_000)
@@ -96,9 +94,9 @@ def import_command(
     with ExitStack() as stack:
         opened = _open(stack, source, given or _format(source), subject_from, add, settings)
         journal = stack.enter_context(Journal(results, opened.name))
-        store = stack.enter_context(closing(open_store(settings)))
+        records = stack.enter_context(store(settings))
         importer = Importer(
-            store.database,
+            records.database,
             profiles.active(settings)[0],
             _LazyFaces(settings).sample,
             max_references=settings.max_references,
@@ -132,12 +130,10 @@ def export_command(context: click.Context, /, out: Path, as_json: bool) -> None:
     only; encrypt it before it leaves the machine, and delete it when done.
     """
     from govid.bulk.exporter import export, export_to
-    from govid.store.opening import open_store
 
-    settings = settings_of(context)
-    with closing(open_store(settings)) as store:
+    with store(settings_of(context)) as records:
         to_terminal = str(out) == "-"
-        exported = export(store, sys.stdout.buffer) if to_terminal else export_to(store, out)
+        exported = export(records, sys.stdout.buffer) if to_terminal else export_to(records, out)
     text = f"{exported.references:,} references of {exported.subjects:,} subjects; these are biometric data"
     if exported.held_left_out:
         text += f"; {exported.held_left_out:,} held subjects are left out"

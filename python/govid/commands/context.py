@@ -20,12 +20,12 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
-def show(result: msgspec.Struct | dict[str, Any], as_json: bool, text: str) -> None:
+def show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
     """A result for a program or for a person."""
     click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
 
 
-def settings(context: click.Context) -> config.Settings:
+def settings_of(context: click.Context) -> config.Settings:
     """The settings of the installation, with what the command line overrides."""
     return config.load(config.Settings, overrides=context.find_root().obj)[0]
 

@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from govid.audit import new_request_id
-from govid.commands.context import json_option, settings, show, store
+from govid.commands.context import json_option, settings_of, show, store
 
 if TYPE_CHECKING:
     from govid.adjudication import Adjudication, Case, CaseSummary
@@ -29,7 +29,7 @@ _VERDICTS = ("same", "different", "twins", "fraud")
 def _dedup(context: click.Context) -> Iterator[Dedup]:
     from govid.dedup import jobs
 
-    chosen = settings(context)
+    chosen = settings_of(context)
     with store(chosen) as opened:
         yield jobs.opened(chosen, opened.database)
 
@@ -38,7 +38,7 @@ def _dedup(context: click.Context) -> Iterator[Dedup]:
 def _adjudication(context: click.Context) -> Iterator[Adjudication]:
     from govid.adjudication import Adjudication
 
-    chosen = settings(context)
+    chosen = settings_of(context)
     with store(chosen) as opened:
         yield Adjudication(opened.database, required=chosen.adjudicators_required)
 

@@ -8,18 +8,14 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from govid import config
+from govid.commands.context import json_option, settings_of, show, store
 from govid.errors import InvalidSettings
 from govid.profiles import active
-from govid.store.opening import open_store
 
 if TYPE_CHECKING:
     from govid.gallery.reconcile import Reconciliation
     from govid.gallery.shared import SharedGallery
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group(name="gallery")
@@ -28,7 +24,7 @@ def gallery_group() -> None:
 
 
 @gallery_group.command()
-@_JSON
+@json_option
 @click.pass_context
 def check(context: click.Context, /, as_json: bool) -> None:
     """Compare the ids of the gallery with the records; fails if they differ."""
@@ -36,13 +32,13 @@ def check(context: click.Context, /, as_json: bool) -> None:
 
     with _shared(context) as shared:
         found = reconcile(shared, repair=False)
-    _show(found, as_json)
+    show(found, as_json, _text(found))
     if found.missing or found.surplus:
         sys.exit(1)
 
 
 @gallery_group.command(name="reconcile")
-@_JSON
+@json_option
 @click.pass_context
 def repair(context: click.Context, /, as_json: bool) -> None:
     """Add what the gallery lacks and remove what it has too much."""
@@ -50,11 +46,11 @@ def repair(context: click.Context, /, as_json: bool) -> None:
 
     with _shared(context) as shared:
         found = reconcile(shared, repair=True)
-    _show(found, as_json)
+    show(found, as_json, _text(found))
 
 
 @gallery_group.command()
-@_JSON
+@json_option
 @click.pass_context
 def rebuild(context: click.Context, /, as_json: bool) -> None:
     """Fill a new collection from the records and let it take over; searches go on on the old one."""
@@ -64,33 +60,31 @@ def rebuild(context: click.Context, /, as_json: bool) -> None:
     with _shared(context) as shared:
         replay(shared)
         found = reconcile(shared, repair=True)
-    _show(found, as_json)
+    show(found, as_json, _text(found))
 
 
 @contextmanager
 def _shared(context: click.Context) -> Iterator[SharedGallery]:
     from govid.gallery.shared import open_shared
 
-    settings = config.load(config.Settings, overrides=context.obj)[0]
-    if not settings.gallery_url:
+    chosen = settings_of(context)
+    if not chosen.gallery_url:
         raise InvalidSettings("gallery_url is empty: the gallery lives in the server, which keeps it itself")
-    with closing(open_store(settings)) as store:
-        shared = open_shared(settings, active(settings)[0], store)
+    with store(chosen) as records:
+        shared = open_shared(chosen, active(chosen)[0], records)
         with closing(shared.gallery):
             yield shared
 
 
-def _show(found: Reconciliation, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
-        return
+def _text(found: Reconciliation) -> str:
     done = ("added", "removed") if found.repaired else ("missing", "surplus")
-    click.echo(
+    text = (
         f"records  {found.references} references, digest {found.references_digest}\n"
         f"gallery  {found.rows} rows, digest {found.rows_digest}; counted {found.counted}\n"
         f"{found.missing} {done[0]}, {found.surplus} {done[1]}"
     )
     if found.left_out:
-        click.echo(
-            f"{found.left_out} references of another model or profile are in no gallery: enrol them anew"
+        text += (
+            f"\n{found.left_out} references of another model or profile are in no gallery: enrol them anew"
         )
+    return text

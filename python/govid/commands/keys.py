@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import msgspec
 
 from govid.callers import Caller, Scope, Sight
-from govid.commands.context import json_option, settings, store
+from govid.commands.context import json_option, settings_of, show, store
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
 from govid.use_cases import UseCases
@@ -29,7 +28,7 @@ def keys_group() -> None:
 
 @contextmanager
 def _keys(context: click.Context) -> Iterator[KeyStore]:
-    with store(settings(context)) as opened:
+    with store(settings_of(context)) as opened:
         yield KeyStore(opened.database)
 
 
@@ -42,7 +41,7 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
 def _use_cases(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> frozenset[str] | None:
     if not values:
         return None
-    chosen = settings(context)
+    chosen = settings_of(context)
     known = {case.name for case in UseCases(chosen.use_cases, optional=not chosen.use_cases_dir).all()}
     if unknown := set(values) - known:
         raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(sorted(known))}")
@@ -122,7 +121,7 @@ def revoke(context: click.Context, /, name_or_id: str, as_json: bool) -> None:
     """End one key by its id, or all keys of a relying party by its name, at once."""
     with _keys(context) as keys:
         ended = [key.key_id for key in keys.revoke(name_or_id)]
-    _echo({"revoked": ended}, as_json, f"revoked {', '.join(ended)}")
+    show({"revoked": ended}, as_json, f"revoked {', '.join(ended)}")
 
 
 @keys_group.command(name="list")
@@ -138,7 +137,7 @@ def list_keys(context: click.Context, /, as_json: bool) -> None:
         f"expires {_day(row['expires_at'])}, last used {_day(row['last_used_at'])}"
         for row in rows
     ]
-    _echo({"keys": rows}, as_json, "\n".join(lines) or "no keys: on loopback, nobody needs one")
+    show({"keys": rows}, as_json, "\n".join(lines) or "no keys: on loopback, nobody needs one")
 
 
 def _row(key: ApiKey) -> dict[str, Any]:
@@ -158,11 +157,7 @@ def _row(key: ApiKey) -> dict[str, Any]:
 
 def _show_once(shown: str, key: ApiKey, as_json: bool) -> None:
     text = f"{shown}\nKeep it now: it is not shown again. `govid keys revoke {key.key_id}` ends it."
-    _echo({**_row(key), "key": shown}, as_json, text)
-
-
-def _echo(result: dict[str, Any], as_json: bool, text: str) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
+    show({**_row(key), "key": shown}, as_json, text)
 
 
 def _day(seconds: float | None) -> str:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from govid.commands.context import json_option, show
-from govid.commands.context import settings as settings_of
+from govid.commands.context import json_option, settings_of, show
 
 
 @click.command()
