@@ -174,7 +174,7 @@ class Adjudication:
         asked = (case_id, verdict, adjudicator, note, subjects and sorted(subjects))
         idempotency = _idempotency(idempotency_key, caller, asked)
         with self._database.writing() as connection:
-            if replayed := records._claimed(connection, idempotency):
+            if replayed := records.claimed(connection, idempotency):
                 return msgspec.json.decode(replayed.reply, type=Case)
             # Before any row is locked, as a deletion does.
             connection.exclusive("gallery_change")
@@ -201,7 +201,7 @@ class Adjudication:
                 ),
             )
             after = msgspec.structs.replace(self._case(connection, case_id), request_id=request_id)
-            records._remember(connection, idempotency, lambda: msgspec.json.encode(after))
+            records.remember(connection, idempotency, lambda: msgspec.json.encode(after))
         return after
 
     def _case(self, connection: Connection, case_id: int) -> Case:

@@ -216,10 +216,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
-    def __repr__(self) -> str:
-        """Without the URL, which may hold a password."""
-        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+    gallery: Annotated[
+        Literal["auto", "exact", "int8", "ivf", "hnsw"],
+        Meta(
+            description="How 1:N search works. `auto` compares everybody while that takes some milliseconds "
+            "(`exact`, then `int8`), and builds an `ivf` index beyond about two million references."
+        ),
+    ] = "auto"
+
+    gallery_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory of the gallery; beyond it, vectors lie on disk. 0: half of the machine's.",
+        ),
+    ] = 0
+
+    gallery_min_recall: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Least part of mates that an `ivf` or `hnsw` index must put first to serve, measured "
+            "at each build.",
+        ),
+    ] = 0.995
 
     gallery_url: Annotated[
         str,
@@ -261,41 +282,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "bounded"
 
-    @property
-    def use_cases(self) -> Path:
-        """Folder of the operator's use cases."""
-        return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
-
-    @property
-    def signing_key(self) -> Path:
-        """The PEM file of the signing key."""
-        return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
-
-    gallery: Annotated[
-        Literal["auto", "exact", "int8", "ivf", "hnsw"],
-        Meta(
-            description="How 1:N search works. `auto` compares everybody while that takes some milliseconds "
-            "(`exact`, then `int8`), and builds an `ivf` index beyond about two million references."
-        ),
-    ] = "auto"
-
-    gallery_memory_bytes: Annotated[
-        int,
-        Meta(
-            ge=0,
-            description="Memory of the gallery; beyond it, vectors lie on disk. 0: half of the machine's.",
-        ),
-    ] = 0
-
-    gallery_min_recall: Annotated[
-        float,
-        Meta(
-            gt=0,
-            le=1,
-            description="Least part of mates that an `ivf` or `hnsw` index must put first to serve, measured "
-            "at each build.",
-        ),
-    ] = 0.995
     dedup_false_pairs: Annotated[
         float,
         Meta(
@@ -308,6 +294,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     adjudicators_required: Annotated[
         int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
     ] = 1
+
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def use_cases(self) -> Path:
+        """Folder of the operator's use cases."""
+        return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
+
+    @property
+    def signing_key(self) -> Path:
+        """The PEM file of the signing key."""
+        return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
 
     @property
     def models_dir(self) -> Path:

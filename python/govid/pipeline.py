@@ -134,9 +134,7 @@ class Engine:
             )
             for profile in self._faces.profiles.values()
         }
-        self.use_cases = UseCases(
-            self.settings.use_cases, self._check_calibration, optional=not self.settings.use_cases_dir
-        )
+        self.use_cases = UseCases.of(self.settings, self._check_calibration)
         self.store = store or open_store(self.settings)
         self.ledger = Ledger(
             self.store.database,

@@ -41,8 +41,7 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
 def _use_cases(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> frozenset[str] | None:
     if not values:
         return None
-    chosen = settings_of(context)
-    known = {case.name for case in UseCases(chosen.use_cases, optional=not chosen.use_cases_dir).all()}
+    known = {case.name for case in UseCases.of(settings_of(context)).all()}
     if unknown := set(values) - known:
         raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(sorted(known))}")
     return frozenset(values)

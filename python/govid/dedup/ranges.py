@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 
 from govid import template as codec
 from govid.dedup.screen import Codes, codes
-from govid.errors import StoreUnavailable
 from govid.store import dedup as rows
 from govid.store.database import Database
 from govid.types import Template
-
-_UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +106,6 @@ class RangeReader:
                 subjects[reference_id] = subject_id
                 packed.append(data)
         ids = np.array(list(subjects), dtype=np.int64)
-        embeddings = self._embeddings(packed, ids)
+        embeddings = codec.stored_many(packed, self._dimension, list(subjects))
         names = np.array(list(subjects.values()), dtype=object)
         return References(ids, names, embeddings, other_model, codes(embeddings))
-
-    def _embeddings(self, packed: Sequence[bytes], ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Many stored templates at once, held to what ``template.stored`` holds one to."""
-        embeddings = np.empty((len(packed), self._dimension), dtype=np.float32)
-        sound = np.array([len(data) == self._dimension * 4 for data in packed], dtype=bool)
-        if sound.all():
-            embeddings[:] = np.frombuffer(b"".join(packed), dtype="<f4").reshape(embeddings.shape)
-            with np.errstate(all="ignore"):
-                # NaN fails the comparison, too.
-                sound = np.abs(np.einsum("ij,ij->i", embeddings, embeddings) - 1) < _UNIT_TOLERANCE
-        if not sound.all():
-            reference_id = ids[np.argmin(sound)]
-            raise StoreUnavailable(
-                f"the template of reference {reference_id} is damaged: restore it from a backup"
-            )
-        return embeddings

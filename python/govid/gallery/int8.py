@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govid import _core
+from govid.codes import distances
 from govid.gallery import Probes
 from govid.gallery.found import Found, best, rescored
 from govid.gallery.scan import scan
@@ -23,15 +24,12 @@ _ROUNDING = 1e-6
 """Of scores in float32; the core states 3e-7."""
 _SPARE = 32
 """Candidates beyond k in the first look: enough for most probes."""
-_BLOCK = 4096
 
 
 def coded(segment: Segment) -> Segment:
     """The segment with codes."""
     codes = _core.quantize(segment.vectors)
-    blocks = range(0, len(codes), _BLOCK)
-    errors = (_error(segment.vectors[i : i + _BLOCK], codes[i : i + _BLOCK]).max() for i in blocks)
-    return replace(segment, codes=codes, error=float(max(errors, default=0.0)))
+    return replace(segment, codes=codes, error=float(distances(segment.vectors, codes).max(initial=0.0)))
 
 
 def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> Found:
@@ -43,8 +41,8 @@ def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> F
     if not parts or not len(probes):
         return Found.nothing(len(probes))
     codes = _core.quantize(probes)
-    error = _error(probes, codes) + max(part.segment.error for part in parts)
-    slack = error + np.float32(_ROUNDING)
+    error = distances(probes, codes) + max(part.segment.error for part in parts)
+    slack = error + _ROUNDING
     total = sum(len(part.segment) for part in parts)
     found = Found(np.full((len(probes), k), -1), np.full((len(probes), k), np.float32(-2)))
     unsure, fetch = np.arange(len(probes)), min(total, k + _SPARE)
@@ -73,11 +71,3 @@ def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> F
 def _codes(segment: Segment) -> NDArray[np.int8]:
     assert segment.codes is not None
     return segment.codes
-
-
-def _error(vectors: NDArray[np.float32], codes: NDArray[np.int8]) -> NDArray[np.float32]:
-    """(n,) distances of unit vectors from the directions of their codes."""
-    directions = codes.astype(np.float32)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    length: NDArray[np.float32] = np.linalg.norm(vectors - directions, axis=1)
-    return length

@@ -1,4 +1,4 @@
-"""Merkle tree hash of RFC 6962, section 2.1: one digest over many rows, and proofs that a row is among them.
+"""Merkle tree hash of RFC 6962, section 2.1: one digest over many rows.
 
 Leaves and nodes are hashed with different prefixes, so that a node can never be passed off as a leaf.
 """
@@ -17,27 +17,6 @@ def root(leaves: Sequence[bytes]) -> bytes:
     while len(level) > 1:
         level = _parents(level)
     return level[0]
-
-
-def proof(leaves: Sequence[bytes], index: int) -> list[tuple[bool, bytes]]:
-    """What joins one leaf to the root: (stands on the left, digest) from the leaf upwards."""
-    path = []
-    level = [_leaf(leaf) for leaf in leaves]
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            path.append((sibling < index, level[sibling]))
-        level = _parents(level)
-        index //= 2
-    return path
-
-
-def proven(leaf: bytes, path: Sequence[tuple[bool, bytes]]) -> bytes:
-    """The root that this leaf and path lead to."""
-    digest = _leaf(leaf)
-    for left, sibling in path:
-        digest = _node(sibling, digest) if left else _node(digest, sibling)
-    return digest
 
 
 def _parents(level: list[bytes]) -> list[bytes]:

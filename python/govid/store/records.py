@@ -77,7 +77,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if replayed := _claimed(connection, idempotency):
+            if replayed := claimed(connection, idempotency):
                 return replayed
             suspicions = _judged(connection, gate)
             reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
@@ -89,7 +89,7 @@ class SqlStore:
                 suspects = tuple(suspicion.subject_id for suspicion in suspicions)
                 audit = msgspec.structs.replace(audit, outcome="HELD", candidates=suspects)
             append_audit(connection, audit)
-            _remember(connection, idempotency, lambda: reply(reference, case_id))
+            remember(connection, idempotency, lambda: reply(reference, case_id))
             return Stored(reference, case_id)
 
     def add_reference(
@@ -103,7 +103,7 @@ class SqlStore:
         gate: Gate | None = None,
     ) -> Stored | Replayed:
         with self.database.writing() as connection:
-            if replayed := _claimed(connection, idempotency):
+            if replayed := claimed(connection, idempotency):
                 return replayed
             # Two requests at once could otherwise both see a last free place.
             connection.exclusive("gallery_change")
@@ -121,7 +121,7 @@ class SqlStore:
             _judged(connection, gate)
             reference = insert_reference(connection, new, held=False)
             append_audit(connection, audit)
-            _remember(connection, idempotency, lambda: reply(reference, None))
+            remember(connection, idempotency, lambda: reply(reference, None))
             return Stored(reference)
 
     def delete_subject(
@@ -134,7 +134,7 @@ class SqlStore:
         adjudicators: int = MAX_ADJUDICATORS,
     ) -> Replayed | None:
         with self.database.writing() as connection:
-            if replayed := _claimed(connection, idempotency):
+            if replayed := claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
             connection.execute(
@@ -149,7 +149,7 @@ class SqlStore:
                 verdicts.conclude(connection, case_id, adjudicators)
             cases.close_empty(connection, subject_id)
             append_audit(connection, audit)
-            _remember(connection, idempotency, lambda: reply)
+            remember(connection, idempotency, lambda: reply)
         self.database.scrub()
         return None
 
@@ -397,7 +397,7 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
     ]
 
 
-def _claimed(connection: Connection, idempotency: Idempotency | None) -> Replayed | None:
+def claimed(connection: Connection, idempotency: Idempotency | None) -> Replayed | None:
     """The kept reply; without one, the key belongs to this transaction, and another with it waits."""
     if idempotency is None:
         return None
@@ -417,7 +417,8 @@ def _recall(connection: Connection, idempotency: Idempotency) -> Replayed | None
     return Replayed(bytes(row[1]))
 
 
-def _remember(connection: Connection, idempotency: Idempotency | None, reply: Callable[[], bytes]) -> None:
+def remember(connection: Connection, idempotency: Idempotency | None, reply: Callable[[], bytes]) -> None:
+    """Keep the reply for whoever asks again under this key."""
     if idempotency is None:
         return
     now = time.time()

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from govid.config import Settings
 from govid.errors import GovidError, InvalidSettings, UnknownUseCase
 from govid.policy import UseCase
 from govid.quality.gates import GATEABLE
@@ -59,6 +60,11 @@ class UseCases:
         self._by_name = self._read()
         self._next_look = time.monotonic() + CHECK_SECONDS
         self.problem: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, check: Callable[[UseCase], None] = lambda _: None) -> UseCases:
+        """Those of an installation: a folder that its settings name must be there."""
+        return cls(settings.use_cases, check, optional=not settings.use_cases_dir)
 
     def __call__(self, name: str) -> UseCase:
         """The use case of that name, as its file says now.
