@@ -11,8 +11,8 @@ from litestar.exceptions import HTTPException
 
 from govid import errors
 from govid.errors import CallerError, Fault, GovidError, JobRunning, OperatorError, Refusal
+from govid.wire import Problem
 from server.access import errors as access
-from server.schemas import Problem
 
 log = logging.getLogger("govid.server")
 

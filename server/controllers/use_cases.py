@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Controller, Request, get
 from litestar.di import NamedDependency
-from msgspec import Meta
 
 from govid.pipeline import Engine
-from govid.policy import UseCase
+from govid.wire import UseCaseInfo
 from server.openapi import problems
 from server.service import Service
-
-
-class UseCaseInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A use case, and what this installation makes of it."""
-
-    policy: Annotated[str, Meta(description="As replies, audit and receipts name it")]
-    use_case: UseCase
-    model_id: Annotated[
-        str | None, Meta(description="Of the templates it compares; null: not available here")
-    ]
-    threshold: Annotated[
-        float | None,
-        Meta(description="Least score of a MATCH against one reference; more references raise it"),
-    ]
-    available: bool
-    reason: Annotated[str, Meta(description="Why it is not available")] = ""
 
 
 class UseCaseController(Controller):
