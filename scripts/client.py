@@ -7,6 +7,7 @@ python scripts/client.py --check    # exit 1 if a file is not what would be writ
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from govid.errors import CallerError, GovidError, OperatorError, Refusal, RefusedInput
@@ -75,7 +76,8 @@ def problems() -> str:
         parent = next(base for base in error.__mro__[1:] if issubclass(base, GovidError))
         body = f'"""{error.title}. {error.remedy}"""'
         if len(body) > 100:
-            body = f'"""{error.title}.\n\n    {error.remedy}\n    """'
+            remedy = textwrap.fill(error.remedy, 100, subsequent_indent="    ")
+            body = f'"""{error.title}.\n\n    {remedy}\n    """'
         base = BASES.get(parent, parent.__name__)
         text += f'\n\nclass {error.__name__}({base}):\n    {body}\n\n    slug = "{error.slug}"\n'
         named.append((error.__name__, error.slug))

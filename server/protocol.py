@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.errors import HeadTooLarge, Overloaded, problem
 
 MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
+# Before there is a request that could have an id or a language.
+_PROBLEM = msgspec.json.encode(problem(HeadTooLarge()))
 _REFUSAL = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"Content-Type: application/problem+json\r\nConnection: close\r\nContent-Length: 120\r\n\r\n"
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/problem+json\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(_PROBLEM)
 )
-_PROBLEM = (
-    b'{"type":"urn:govid:problem:head-too-large","title":"The request head is too large",'
-    b'"status":431,"slug":"head-too-large"}'
-)
-
-
-_TOO_MANY = (
-    b'{"type":"urn:govid:problem:overloaded","title":"More connections than the server takes",'
-    b'"status":503,"slug":"overloaded","remedy":"Retry after the number of seconds in Retry-After."}'
-)
+_TOO_MANY = msgspec.json.encode(problem(Overloaded(1)))
 
 
 async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:

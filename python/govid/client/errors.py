@@ -8,7 +8,7 @@ from govid.wire import Problem
 
 
 class CallFailed(Exception):
-    """A call that brought no result. ``request_id`` is what to tell the operator; "" if no server answered."""
+    """A call that brought no result. ``request_id`` is for the operator; "" if no server answered."""
 
     request_id: str = ""
 

@@ -15,7 +15,10 @@ class InternalError(ApiError):
 
 
 class PhotoNotAnImage(RefusedPhoto):
-    """The photo is not an image govid can read. Send a JPEG, PNG or WebP file."""
+    """The photo is not an image govid can read.
+
+    Send the bytes of a JPEG, PNG or WebP file; with curl: photo=@file.
+    """
 
     slug = "photo-not-an-image"
 
@@ -90,7 +93,10 @@ class LowQuality(RefusedPhoto):
 
 
 class InvalidBody(CallerProblem):
-    """The request body does not fit its schema. Compare the body with the schema at /schema."""
+    """The request body does not fit its schema.
+
+    Mend what the detail names; /schema describes the body.
+    """
 
     slug = "invalid-body"
 
@@ -120,7 +126,7 @@ class InvalidBase64(InvalidBody):
 
 
 class InvalidParameter(CallerProblem):
-    """A parameter is not valid. See /schema for the allowed values."""
+    """A parameter is not valid. Mend what the detail names; /schema has the allowed values."""
 
     slug = "invalid-parameter"
 
@@ -330,7 +336,7 @@ class UnknownKey(CallerProblem):
 
 
 class UnknownJob(CallerProblem):
-    """No such dedup job. List the jobs."""
+    """No such dedup job. See GET /v1/dedup/jobs, or `govid dedup status`."""
 
     slug = "unknown-job"
 
@@ -357,7 +363,7 @@ class JobTooLoose(CallerProblem):
 
 
 class UnknownCase(CallerProblem):
-    """No such case. List the open cases."""
+    """No such case. See GET /v1/cases, or `govid cases list`."""
 
     slug = "unknown-case"
 
@@ -438,7 +444,7 @@ class UnsupportedContentType(CallerProblem):
 
 
 class BodyTooLarge(CallerProblem):
-    """The request body is too large. Send smaller photos."""
+    """The request body is too large. Send a smaller photo, or a shorter text."""
 
     slug = "body-too-large"
 
@@ -450,6 +456,12 @@ class BodyTooSlow(CallerProblem):
     """
 
     slug = "body-too-slow"
+
+
+class HeadTooLarge(CallerProblem):
+    """The request head is too large. Send fewer or shorter headers."""
+
+    slug = "head-too-large"
 
 
 class NotFound(CallerProblem):
@@ -566,7 +578,8 @@ class LivenessUnavailable(OperatorProblem):
 class StoreUnavailable(OperatorProblem):
     """The record store cannot be read or written.
 
-    Check the disk and the file permissions of the data folder, or that PostgreSQL runs and can be reached; retry afterwards.
+    Check the disk and the file permissions of the data folder, or that PostgreSQL runs and can be
+    reached; retry afterwards.
     """
 
     slug = "store-unavailable"
@@ -640,6 +653,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
     "gallery-unavailable": GalleryUnavailable,
+    "head-too-large": HeadTooLarge,
     "idempotency-key-reused": IdempotencyKeyReused,
     "internal-error": InternalError,
     "invalid-base64": InvalidBase64,

@@ -25,7 +25,7 @@ def result(reply: httpx.Response, wanted: type[T]) -> T:
     if not reply.is_success:
         raise _error(reply)
     if wanted is type(None) and not reply.content:
-        return None  # type: ignore[return-value]
+        return None
     try:
         return msgspec.json.decode(reply.content, type=wanted)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
