@@ -1,4 +1,5 @@
-"""Write what of ``govid.client`` follows from something else: its error classes and its sync half.
+"""Write what follows from something else: the error classes and the sync half of ``govid.client``, and the
+table of problems in docs/integrators.md.
 
 python scripts/client.py            # write
 python scripts/client.py --check    # exit 1 if a file is not what would be written
@@ -14,7 +15,9 @@ from govid.errors import CallerError, GovidError, OperatorError, Refusal, Refuse
 from server import errors as server_errors
 from server.access import errors as access_errors
 
-CLIENT = Path(__file__).parent.parent / "python" / "govid" / "client"
+ROOT = Path(__file__).parent.parent
+CLIENT = ROOT / "python" / "govid" / "client"
+DOCUMENT = ROOT / "docs" / "integrators.md"
 # Bases that no reply names; the client has its own.
 BASES: dict[type[GovidError], str] = {
     GovidError: "ApiError",
@@ -86,6 +89,18 @@ def problems() -> str:
     )
 
 
+def table(document: str) -> str:
+    """The document with the table of all problems between its marks."""
+    before, begin, rest = document.partition("<!-- problems -->\n")
+    _, end, after = rest.partition("<!-- end of problems -->")
+    rows = [
+        f"| `{error.slug}` | {server_errors.status_of(error)} | {error.title} | {error.remedy} |\n"
+        for error in sorted([GovidError, *concrete()], key=lambda error: error.slug)
+    ]
+    head = "| slug | HTTP | says | remedy |\n| --- | --- | --- | --- |\n"
+    return f"{before}{begin}\n{head}{''.join(rows)}\n{end}{after}"
+
+
 def synchronous(source: str) -> str:
     """An async module without what makes it wait."""
     for pattern, word in WORDS.items():
@@ -106,7 +121,8 @@ def written() -> dict[Path, str]:
     """Each file with its text."""
     twins = (CLIENT / "_async").glob("*.py")
     texts = {CLIENT / "_sync" / file.name: synchronous(file.read_text()) for file in twins}
-    return {file: formatted(text) for file, text in {CLIENT / "problems.py": problems(), **texts}.items()}
+    made = {file: formatted(text) for file, text in {CLIENT / "problems.py": problems(), **texts}.items()}
+    return {**made, DOCUMENT: table(DOCUMENT.read_text())}
 
 
 def stale() -> list[str]:

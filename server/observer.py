@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from govid.audit import new_request_id
+from server.deprecation import DEPRECATED, Deprecation
 from server.metrics import Metrics
 
 _SAFE_HEADERS = [
@@ -24,9 +26,12 @@ _SAFE_HEADERS_OF_TLS = [*_SAFE_HEADERS, (b"strict-transport-security", b"max-age
 class RequestObserver:
     """ASGI middleware outside of routing, so that unknown addresses are seen as well."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, deprecated: Mapping[str, Deprecation] = DEPRECATED
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._deprecated = deprecated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -44,6 +49,7 @@ class RequestObserver:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
+                    *self._notice(scope),
                     *(_SAFE_HEADERS if scope["scheme"] != "https" else _SAFE_HEADERS_OF_TLS),
                 ]
             await send(message)
@@ -56,3 +62,9 @@ class RequestObserver:
             method = scope["method"] if route != "unmatched" else "-"
             self._metrics.requests_of(route, method, str(status)).inc()
             self._metrics.duration_of(route).observe(time.perf_counter() - start)
+
+    def _notice(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        if not self._deprecated:
+            return []
+        route = self._deprecated.get(f"{scope['method']} {scope.get('path_template')}")
+        return route.headers() if route else []
