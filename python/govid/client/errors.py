@@ -11,6 +11,8 @@ class CallFailed(Exception):
     """A call that brought no result. ``request_id`` is for the operator; "" if no server answered."""
 
     request_id: str = ""
+    retry_after: float | None = None
+    """Seconds to wait before the call has a chance, where who answered said so."""
 
 
 class Unreachable(CallFailed):
@@ -29,10 +31,11 @@ class Unreachable(CallFailed):
 class UnexpectedReply(CallFailed):
     """What answered is not govid, or a govid that this client does not know: a proxy's page, perhaps."""
 
-    def __init__(self, status: int, why: str, request_id: str = "") -> None:
+    def __init__(self, status: int, why: str, request_id: str = "", retry_after: float | None = None) -> None:
         super().__init__(f"HTTP {status}: {why}")
         self.status = status
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class ApiError(CallFailed):
@@ -48,7 +51,6 @@ class ApiError(CallFailed):
         self.problem = problem
         self.request_id = problem.request_id
         self.retry_after = retry_after
-        """Seconds to wait before the call has a chance, where the server said so."""
 
     @property
     def status(self) -> int:

@@ -38,7 +38,8 @@ def _error(reply: httpx.Response) -> ApiError | UnexpectedReply:
             raise ValueError
         problem = msgspec.json.decode(reply.content, type=Problem)
     except (ValueError, msgspec.MsgspecError):
-        return UnexpectedReply(reply.status_code, "no problem+json of govid", _request_id(reply))
+        why = "no problem+json of govid"
+        return UnexpectedReply(reply.status_code, why, _request_id(reply), _retry_after(reply))
     return BY_SLUG.get(problem.slug, ApiError)(problem, _retry_after(reply))
 
 

@@ -18,7 +18,7 @@ from govid.client.errors import ApiError, CallFailed, UnexpectedReply, Unreachab
 _AT_THE_DOOR = (problems.Overloaded, problems.NotReady, problems.RateLimited, problems.IssuerUnreachable)
 # Nobody was reached.
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_PASSING = frozenset({502, 503, 504})
+_PASSING = frozenset({429, 502, 503, 504})
 
 
 def again(error: CallFailed, repeatable: bool) -> bool:

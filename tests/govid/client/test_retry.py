@@ -83,7 +83,7 @@ def test_who_was_never_reached_is_tried_again_and_nothing_was_done() -> None:
     with Client(f"http://127.0.0.1:{port}", options=QUICK) as client, pytest.raises(Unreachable) as failed:
         client.verify("alice", b"photo")
     assert not failed.value.perhaps_done
-    assert failed.value.__cause__ is None
+    assert failed.value.__context__ is None
     with Client(f"http://127.0.0.1:{port}", options=QUICK) as client, pytest.raises(Unreachable) as failed:
         client.delete("alice", idempotency_key="mine")
     assert failed.value.idempotency_key == "mine"
@@ -103,6 +103,15 @@ def test_a_server_that_asks_for_more_patience_than_there_is_is_not_waited_for() 
         Client(address) as client,
     ):
         with pytest.raises(problems.Overloaded) as failed:
+            client.subjects()
+        assert len(came) == 1
+    assert failed.value.retry_after == 3600
+
+
+def test_the_patience_that_a_proxy_asks_for_counts_as_well() -> None:
+    busy = Answer(429, b"busy", "text/plain", (("Retry-After", "3600"),))
+    with scripted(busy) as (address, came), Client(address, options=QUICK) as client:
+        with pytest.raises(UnexpectedReply) as failed:
             client.subjects()
         assert len(came) == 1
     assert failed.value.retry_after == 3600

@@ -33,7 +33,7 @@ def test_no_key_photo_or_name_of_a_file_is_in_a_log_a_repr_or_an_error(
             with pytest.raises((ApiError, Unreachable)) as failed:
                 client.verify("alice", tmp_path / NAME)
             error = failed.value
-            seen += f"{error!r} {error} {error.__cause__} {vars(error)} {client!r}"
+            seen += f"{error!r} {error} {error.__context__} {vars(error)} {client!r}"
     assert PHOTO in came[0].body
     assert KEY in came[0].headers["Authorization"]
     assert NAME.encode() not in came[0].body

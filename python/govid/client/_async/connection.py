@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from govid.client import options, replies, retry
-from govid.client.errors import ApiError, CallFailed, Unreachable
+from govid.client.errors import CallFailed, Unreachable
 from govid.client.problems import InvalidCredential
 
 T = TypeVar("T")
@@ -72,8 +72,7 @@ class AsyncConnection:
                     raise
                 credential = renewed
             except CallFailed as error:
-                retry_after = error.retry_after if isinstance(error, ApiError) else None
-                wait = retry.pause(attempt, self._options.backoff_seconds, retry_after)
+                wait = retry.pause(attempt, self._options.backoff_seconds, error.retry_after)
                 if last or wait > self._options.longest_wait_seconds or not retry.again(error, repeatable):
                     raise
                 await asyncio.sleep(wait)
@@ -98,9 +97,10 @@ class AsyncConnection:
         try:
             return await self._http.request(method, path, **{**body, "headers": headers})
         except httpx.RequestError as error:
-            # Without its cause: that holds the request, and with it the photo.
-            raise Unreachable(
+            failure = Unreachable(
                 f"{type(error).__name__}: {error}",
                 perhaps_done=not isinstance(error, retry.NOT_SENT),
                 idempotency_key=key,
-            ) from None
+            )
+        # Out here, so that it has no context: that would hold the request, and with it photo and key.
+        raise failure

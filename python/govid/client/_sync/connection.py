@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from govid.client import options, replies, retry
-from govid.client.errors import ApiError, CallFailed, Unreachable
+from govid.client.errors import CallFailed, Unreachable
 from govid.client.problems import InvalidCredential
 
 T = TypeVar("T")
@@ -75,8 +75,7 @@ class Connection:
                     raise
                 credential = renewed
             except CallFailed as error:
-                retry_after = error.retry_after if isinstance(error, ApiError) else None
-                wait = retry.pause(attempt, self._options.backoff_seconds, retry_after)
+                wait = retry.pause(attempt, self._options.backoff_seconds, error.retry_after)
                 if last or wait > self._options.longest_wait_seconds or not retry.again(error, repeatable):
                     raise
                 time.sleep(wait)
@@ -101,9 +100,10 @@ class Connection:
         try:
             return self._http.request(method, path, **{**body, "headers": headers})
         except httpx.RequestError as error:
-            # Without its cause: that holds the request, and with it the photo.
-            raise Unreachable(
+            failure = Unreachable(
                 f"{type(error).__name__}: {error}",
                 perhaps_done=not isinstance(error, retry.NOT_SENT),
                 idempotency_key=key,
-            ) from None
+            )
+        # Out here, so that it has no context: that would hold the request, and with it photo and key.
+        raise failure
