@@ -193,7 +193,7 @@ def _invalid(message: str, schema: type[msgspec.Struct]) -> InvalidBody:
     if "base64" in message:
         return InvalidBase64(message)
     if said.startswith("Invalid enum value") and (allowed := _values(schema, place.rstrip("`"))):
-        return InvalidBody(f"{said}; allowed are {', '.join(allowed)}{where}{place}")
+        message = f"{said}; allowed are {', '.join(allowed)}{where}{place}"
     return InvalidBody(message)
 
 

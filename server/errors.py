@@ -44,6 +44,12 @@ class HeadTooLarge(CallerError):
     remedy = "Send fewer or shorter headers."
 
 
+class UpgradeNotSupported(CallerError):
+    slug = "upgrade-not-supported"
+    title = "The request has a body and asks for another protocol"
+    remedy = "Speak HTTP/1.1 without an Upgrade header, in Java by HttpClient.Version.HTTP_1_1; or use https."
+
+
 class NotFound(CallerError):
     slug = "not-found"
     title = "No such address"
@@ -107,6 +113,7 @@ STATUS: dict[type[GovidError], int] = {
     UnsupportedContentType: 415,
     BodyTooLarge: 413,
     HeadTooLarge: 431,
+    UpgradeNotSupported: 400,
     NotFound: 404,
     MethodNotAllowed: 405,
     errors.InvalidParameter: 400,

@@ -46,10 +46,13 @@ class RequestObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The route is known only now.
+                going = self._deprecated.get(f"{scope['method']} {scope.get('path_template')}")
+                notice = going.headers() if going else []
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
-                    *self._notice(scope),
+                    *notice,
                     *(_SAFE_HEADERS if scope["scheme"] != "https" else _SAFE_HEADERS_OF_TLS),
                 ]
             await send(message)
@@ -62,9 +65,3 @@ class RequestObserver:
             method = scope["method"] if route != "unmatched" else "-"
             self._metrics.requests_of(route, method, str(status)).inc()
             self._metrics.duration_of(route).observe(time.perf_counter() - start)
-
-    def _notice(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        if not self._deprecated:
-            return []
-        route = self._deprecated.get(f"{scope['method']} {scope.get('path_template')}")
-        return route.headers() if route else []

@@ -120,6 +120,10 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "body-too-large": ("请求体过大", "请发送更小的照片或更短的文字。"),
     "body-too-slow": ("请求体未能及时送达", "请在网络较好时重新发送，或发送更小的照片。"),
     "head-too-large": ("请求头过大", "请减少或缩短请求头。"),
+    "upgrade-not-supported": (
+        "请求带有请求体，却要求切换到其他协议",
+        "请使用不带 Upgrade 请求头的 HTTP/1.1（Java 中为 HttpClient.Version.HTTP_1_1），或改用 https。",
+    ),
     "not-found": ("没有这个地址", "所有地址见 /schema。"),
     "method-not-allowed": ("该地址不接受此方法", "可用的方法见 /schema。"),
     "client-gone": ("客户端在请求发送完之前断开了连接", "请重新发送请求。"),

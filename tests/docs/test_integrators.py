@@ -51,7 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator
     (made / "registry.jpg").write_bytes(support.OBAMA)
     (made / "live.jpg").write_bytes(support.OBAMA_LATER)
     yield made
-    served.client("all").delete("alice")
+    with served.client("all") as client:
+        client.delete("alice")
 
 
 def program(language: str) -> list[str]:

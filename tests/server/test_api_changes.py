@@ -47,7 +47,7 @@ REPLY = ("components", "schemas", "Verification", "properties")
     ("document", "line"),
     [
         (changed("paths", "/v1/verify"), f"`{VERIFY}` is gone"),
-        (changed(*BODY, "properties", "use_case"), f"`{VERIFY}` no longer takes `use_case`"),
+        (changed(*BODY, "properties", "photo"), f"`{VERIFY}` no longer takes `photo`"),
         (changed(*BODY, "required", to=["subject_id", "use_case"]), f"`{VERIFY}` requires `use_case`"),
         (
             changed(*BODY, "properties", "subject_id", "type", to="integer"),

@@ -464,6 +464,15 @@ class HeadTooLarge(CallerProblem):
     slug = "head-too-large"
 
 
+class UpgradeNotSupported(CallerProblem):
+    """The request has a body and asks for another protocol.
+
+    Speak HTTP/1.1 without an Upgrade header, in Java by HttpClient.Version.HTTP_1_1; or use https.
+    """
+
+    slug = "upgrade-not-supported"
+
+
 class NotFound(CallerProblem):
     """No such address. See /schema for all addresses."""
 
@@ -724,5 +733,6 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "unknown-use-case": UnknownUseCase,
     "unsupported-content-type": UnsupportedContentType,
     "untrusted-proxy": UntrustedProxy,
+    "upgrade-not-supported": UpgradeNotSupported,
     "use-case-not-allowed": UseCaseNotAllowed,
 }
