@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from govid.audit import new_request_id
+from server.deprecation import DEPRECATED, Deprecation
 from server.metrics import Metrics
 
 _SAFE_HEADERS = [
@@ -24,9 +26,12 @@ _SAFE_HEADERS_OF_TLS = [*_SAFE_HEADERS, (b"strict-transport-security", b"max-age
 class RequestObserver:
     """ASGI middleware outside of routing, so that unknown addresses are seen as well."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, deprecated: Mapping[str, Deprecation] = DEPRECATED
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._deprecated = deprecated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -41,9 +46,13 @@ class RequestObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The route is known only now.
+                going = self._deprecated.get(f"{scope['method']} {scope.get('path_template')}")
+                notice = going.headers() if going else []
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
+                    *notice,
                     *(_SAFE_HEADERS if scope["scheme"] != "https" else _SAFE_HEADERS_OF_TLS),
                 ]
             await send(message)

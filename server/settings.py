@@ -63,7 +63,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ] = ""
     webhook_secret_file: Annotated[
-        str, Meta(description="File with the secret that signs announcements; needed with webhook_url.")
+        str,
+        Meta(
+            description="File with the secret that signs announcements, needed with webhook_url; while it is "
+            "changed, the new and the old one, each on a line."
+        ),
     ] = ""
     dedup_resume: Annotated[
         bool,

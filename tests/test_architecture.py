@@ -46,6 +46,11 @@ def test_nothing_but_the_command_line_knows_the_server() -> None:
     assert guilty == ["cli.py"]
 
 
+def test_nothing_but_the_client_knows_http() -> None:
+    guilty = {f.relative_to(GOVID).parts[0] for f in GOVID.rglob("*.py") if "httpx" in imports(f)}
+    assert guilty == {"client"}
+
+
 def test_only_one_rust_file_knows_python() -> None:
     guilty = [f.name for f in (ROOT / "core" / "src").rglob("*.rs") if "pyo3::" in f.read_text()]
     assert guilty == ["python.rs"]

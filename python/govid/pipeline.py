@@ -32,6 +32,7 @@ from govid.errors import (
     LivenessUnavailable,
     NoComparableReference,
     NotCalibrated,
+    OperatorError,
     ProfileUnavailable,
     ReferenceTooOld,
     Refusal,
@@ -98,12 +99,12 @@ class _Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """A use case in this installation; ``obstacle`` says why it cannot be used, and is empty if it can."""
+    """A use case in this installation; ``obstacle`` says why it cannot be used, and is None if it can."""
 
     purpose: policy.UseCase
     model_id: str | None = None
     threshold: float | None = None
-    obstacle: str = ""
+    obstacle: OperatorError | None = None
 
 
 class Engine:
@@ -445,7 +446,7 @@ class Engine:
             profile = self._profile(purpose)
             self._purpose(purpose.name)
         except (ProfileUnavailable, LivenessUnavailable) as error:
-            return Purpose(purpose, obstacle=f"{error.title}: {error.detail}")
+            return Purpose(purpose, obstacle=error)
         threshold = self._calibrations[profile.name].threshold(purpose.fmr)
         return Purpose(purpose, model_id=profile.model_id, threshold=threshold)
 

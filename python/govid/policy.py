@@ -31,7 +31,7 @@ class Attempts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     window_seconds: Annotated[float, Meta(gt=0, le=30 * 86400)]
 
 
-class UseCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UseCase(msgspec.Struct, frozen=True, kw_only=True):
     """What one purpose allows and asks for. The caller names it, and never sends a threshold."""
 
     name: str

@@ -150,6 +150,10 @@ class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
     stages: Stages
     milliseconds: Milliseconds = 0.0
 
+    def __repr__(self) -> str:
+        # Without the embedding: results end up in logs.
+        return f"EmbeddedTemplate(request_id={self.request_id!r}, model_id={self.model_id!r})"
+
 
 class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A kept reference without its template."""

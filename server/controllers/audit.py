@@ -15,6 +15,7 @@ from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
 from govid.pipeline import Engine
 from govid.store.audit import MAX_ROWS, AuditFilter
 from govid.store.feedback import Complaint, Rating
+from govid.wire import CheckpointList, Jwks
 from server import bodies
 from server.controllers.reply import about, caller_of, request_id
 from server.openapi import OPEN, problems, reads
@@ -39,18 +40,6 @@ class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How a complaint was answered."""
 
     answer: Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT)]
-
-
-class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
-    """Signed checkpoints (JWS), oldest first."""
-
-    checkpoints: tuple[str, ...]
-
-
-class Jwks(msgspec.Struct, frozen=True, kw_only=True):
-    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints."""
-
-    keys: list[dict[str, str]]
 
 
 class AuditController(Controller):

@@ -11,8 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from govid.errors import NotReady, StoreUnavailable
 from govid.pipeline import Engine
+from govid.wire import Health, ModelInfo, ModelList
 from server.openapi import OPEN, problems
-from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
 
 log = logging.getLogger("govid.server")

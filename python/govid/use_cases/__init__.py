@@ -159,11 +159,14 @@ def parse(name: str, content: bytes, source: str) -> UseCase:
         raise InvalidSettings(f"{source}: {error}") from None
     if made_here := {"name", "digest"} & set(table):
         raise InvalidSettings(f"{source}: {min(made_here)}: govid makes it, leave the key out")
+    known = [field for field in UseCase.__struct_fields__ if field not in {"name", "digest"}]
     try:
+        # The struct itself lets them pass: a client reads use cases of a newer server.
+        if unknown_keys := set(table) - set(known):
+            raise msgspec.ValidationError(f"Object contains unknown field `{min(unknown_keys)}`")
         case = msgspec.convert({**table, "name": name}, UseCase)
     except msgspec.ValidationError as error:
-        known = ", ".join(field for field in UseCase.__struct_fields__ if field not in {"name", "digest"})
-        raise InvalidSettings(f"{source}: {error}; known keys are {known}") from None
+        raise InvalidSettings(f"{source}: {error}; known keys are {', '.join(known)}") from None
     if case.inconclusive_fmr < case.fmr:
         raise InvalidSettings(f"{source}: inconclusive_fmr: must not be under fmr, {case.fmr:g}")
     if unknown := set(case.least_quality) - GATEABLE:
