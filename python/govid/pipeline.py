@@ -43,7 +43,7 @@ from govid.errors import (
     UseCaseNotAllowed,
 )
 from govid.faces import FacePipeline, Photo, read_photo
-from govid.gallery import Gallery
+from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
@@ -63,10 +63,12 @@ from govid.results import (
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
 from govid.store.audit import AuditLog
+from govid.store.erasures import Erased
 from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
+from govid.vault.journal import ErasureJournal
 
 if TYPE_CHECKING:
     from govid.gallery.feeder import GalleryFeeder
@@ -143,6 +145,8 @@ class Engine:
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
+        self._erasures = ErasureJournal(self.settings.erasures_file, self.store.database, self.ledger.signer)
+        self._erasures.catch_up()
         gallery, follower = self._open_gallery()
         self._search = Search(
             gallery,
@@ -377,26 +381,33 @@ class Engine:
         request_id: str | None = None,
         caller: Caller = LOCAL,
     ) -> Deletion:
-        """Delete a subject with all its references; no search finds it once this returns.
+        """Erase a subject: its references, and the key without which no copy of them can be read.
+
+        No search finds it once this returns. The reply has a signed receipt.
 
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
         inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
         idempotency = _idempotency(idempotency_key, caller, "delete", subject, b"")
-        deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
+
+        def deletion(erased: Erased) -> Deletion:
+            receipt = self.ledger.erasure_receipt(erased)
+            return Deletion(request_id=erased.request_id, subject_id=subject, receipt=receipt)
+
         with self._refusals_audited(inquiry):
             outcome = self.store.delete_subject(
                 subject,
                 self._record(inquiry, "DELETED"),
                 idempotency,
-                msgspec.json.encode(deletion),
+                lambda erased: msgspec.json.encode(deletion(erased)),
                 adjudicators=self.settings.adjudicators_required,
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
         self._announce()
-        return deletion
+        self._erasures.catch_up()
+        return deletion(outcome)
 
     def subject(self, subject: str) -> Subject:
         """What is held on a subject, without its templates.
@@ -494,8 +505,13 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
-        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+        gallery = open_gallery(
+            self.settings, self.dimension, self.model_id, self._found_from, self.store.vault
+        )
+        kept = None if self.settings.gallery_snapshot == "off" else self.settings.gallery_dir
+        if kept is None:
+            snapshot.delete(self.settings.gallery_dir / self.store.identity)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, kept)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
+
+if TYPE_CHECKING:
+    from govid.store.erasures import Erased
+    from govid.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class Replayed:
 
 ReplyTo: TypeAlias = Callable[[Reference, int | None], bytes]
 """The reply to keep for a stored reference, and for the case that holds it, if one does."""
+
+
+ReplyToErasure: TypeAlias = Callable[["Erased"], bytes]
+"""The reply to keep for a subject that is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,8 @@ class Store(Protocol):
 
     database: Database
     """For the tables that have files of their own beside ``records.py``."""
+    vault: Vault
+    """Seals and opens what is stored of a face; for the tables that have files of their own."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 
@@ -155,11 +165,11 @@ class Store(Protocol):
         subject_id: str,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: bytes,
+        reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
-    ) -> Replayed | None:
-        """Delete a subject and all its references; raises UnknownSubject.
+    ) -> Erased | Replayed:
+        """Delete a subject, all its references and the key that opens them; raises UnknownSubject.
 
         A case that has no pair left but those on which so many ``adjudicators`` agree ends with it.
         """
