@@ -143,6 +143,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     status: str
     checks: dict[str, str]
+    reasons: Annotated[
+        dict[str, str], Meta(description="For each that is not ok: what that means, what to do")
+    ] = msgspec.field(default_factory=dict)
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

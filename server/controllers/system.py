@@ -9,7 +9,7 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid.errors import NotReady, StoreUnavailable
+from govid.errors import NotReady
 from govid.pipeline import Engine
 from server.openapi import OPEN, problems
 from server.schemas import Health, ModelInfo, ModelList
@@ -31,19 +31,27 @@ class SystemController(Controller):
 
     @get("/readyz", security=OPEN)
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
-        """200 once the models are warm, the gallery is loaded and the record store answers.
+        """200 once the models are warm, the gallery is loaded and the store answers, until a stop begins.
 
-        A shared gallery that is away is named and does not change the status: verification goes on.
+        Anything else that is wrong, a shared gallery that is away among it, is named and does not change the
+        status: a part of the work goes on without, and all servers would leave the balancer at once.
         """
-        checks = {"models": "ok", "gallery": "ok", "store": "ok"}
+        if service.draining:
+            return _answer("draining", {"server": "draining"})
         try:
-            checks["gallery"] = await service.ping()
+            checks = await service.look()
         except NotReady:
-            return _not_now("loading", dict.fromkeys(checks, "loading"))
-        except StoreUnavailable as error:
-            log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
-            return _not_now("unavailable", {**checks, "store": error.slug})
-        return Response(Health(status="ready", checks=checks))
+            return _answer("loading", dict.fromkeys(("models", "gallery", "store"), "loading"))
+        wrong = {check.name: check.problem for check in checks if check.problem}
+        for problem in wrong.values():
+            # The detail names files and addresses: it stays in the log.
+            log.warning("%s: %s (%s)", problem.slug, problem.detail, problem.remedy)
+        vital = any(check.vital for check in checks if check.problem)
+        return _answer(
+            "unavailable" if vital else "degraded" if wrong else "ready",
+            {check.name: check.state for check in checks},
+            {name: f"{problem.title}. {problem.remedy}" for name, problem in wrong.items()},
+        )
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
     async def prometheus(self, service: NamedDependency[Service]) -> bytes:
@@ -56,8 +64,11 @@ class SystemController(Controller):
         return await service.run(request, "models", _models)
 
 
-def _not_now(status: str, checks: dict[str, str]) -> Response[Health]:
-    return Response(Health(status=status, checks=checks), status_code=503, headers={"Retry-After": "1"})
+def _answer(status: str, checks: dict[str, str], reasons: dict[str, str] | None = None) -> Response[Health]:
+    health = Health(status=status, checks=checks, reasons=reasons or {})
+    if status in {"ready", "degraded"}:
+        return Response(health)
+    return Response(health, status_code=503, headers={"Retry-After": "1"})
 
 
 def _models(engine: Engine) -> ModelList:
