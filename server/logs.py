@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 import structlog
 
 from govid.callers import ANYBODY, Caller
+from govid.errors import GovidError
+from server.errors import Overloaded
 
 Format = Literal["text", "json"]
-# Requests of nobody known that get a line, each second: a flood must not write the disk full that the audit
-# needs.
-STRANGERS_PER_SECOND = 10
+# Lines in a second for requests of nobody known and of those turned away: a flood must not write the disk
+# full that the audit needs.
+SCARCE_PER_SECOND = 10
 # Asked every few seconds by machines.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 requests = logging.getLogger("govid.requests")
 
 
-def configure(level: str, form: Format) -> None:
+def configure(level: str, form: Format, *, each_request: bool = True) -> None:
     """Set up the process' logging.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
+        each_request: whether requests get a line each, where the level is no higher than ``info``.
     """
+    requests.setLevel(logging.NOTSET if each_request else logging.WARNING)
     handler = logging.StreamHandler()
     if form == "json":
         handler.setFormatter(_json())
@@ -42,8 +47,26 @@ def configure(level: str, form: Format) -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
+class _About(dict[str, Any]):
+    """What a request's line says: an object of its own in JSON, ``name=value`` for people."""
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.items() if value != "")
+
+
+class _Json(structlog.stdlib.ProcessorFormatter):
+    """structlog's chain, and past it the line of each request: a third of the time."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not isinstance(record.msg, _About):
+            return super().format(record)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "level": "info", "logger": record.name, "message": "request", **record.msg}
+        return _encode(line).decode()
+
+
 def _json() -> logging.Formatter:
-    return structlog.stdlib.ProcessorFormatter(
+    return _Json(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
@@ -68,7 +91,7 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._second = 0
-        self._left = STRANGERS_PER_SECOND
+        self._left = SCARCE_PER_SECOND
         self._unlogged = 0
 
     def __call__(
@@ -78,27 +101,28 @@ class RequestLog:
         if not requests.isEnabledFor(logging.INFO) or (route in _QUIET and status < 400):
             return
         caller: Caller | None = state.get("caller")
-        if (caller is None or caller is ANYBODY) and not self._may_log_stranger():
+        problem: GovidError | None = state.get("problem")
+        scarce = caller is None or caller is ANYBODY or isinstance(problem, Overloaded)
+        if scarce and not self._may_log_scarce():
             return
-        about = {
-            "request_id": state["request_id"],
-            "route": route,
-            "method": method,
-            "status": status,
-            "ms": round(seconds * 1e3, 3),
-            "use_case": use_case,
-            "caller": caller.name if caller else "",
-        }
-        if problem := state.get("problem"):
+        about = _About(
+            request_id=state["request_id"],
+            route=route,
+            method=method,
+            status=status,
+            ms=round(seconds * 1e3, 3),
+            use_case=use_case,
+            caller=caller.name if caller else "",
+        )
+        if problem:
             about["slug"] = problem.slug
         if self._unlogged:
             about["unlogged"], self._unlogged = self._unlogged, 0
-        text = " ".join(f"{name}={value}" for name, value in about.items() if value != "")
-        requests.info(text, extra=about)
+        requests.info(about)
 
-    def _may_log_stranger(self) -> bool:
+    def _may_log_scarce(self) -> bool:
         if (second := int(time.monotonic())) != self._second:
-            self._second, self._left = second, STRANGERS_PER_SECOND
+            self._second, self._left = second, SCARCE_PER_SECOND
         if self._left:
             self._left -= 1
             return True

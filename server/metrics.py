@@ -46,11 +46,11 @@ class Metrics:
             registry=registry,
         )
         self.problems = Counter(
-            "govid_problems",
-            "Requests answered with a problem, by its slug.",
-            ["route", "slug"],
-            registry=registry,
+            "govid_problems", "Requests answered with a problem, by its slug.", ["slug"], registry=registry
         )
+        # From zero, so that the first one is an increase.
+        for slug in ("internal-error", "overloaded", "store-unavailable", "storage-full", "gallery-unavailable"):
+            self.problems.labels(slug)
         self.stage = Histogram(
             "govid_stage_duration_seconds",
             "Time of one pipeline stage.",
@@ -92,6 +92,9 @@ class Metrics:
             "Those of them that the use case would have called a MATCH.",
             ["use_case"],
             registry=registry,
+        )
+        self.allowed_fmr = Gauge(
+            "govid_use_case_fmr", "False match rate that the use case allows.", ["use_case"], registry=registry
         )
         # --- saturation -------------------------------------------------------------------------------
         self.waiting = Gauge(
@@ -147,6 +150,7 @@ class Metrics:
             ["chore", "slug"],
             registry=registry,
         )
+        self.chore_failures.labels("checkpoints", "audit-broken")
         self.disk_free = Gauge(
             "govid_disk_free_bytes", "Free space under the data folder.", registry=registry
         )

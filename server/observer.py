@@ -64,7 +64,7 @@ class RequestObserver:
             self._metrics.requests_of(route, method, str(status), use_case).inc()
             self._metrics.duration_of(route, use_case).observe(spent)
             if "problem" in state:
-                self._metrics.problems.labels(route, state["problem"].slug).inc()
+                self._metrics.problems.labels(state["problem"].slug).inc()
             self._log(state, route, method, status, spent, use_case)
             if self._tracing:
                 self._tracing.request(scope, route, method, status, start, use_case)

@@ -53,7 +53,7 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
     """
     startup.check(settings, server, access)
     secured = tls.context(server)
-    logs.configure(server.log_level, server.log_format)
+    logs.configure(server.log_level, server.log_format, each_request=server.log_requests)
     give_back()
     stopped: list[int] = []
     # uvicorn takes over once it runs, drains, and raises the signal again: a stop that was asked for is

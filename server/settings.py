@@ -93,6 +93,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     log_format: Annotated[
         Literal["text", "json"], Meta(description="Log lines for people, or one JSON object each.")
     ] = "text"
+    log_requests: Annotated[
+        bool, Meta(description="A line for each request, at the level info; off where a proxy has them.")
+    ] = True
     tracing: Annotated[
         bool,
         Meta(

@@ -58,6 +58,8 @@ class Watch:
         checks = health.look(self._engine, self._chores)
         for check in checks:
             metrics.dependency.labels(check.name).set(check.problem is None)
+        for use_case in self._engine.use_cases.all():
+            metrics.allowed_fmr.labels(use_case.name).set(use_case.fmr)
         metrics.ready.set(not any(check.problem and check.vital for check in checks))
         usage = shutil.disk_usage(self._engine.settings.data_dir)
         metrics.disk_free.set(usage.free)

@@ -35,6 +35,7 @@ SERVER_SETTINGS = frozenset(
         "drift_seconds",
         "log_level",
         "log_format",
+        "log_requests",
         "tracing",
         "audit_checkpoint_seconds",
         "webhook_url",
