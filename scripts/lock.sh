@@ -16,4 +16,6 @@ compile runtime.lock --constraint requirements/dev.lock
 compile cluster.lock --constraint requirements/dev.lock --extra cluster
 # onnxruntime-gpu brings the same import name as onnxruntime, which therefore must stay out.
 compile gpu.lock --constraint requirements/dev.lock --extra gpu --no-emit-package onnxruntime
+# What the container holds: a server for several machines, with traces.
+compile container.lock --constraint requirements/dev.lock --extra postgresql --extra otel
 compile bench.lock --constraint requirements/dev.lock --extra dev --extra postgresql --extra cluster --extra otel --extra bench

@@ -60,8 +60,14 @@ class _Json(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         if not isinstance(record.msg, _About):
             return super().format(record)
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": at, "level": "info", "logger": record.name, "message": "request", **record.msg}
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        line = {
+            "time": f"{at[:-6]}Z",
+            "level": "info",
+            "logger": record.name,
+            "message": "request",
+            **record.msg,
+        }
         return _encode(line).decode()
 
 

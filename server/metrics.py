@@ -11,6 +11,7 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
@@ -24,6 +25,10 @@ BUCKETS = (
 )  # fmt: skip
 # Cosines. Strangers lie around 0.1 to 0.3, mates around 0.7; thresholds of use cases between 0.4 and 0.6.
 SCORE_BUCKETS = (-0.2, 0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1)
+
+
+# When each series began: twice the series, and nothing here asks for it.
+disable_created_metrics()
 
 
 class Metrics:
@@ -49,7 +54,13 @@ class Metrics:
             "govid_problems", "Requests answered with a problem, by its slug.", ["slug"], registry=registry
         )
         # From zero, so that the first one is an increase.
-        for slug in ("internal-error", "overloaded", "store-unavailable", "storage-full", "gallery-unavailable"):
+        for slug in (
+            "internal-error",
+            "overloaded",
+            "store-unavailable",
+            "storage-full",
+            "gallery-unavailable",
+        ):
             self.problems.labels(slug)
         self.stage = Histogram(
             "govid_stage_duration_seconds",
@@ -94,7 +105,10 @@ class Metrics:
             registry=registry,
         )
         self.allowed_fmr = Gauge(
-            "govid_use_case_fmr", "False match rate that the use case allows.", ["use_case"], registry=registry
+            "govid_use_case_fmr",
+            "False match rate that the use case allows.",
+            ["use_case"],
+            registry=registry,
         )
         # --- saturation -------------------------------------------------------------------------------
         self.waiting = Gauge(
