@@ -1,8 +1,8 @@
 """OpenTelemetry: a span per request and one per stage, made after the reply from times noted on the way.
 
-OpenTelemetry is imported only where the setting ``tracing`` is on. Where spans go and how many are kept is
-said by its own variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_TRACES_SAMPLER``, ``OTEL_SERVICE_NAME``,
-``OTEL_BSP_*``).
+Its tracer and exporter are imported only where the setting ``tracing`` is on. Where spans go and how many are
+kept is said by its own variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_TRACES_SAMPLER``,
+``OTEL_SERVICE_NAME``, ``OTEL_BSP_*``).
 """
 
 from __future__ import annotations

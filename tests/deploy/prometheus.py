@@ -32,8 +32,8 @@ def program(name: str) -> str:
 class Prometheus:
     """The HTTP API of a running one."""
 
-    def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
         """The ``data`` of an answer; an AssertionError with Prometheus' words if it is none."""
@@ -88,7 +88,8 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
                 except httpx.TransportError:
                     assert time.monotonic() < deadline, (folder / "prometheus.log").read_text()
                 time.sleep(0.05)
-            yield Prometheus(f"http://{address}")
+            with httpx.Client(base_url=f"http://{address}", timeout=30, trust_env=False) as client:
+                yield Prometheus(client)
         finally:
             process.terminate()
             process.wait(timeout=20)
