@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import ssl
 import subprocess
 import threading
@@ -132,7 +133,7 @@ def test_a_key_for_metrics_opens_nothing_else(tmp_path: Path) -> None:
         for route, door in ROUTES.items():
             method, path = route.split()
             if isinstance(door, frozenset):
-                reply = client.request(method, path.replace("{", "").replace("}", ""), headers=known)
+                reply = client.request(method, re.sub(r"{\w+}", "1", path), headers=known)
                 assert reply.status_code == 403, route
 
 
