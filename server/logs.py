@@ -44,7 +44,7 @@ def configure(level: str, form: Format, *, each_request: bool = True) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What libraries say of their own connections names hosts and paths; an operator can act on none of it.
     for library in ("httpx", "httpcore"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 class _About(dict[str, Any]):
