@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -56,17 +57,42 @@ class Check(NamedTuple):
         return self.problem.slug if self.problem else OK
 
 
-def look(engine: Engine, chores: Chores) -> list[Check]:
-    """Ask each dependency; takes as long as the slowest."""
-    return [
-        Check("models"),  # the engine is loaded, or it would not be here
-        _asked("store", engine.store.ping, vital=True),
-        _asked("gallery", engine.gallery.ping),
-        _asked("use_cases", lambda: _use_cases(engine)),
-        _asked("signing_key", lambda: _signing_key(engine)),
-        _asked("disk", lambda: _disk(engine)),
-        _asked("chores", lambda: _chores(chores)),
-    ]
+class Dependencies:
+    """All of them. Safe to call from several threads."""
+
+    def __init__(self, engine: Engine, chores: Chores) -> None:
+        self._engine = engine
+        self._chores = chores
+        self._told: dict[str, str] = {}
+        self._telling = threading.Lock()
+
+    def look(self) -> list[Check]:
+        """Ask each, one after the other. The log hears what changed, however often anybody looks."""
+        engine = self._engine
+        checks = [
+            Check("models"),  # the engine is loaded, or it would not be here
+            _asked("store", engine.store.ping, vital=True),
+            _asked("gallery", engine.gallery.ping),
+            _asked("use_cases", lambda: _use_cases(engine)),
+            _asked("signing_key", lambda: _signing_key(engine)),
+            _asked("disk", lambda: _disk(engine)),
+            _asked("chores", lambda: _chores(self._chores)),
+        ]
+        self._tell(checks)
+        return checks
+
+    def _tell(self, checks: list[Check]) -> None:
+        with self._telling:
+            for name, problem, _ in checks:
+                state = problem.slug if problem else OK
+                if state == self._told.get(name, OK):
+                    continue
+                self._told[name] = state
+                if problem:
+                    # With the detail, which names files and addresses: /readyz does not.
+                    log.warning("%s: %s: %s (%s)", name, state, problem.detail, problem.remedy)
+                else:
+                    log.info("%s: ok again", name)
 
 
 def _asked(name: str, ask: Callable[[], object], *, vital: bool = False) -> Check:

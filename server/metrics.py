@@ -126,7 +126,9 @@ class Metrics:
             registry=registry,
         )
         # --- dependencies and chores, looked at every few seconds -------------------------------------
-        self.ready = Gauge("govid_ready", "1 while /readyz says 200, as of the last look.", registry=registry)
+        self.ready = Gauge(
+            "govid_ready", "1 where the last look found all that an answer needs.", registry=registry
+        )
         self.dependency = Gauge(
             "govid_dependency_up",
             "1 where /readyz says ok, as of the last look.",

@@ -55,6 +55,7 @@ class Service:
         self._server = server
         self._webhook = webhook.from_settings(server)
         self._chores: Chores | None = None
+        self._dependencies: health.Dependencies | None = None
         self._watch: Watch | None = None
         self._drift: DriftWatch | None = None
         self.metrics = metrics
@@ -135,7 +136,8 @@ class Service:
             webhook=self._webhook,
         )
         self._chores.start()
-        self._watch = Watch(engine, self._chores, self.metrics, self._server)
+        self._dependencies = health.Dependencies(engine, self._chores)
+        self._watch = Watch(engine, self._dependencies, self.metrics, self._server)
         self._watch.start()
         if self._server.drift_seconds:
             self._drift = DriftWatch(engine.drift, self.metrics, every_seconds=self._server.drift_seconds)
@@ -203,9 +205,9 @@ class Service:
         Raises:
             NotReady: the engine is still loading.
         """
-        engine, chores = self.engine, self._chores
-        assert chores is not None
-        return await asyncio.to_thread(health.look, engine, chores)
+        if self._engine is None or self._dependencies is None:
+            raise NotReady
+        return await asyncio.to_thread(self._dependencies.look)
 
     def _traced(self, request: Request[Any, Any, Any], call: Callable[[], R]) -> Callable[[], R]:
         return self.tracing.noted(request.scope["state"], call) if self.tracing else call

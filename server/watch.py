@@ -15,21 +15,23 @@ from govid.errors import GovidError
 from govid.pipeline import Engine
 from govid.store.keys import KeyStore
 from govid.store.vitals import vitals
-from server import health
-from server.chores import Chores
+from server.health import Dependencies
 from server.metrics import Metrics
 from server.settings import ServerSettings
 
 LOOK_SECONDS = 10.0
+PATIENCE_SECONDS = 2.0
 log = logging.getLogger("govid.server")
 
 
 class Watch:
     """One thread that brings the gauges up to date."""
 
-    def __init__(self, engine: Engine, chores: Chores, metrics: Metrics, server: ServerSettings) -> None:
+    def __init__(
+        self, engine: Engine, dependencies: Dependencies, metrics: Metrics, server: ServerSettings
+    ) -> None:
         self._engine = engine
-        self._chores = chores
+        self._dependencies = dependencies
         self._metrics = metrics
         self._certificate = server.tls_certificate
         self._announces = bool(server.webhook_url)
@@ -43,10 +45,10 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """End. A look that hangs at a dependency is not waited for."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(timeout=PATIENCE_SECONDS)
 
     def look(self) -> None:
         """Bring all gauges up to date. What cannot be read keeps its last value."""
@@ -55,7 +57,7 @@ class Watch:
         with suppress(GovidError):
             self._engine.store.ping()
             metrics.store_ping.set(time.perf_counter() - start)
-        checks = health.look(self._engine, self._chores)
+        checks = self._dependencies.look()
         for check in checks:
             metrics.dependency.labels(check.name).set(check.problem is None)
         for use_case in self._engine.use_cases.all():

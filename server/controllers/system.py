@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from litestar import Controller, Request, Response, get
@@ -14,8 +13,6 @@ from govid.pipeline import Engine
 from server.openapi import OPEN, problems
 from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
-
-log = logging.getLogger("govid.server")
 
 
 class SystemController(Controller):
@@ -43,9 +40,6 @@ class SystemController(Controller):
         except NotReady:
             return _answer("loading", dict.fromkeys(("models", "gallery", "store"), "loading"))
         wrong = {check.name: check.problem for check in checks if check.problem}
-        for problem in wrong.values():
-            # The detail names files and addresses: it stays in the log.
-            log.warning("%s: %s (%s)", problem.slug, problem.detail, problem.remedy)
         vital = any(check.vital for check in checks if check.problem)
         return _answer(
             "unavailable" if vital else "degraded" if wrong else "ready",

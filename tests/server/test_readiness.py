@@ -63,6 +63,11 @@ def test_without_its_shared_gallery_a_server_verifies_and_says_what_is_away(tmp_
             assert verified.json()["decision"] == "MATCH"
 
 
+def watch_of(engine: Engine, metrics: Metrics, server: ServerSettings) -> Watch:
+    chores = Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+    return Watch(engine, health.Dependencies(engine, chores), metrics, server)
+
+
 def checks(client: httpx.Client) -> tuple[int, str, dict[str, str]]:
     """Status, word and what is not ok at /readyz."""
     reply = client.get("/readyz")
@@ -93,13 +98,15 @@ def test_each_dependency_has_a_name_and_a_reason_that_tells_no_path(tmp_path: Pa
             time.sleep(0.05)
     log = (folder / "server.log").read_text()
     assert str(folder / "use_cases" / "own.toml") in log
-    assert str(folder / "keys" / "signing.pem") in log
+    assert log.count(str(folder / "keys" / "signing.pem")) == 1, "once, however often it is asked"
+    assert "signing_key: ok again" in log
 
 
 def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
     chores = Chores(engine, metrics, checkpoint_seconds=1e-9, webhook=None)
-    assert [check.name for check in health.look(engine, chores) if check.problem] == []
+    dependencies = health.Dependencies(engine, chores)
+    assert [check.name for check in dependencies.look() if check.problem] == []
     engine.compare(OBAMA, OBAMA)
     with engine.store.database.writing() as connection:
         connection.execute("UPDATE audit SET record = '{}'")
@@ -107,9 +114,9 @@ def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: p
         chores._do(chore)
     free = shutil._ntuple_diskusage(1 << 40, 1 << 40, health.LOW_DISK_BYTES - 1)  # type: ignore[attr-defined]
     monkeypatch.setattr(health.shutil, "disk_usage", lambda _: free)
-    watch = Watch(engine, chores, metrics, ServerSettings())
+    watch = Watch(engine, dependencies, metrics, ServerSettings())
     watch.look()
-    wrong = {check.name: check.state for check in health.look(engine, chores) if check.problem}
+    wrong = {check.name: check.state for check in dependencies.look() if check.problem}
     assert wrong == {"disk": "disk-low", "chores": "chore-failing"}
     assert "audit-broken" in chores.problem
     text = metrics.render().decode()
@@ -121,9 +128,7 @@ def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: p
 
 def test_a_store_that_is_away_is_seen_by_the_watch(engine: Engine) -> None:
     metrics = Metrics()
-    watch = Watch(
-        engine, Chores(engine, metrics, checkpoint_seconds=60, webhook=None), metrics, ServerSettings()
-    )
+    watch = watch_of(engine, metrics, ServerSettings())
     watch.look()
     assert "govid_ready 1.0" in metrics.render().decode()
     engine.store.close()
@@ -137,7 +142,7 @@ def test_what_ends_is_shown(engine: Engine, tmp_path: Path) -> None:
     certificate, key, _ = Authority(tmp_path / "ca").issue("localhost")
     server = ServerSettings(tls_certificate=str(certificate), tls_key=str(key))
     metrics = Metrics()
-    watch = Watch(engine, Chores(engine, metrics, checkpoint_seconds=60, webhook=None), metrics, server)
+    watch = watch_of(engine, metrics, server)
     ends = time.time() + 1000
     keys = KeyStore(engine.store.database)
     keys.create(caller("later"), expires_at=ends + 1000)
