@@ -33,19 +33,10 @@ class SystemController(Controller):
         Anything else that is wrong, a shared gallery that is away among it, is named and does not change the
         status: a part of the work goes on without, and all servers would leave the balancer at once.
         """
-        if service.draining:
-            return _answer("draining", {"server": "draining"})
-        try:
-            checks = await service.look()
-        except NotReady:
-            return _answer("loading", dict.fromkeys(("models", "gallery", "store"), "loading"))
-        wrong = {check.name: check.problem for check in checks if check.problem}
-        vital = any(check.vital for check in checks if check.problem)
-        return _answer(
-            "unavailable" if vital else "degraded" if wrong else "ready",
-            {check.name: check.state for check in checks},
-            {name: f"{problem.title}. {problem.remedy}" for name, problem in wrong.items()},
-        )
+        health = await readiness(service)
+        if health.status in {"ready", "degraded"}:
+            return Response(health)
+        return Response(health, status_code=503, headers={"Retry-After": "1"})
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
     async def prometheus(self, service: NamedDependency[Service]) -> bytes:
@@ -58,11 +49,21 @@ class SystemController(Controller):
         return await service.run(request, "models", _models)
 
 
-def _answer(status: str, checks: dict[str, str], reasons: dict[str, str] | None = None) -> Response[Health]:
-    health = Health(status=status, checks=checks, reasons=reasons or {})
-    if status in {"ready", "degraded"}:
-        return Response(health)
-    return Response(health, status_code=503, headers={"Retry-After": "1"})
+async def readiness(service: Service) -> Health:
+    """``ready``, ``degraded``, ``loading``, ``unavailable`` or ``draining``, and each dependency by name."""
+    if service.draining:
+        return Health(status="draining", checks={"server": "draining"})
+    try:
+        checks = await service.look()
+    except NotReady:
+        return Health(status="loading", checks=dict.fromkeys(("models", "gallery", "store"), "loading"))
+    wrong = {check.name: check.problem for check in checks if check.problem}
+    vital = any(check.vital for check in checks if check.problem)
+    return Health(
+        status="unavailable" if vital else "degraded" if wrong else "ready",
+        checks={check.name: check.state for check in checks},
+        reasons={name: f"{problem.title}. {problem.remedy}" for name, problem in wrong.items()},
+    )
 
 
 def _models(engine: Engine) -> ModelList:

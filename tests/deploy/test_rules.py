@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -51,3 +52,20 @@ def test_each_alert_has_an_entry_in_the_runbook_and_each_entry_an_alert() -> Non
     for name, entry in entries:
         for part in ("**Means.**", "**Look.**", "**Do.**"):
             assert part in entry, (name, part)
+
+
+def test_the_dashboard_has_each_panel_once_and_beside_the_others() -> None:
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "govid.json").read_text())
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        places = {
+            (x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert at["x"] + at["w"] <= 24
+        assert not places & taken, panel["title"]
+        taken |= places
+        for target in panel.get("targets", ()):
+            assert 'job=~"$job"' in target["expr"], "one installation is chosen for all"
