@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from govid import Engine
 from govid.config import Settings
 from govid.store.keys import KeyStore
+from govid.store.notifications import enqueue
 from server import health
 from server.access.settings import AccessSettings
 from server.app import create_app
@@ -158,6 +159,18 @@ def test_what_ends_is_shown(engine: Engine, tmp_path: Path) -> None:
         keys.revoke(name)
     watch.look()
     assert shown("api_key") is None
+
+
+def test_announcements_wait_only_where_somebody_is_to_hear_them(engine: Engine) -> None:
+    with engine.store.database.writing() as connection:
+        enqueue(connection, "complaint.opened", {})
+    for url, waiting in (("", 0.0), ("https://operator.example/hook", 1.0)):
+        metrics = Metrics()
+        watch_of(engine, metrics, ServerSettings(webhook_url=url)).look()
+        assert metrics.registry.get_sample_value("govid_webhook_waiting") == waiting
+        age = metrics.registry.get_sample_value("govid_webhook_oldest_seconds")
+        assert age is not None
+        assert (age > 0) is bool(waiting)
 
 
 def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tmp_path: Path) -> None:

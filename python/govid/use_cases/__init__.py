@@ -78,8 +78,8 @@ class UseCases:
         return found
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is one of that name, as far as the files were read."""
-        return name in self._by_name
+        """Whether there is one of that name, as the files say now."""
+        return name in self._current()
 
     def all(self) -> tuple[UseCase, ...]:
         """All of them, by name."""
