@@ -94,5 +94,5 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = RequestObserver(app.asgi_handler, metrics)
+    app.asgi_handler = RequestObserver(app.asgi_handler, metrics, service.tracing)
     return app

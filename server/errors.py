@@ -149,11 +149,18 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     status = status_of(type(known))
     request_id = request.scope["state"]["request_id"]
     if known.fault is Fault.GOVID:
-        log.error("request %s: internal error", request_id, exc_info=error)
+        log.error("request %s: internal error", request_id, exc_info=error, extra={"request_id": request_id})
     # Overload and an issuer that is away are logged where they arise, once in a while: a flood of requests
     # that nobody authenticated must not write the disk full.
     elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded | access.IssuerUnreachable):
-        log.warning("request %s: %s: %s (%s)", request_id, known.slug, known.detail, known.remedy)
+        log.warning(
+            "request %s: %s: %s (%s)",
+            request_id,
+            known.slug,
+            known.detail,
+            known.remedy,
+            extra={"request_id": request_id, "slug": known.slug},
+        )
     spoken = language.of(request.scope["headers"])
     request.scope["state"]["problem"] = known
     headers = language.headers(spoken)

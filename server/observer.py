@@ -1,4 +1,4 @@
-"""Around every request: its id, its count and its time, whatever becomes of it."""
+"""Around every request: its id, its count, its time, its log line and its trace, whatever becomes of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from govid.audit import new_request_id
 from server.deprecation import DEPRECATED, Deprecation
+from server.logs import RequestLog
 from server.metrics import Metrics
+from server.tracing import Tracing
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -27,18 +29,25 @@ class RequestObserver:
     """ASGI middleware outside of routing, so that unknown addresses are seen as well."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, deprecated: Mapping[str, Deprecation] = DEPRECATED
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
+        deprecated: Mapping[str, Deprecation] = DEPRECATED,
     ) -> None:
         self._app = app
         self._metrics = metrics
+        self._tracing = tracing
         self._deprecated = deprecated
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         request_id = new_request_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         start = time.perf_counter()
         status = 500
 
@@ -63,5 +72,12 @@ class RequestObserver:
             # Only known routes and methods become labels: a scanner must not fill the memory.
             route = scope.get("path_template") or "unmatched"
             method = scope["method"] if route != "unmatched" else "-"
-            self._metrics.requests_of(route, method, str(status)).inc()
-            self._metrics.duration_of(route).observe(time.perf_counter() - start)
+            use_case = state.get("use_case", "")
+            spent = time.perf_counter() - start
+            self._metrics.requests_of(route, method, str(status), use_case).inc()
+            self._metrics.duration_of(route, use_case).observe(spent)
+            if "problem" in state:
+                self._metrics.problems.labels(state["problem"].slug).inc()
+            self._log(state, route, method, status, spent, use_case)
+            if self._tracing:
+                self._tracing.request(scope, route, method, status, start, use_case)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,7 @@ import msgspec
 
 from govid import audit, calibration, config, lockout, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
+from govid.drift import DriftSampler
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
@@ -156,6 +157,9 @@ class Engine:
             self.calibration,
             self.settings.max_references,
         )
+        self.drift = DriftSampler(self.store, self._faces.profiles, self._calibrations)
+        self.on_verified: Callable[[str, Template, policy.UseCase], None] = lambda *_: None
+        """Called with subject, probe and use case of each verification; it must neither wait nor raise."""
 
     @property
     def model_id(self) -> str:
@@ -176,6 +180,15 @@ class Engine:
     def gallery(self) -> Gallery:
         """What a search goes through."""
         return self._search.gallery
+
+    def gallery_lag(self) -> int:
+        """Changes of the records that searches do not cover; a gallery of this process is fed first.
+
+        Raises:
+            OperatorError: the store or a shared gallery does not answer.
+        """
+        newest = self.store.newest_change()
+        return max(0, newest - self._search.follower.covered())
 
     @property
     def calibration(self) -> calibration.Calibration:
@@ -233,7 +246,10 @@ class Engine:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
             target, quality = self._probe(probe, inquiry)
-            return self._verification(inquiry, target, quality, known, missing)
+            verification = self._verification(inquiry, target, quality, known, missing)
+        assert inquiry.purpose is not None
+        self.on_verified(subject, target, inquiry.purpose)
+        return verification
 
     def compare(
         self,

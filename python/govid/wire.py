@@ -31,6 +31,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     status: str
     checks: dict[str, str]
+    reasons: Annotated[
+        dict[str, str], Meta(description="For each that is not ok: what that means, what to do")
+    ] = msgspec.field(default_factory=dict)
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):

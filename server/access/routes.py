@@ -13,7 +13,7 @@ class Door(Enum):
 
     OPEN = "anybody"
     KNOWN = "any relying party"
-    METRICS = "anybody or admin, by the setting open_metrics"
+    METRICS = "anybody or metrics and admin, by the setting open_metrics"
     SCHEMA = "anybody or any relying party, by the setting open_schema"
 
 

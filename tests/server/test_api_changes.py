@@ -99,7 +99,7 @@ def test_a_reply_says_that_its_route_goes() -> None:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        observer = RequestObserver(app, Metrics(), {"GET /v1/old": going})
+        observer = RequestObserver(app, Metrics(), deprecated={"GET /v1/old": going})
         scope: Any = {"type": "http", "method": method, "scheme": "http", "state": {}}
         asyncio.run(observer(scope, send, send))
         return dict(sent[0]["headers"])

@@ -216,8 +216,14 @@ class Store(Protocol):
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""
 
+    def newest_reference(self) -> int:
+        """The highest reference id ever given that is still there; 0 without one."""
+
     def active_references(self) -> int:
         """How many references searches cover, if their model fits."""
+
+    def newest_change(self) -> int:
+        """Number of the last change; 0 before the first."""
 
     def changes(self, *, after: int, limit: int) -> list[Change]:
         """The first ``limit`` changes behind that sequence number, in order."""

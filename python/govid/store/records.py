@@ -307,9 +307,7 @@ class SqlStore:
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         # A change between the two statements is seen twice and applied once: adding a known id and
         # removing an unknown one are both without effect in a gallery.
-        with self.database.reading() as connection:
-            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
-        assert row is not None
+        last = self.newest_change()
 
         def found() -> Iterator[tuple[int, Template]]:
             with self.database.reading() as connection:
@@ -318,13 +316,25 @@ class SqlStore:
                 ):
                     yield row[0], templates.opened(self.vault, *row)
 
-        return int(row[0]), found()
+        return last, found()
+
+    def newest_reference(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(reference_id), 0) FROM reference")
+        assert row is not None
+        return int(row[0])
 
     def active_references(self) -> int:
         with self.database.reading() as connection:
             row = connection.row(
                 "SELECT count(*) FROM reference JOIN subject USING (subject_id) WHERE held = 0"
             )
+        assert row is not None
+        return int(row[0])
+
+    def newest_change(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
         assert row is not None
         return int(row[0])
 

@@ -77,6 +77,10 @@ class UseCases:
             raise UnknownUseCase(f"known use cases: {', '.join(sorted(self._by_name))}")
         return found
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is one of that name, as the files say now."""
+        return name in self._current()
+
     def all(self) -> tuple[UseCase, ...]:
         """All of them, by name."""
         current = self._current()
