@@ -219,6 +219,16 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
+    # What may be kept of the photo of a reference, sealed under a key of its subject.
+    """
+    CREATE TABLE photo (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        data {bytes} NOT NULL,
+        kept_until {real} NOT NULL
+    );
+    CREATE INDEX photo_kept_until ON photo (kept_until);
+    """,
 )
 
 
