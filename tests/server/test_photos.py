@@ -14,10 +14,11 @@ from tests.server.access import bearer, caller, make_keys
 from tests.support import b64
 
 
+Desk: TypeAlias = tuple[httpx.Client, dict[str, dict[str, str]]]
+
+
 @pytest.fixture(scope="module")
-def desk(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[httpx.Client, dict[str, dict[str, str]]]]:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A server that keeps photos for a week, and the keys of its callers."""
     folder = support.data_dir(tmp_path_factory.mktemp("photos") / "var")
     parties = [caller(str(scope), scope) for scope in Scope]
