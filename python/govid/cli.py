@@ -18,6 +18,7 @@ from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
 from govid.commands.plan import plan
+from govid.commands.retention import retention_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -66,6 +67,7 @@ cli.add_command(plan)
 cli.add_command(audit_group)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
+cli.add_command(retention_group)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -228,6 +228,7 @@ MIGRATIONS = (
         kept_until {real} NOT NULL
     );
     CREATE INDEX photo_kept_until ON photo (kept_until);
+    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
     """,
 )
 
