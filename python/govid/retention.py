@@ -64,8 +64,20 @@ class _Step(msgspec.Struct, frozen=True):
 class Keeper:
     """Erases what is past its time. Several may run at once on one store: each thing goes once."""
 
-    def __init__(self, database: Database, settings: Settings, use_cases: UseCases, signer: Signer) -> None:
-        self._database, self._settings = database, settings
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        use_cases: UseCases,
+        signer: Signer,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            clock: seconds since the epoch (UTC).
+        """
+        self._database, self._settings, self._clock = database, settings, clock
         self._use_cases, self._signer = use_cases, signer
 
     def due(self) -> Retention:
@@ -74,7 +86,7 @@ class Keeper:
         Raises:
             OperatorError.
         """
-        now = time.time()
+        now = self._clock()
         with self._database.reading() as connection:
             return Retention(
                 dry_run=True,
@@ -92,7 +104,7 @@ class Keeper:
         Raises:
             OperatorError: what was erased until then is recorded.
         """
-        now = time.time()
+        now = self._clock()
         erased = dict.fromkeys((step.name for step in self._steps(now)), 0)
         decisions = {purpose.name: 0 for purpose, _ in self._decisions(now)}
         finished = False
@@ -118,7 +130,7 @@ class Keeper:
 
     def batches(self) -> Generator[Erased, None, None]:
         """Erase one batch after the other."""
-        now = time.time()
+        now = self._clock()
         some = False
         try:
             for step in self._steps(now):
