@@ -20,6 +20,7 @@ from govid.commands.keys import keys_group
 from govid.commands.plan import plan
 from govid.commands.retention import retention_group
 from govid.commands.subject import subject_group
+from govid.commands.vault import vault_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -70,6 +71,7 @@ cli.add_command(gallery_group)
 cli.add_command(keys_group)
 cli.add_command(retention_group)
 cli.add_command(subject_group)
+cli.add_command(vault_group)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -44,7 +44,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     finished: Annotated[bool, Meta(description="False: it was stopped, and the next run goes on")] = True
 
 
-class Erased(NamedTuple):
+class Batch(NamedTuple):
     """One batch: what it was of, the use case if it was decisions, and how many."""
 
     kind: str
@@ -128,7 +128,7 @@ class Keeper:
             finished=finished,
         )
 
-    def batches(self) -> Generator[Erased, None, None]:
+    def batches(self) -> Generator[Batch, None, None]:
         """Erase one batch after the other."""
         now = self._clock()
         some = False
@@ -136,11 +136,11 @@ class Keeper:
             for step in self._steps(now):
                 while count := self._erase(step):
                     some = True
-                    yield Erased(step.name, "", count)
+                    yield Batch(step.name, "", count)
             for purpose, before in self._decisions(now):
                 while count := self._erase_decisions(purpose.name, before):
                     some = True
-                    yield Erased("decisions", purpose.name, count)
+                    yield Batch("decisions", purpose.name, count)
         finally:
             if some:
                 self._database.scrub()

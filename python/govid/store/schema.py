@@ -219,19 +219,6 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
-    # What may be kept of the photo of a reference, sealed under a key of its subject.
-    """
-    CREATE TABLE photo (
-        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
-        media_type TEXT NOT NULL,
-        data {bytes} NOT NULL,
-        kept_until {real} NOT NULL
-    );
-    CREATE INDEX photo_kept_until ON photo (kept_until);
-    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
-    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
-    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
-    """,
     # Templates are sealed under a key per subject (``govid.vault``). Its row goes with the subject, and names
     # a key-encryption key that nobody has destroyed. What is not sealed yet is found by an index of its own.
     """
@@ -250,10 +237,33 @@ MIGRATIONS = (
     );
     CREATE TABLE erasure (
         erasure_id {serial},
-        receipt TEXT NOT NULL
+        subject_id TEXT{bytewise} NOT NULL,
+        request_id TEXT NOT NULL,
+        caller TEXT,
+        erased_at {real} NOT NULL,
+        key_id TEXT NOT NULL,
+        fingerprint {bytes} NOT NULL,
+        reference_count {integer} NOT NULL,
+        photo_count {integer} NOT NULL,
+        audit_digest {bytes} NOT NULL
     );
     ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;
+    """,
+    # What may be kept of the photo of a reference, sealed under a key of its subject; how what is past its
+    # time is found, and what is held on one subject.
+    """
+    CREATE TABLE photo (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        data {bytes} NOT NULL,
+        kept_until {real} NOT NULL
+    );
+    CREATE INDEX photo_kept_until ON photo (kept_until);
+    CREATE INDEX erasure_subject ON erasure (subject_id);
+    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
+    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
+    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
     """,
 )
 
