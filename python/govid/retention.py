@@ -6,6 +6,7 @@ A run may be stopped or killed at any moment. What was committed is recorded; th
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Annotated, NamedTuple
@@ -105,8 +106,8 @@ class Keeper:
             OperatorError: what was erased until then is recorded.
         """
         now = self._clock()
-        erased = dict.fromkeys((step.name for step in self._steps(now)), 0)
-        decisions = {purpose.name: 0 for purpose, _ in self._decisions(now)}
+        erased = Counter({step.name: 0 for step in self._steps(now)})
+        decisions = Counter({purpose.name: 0 for purpose, _ in self._decisions(now)})
         finished = False
         with closing(self.batches()) as batches:
             for kind, use_case, count in batches:
@@ -131,19 +132,16 @@ class Keeper:
     def batches(self) -> Generator[Batch, None, None]:
         """Erase one batch after the other."""
         now = self._clock()
-        some = False
         try:
             for step in self._steps(now):
                 while count := self._erase(step):
-                    some = True
                     yield Batch(step.name, "", count)
             for purpose, before in self._decisions(now):
                 while count := self._erase_decisions(purpose.name, before):
-                    some = True
                     yield Batch("decisions", purpose.name, count)
         finally:
-            if some:
-                self._database.scrub()
+            # Also where nothing was left to erase: the run before may have been killed.
+            self._database.scrub()
 
     def _steps(self, now: float) -> Iterator[_Step]:
         settings = self._settings

@@ -73,7 +73,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 
 def photo_of(registry: Registry, name: str, key: str = "adjudicate", case: object = None) -> httpx.Response:
-    address = f"/v1/cases/{case or registry.case_id}/photos/{registry.references[name]}"
+    address = f"/v1/cases/{registry.case_id if case is None else case}/photos/{registry.references[name]}"
     return registry.client.get(address, headers=bearer(registry.keys[key]))
 
 
