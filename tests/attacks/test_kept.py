@@ -83,7 +83,7 @@ def test_a_photo_outside_of_the_case_is_not_shown(registry: Registry) -> None:
     assert (outside.status_code, outside.json()["slug"]) == (404, "photo-not-kept")
     for case in (registry.case_id + 1, 0, -1, 10**30):
         assert photo_of(registry, "alice", case=case).status_code == 404
-    for case in ("1 OR 1=1", "..", "1/../1", "%2e%2e"):
+    for case in ("1 OR 1=1", "%2e%2e", "1%2f1", "0x1", "1.0"):
         assert photo_of(registry, "alice", case=case).status_code in {400, 404}
 
 
