@@ -1,21 +1,25 @@
-"""What a server does beside requests: it signs the audit now and then, and delivers announcements."""
+"""What a server does beside requests: it signs the audit, delivers announcements, and erases what is past its
+time."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from govid.errors import GovidError
 from govid.pipeline import Engine
+from govid.retention import Batch, Keeper
 from govid.store.notifications import Outbox
 from server.metrics import Metrics
 from server.webhook import Webhook
 
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 10.0
+ERASE_SECONDS = 0.5
+PAUSE_SECONDS = 0.01  # between two batches, for whoever else writes
 log = logging.getLogger("govid.server")
 
 
@@ -29,15 +33,27 @@ class _Chore:
 
 
 class Chores:
-    """One thread for both. Each server process has one; the records keep two from doing a thing twice."""
+    """One thread for all. Each server process has one; the records keep two from doing a thing twice."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, *, checkpoint_seconds: float, webhook: Webhook | None
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        *,
+        checkpoint_seconds: float,
+        retention_seconds: float,
+        webhook: Webhook | None,
     ) -> None:
         self._metrics = metrics
+        self._keeper = Keeper(engine.store.database, engine.settings, engine.use_cases, engine.ledger.signer)
+        self._batches: Generator[Batch, None, None] | None = None
+        self._retention_seconds = retention_seconds
+        self._erase_due = time.monotonic()
         self._webhook = webhook
         first = time.monotonic() + checkpoint_seconds
         self._chores = [_Chore("checkpoints", engine.ledger.checkpoint, checkpoint_seconds, first)]
+        if retention_seconds:
+            self._chores.append(_Chore("retention", self._erase, 0.0))
         if webhook:
             outbox = Outbox(engine.store.database)
             self._chores.append(_Chore("announcements", lambda: webhook.deliver_due(outbox), 0.0))
@@ -57,6 +73,8 @@ class Chores:
         """Finish what is under way. What is left is done after the next start."""
         self._stop.set()
         self._thread.join()
+        if self._batches:
+            self._batches.close()
         if self._webhook:
             self._webhook.close()
 
@@ -82,3 +100,20 @@ class Chores:
     def _failed(self, chore: _Chore, slug: str, problem: str) -> None:
         chore.due, chore.problem = time.monotonic() + RETRY_SECONDS, problem
         self._metrics.chore_failures.labels(chore.name, slug).inc()
+
+    def _erase(self) -> None:
+        """Erase for a moment what is past its time: announcements do not wait for a long run."""
+        if time.monotonic() < self._erase_due:
+            return
+        batches = self._batches = self._batches or self._keeper.batches()
+        until = time.monotonic() + ERASE_SECONDS
+        try:
+            while time.monotonic() < until and not self._stop.wait(PAUSE_SECONDS):
+                if next(batches, None) is None:
+                    self._batches = None
+                    self._erase_due = time.monotonic() + self._retention_seconds
+                    return
+        except Exception:
+            # A generator that raised is over: the next attempt begins anew.
+            self._batches = None
+            raise

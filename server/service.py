@@ -133,6 +133,7 @@ class Service:
             engine,
             self.metrics,
             checkpoint_seconds=self._server.audit_checkpoint_seconds,
+            retention_seconds=self._server.retention_seconds,
             webhook=self._webhook,
         )
         self._chores.start()

@@ -18,6 +18,7 @@ class Scope(StrEnum):
     ADJUDICATE = "adjudicate"
     AUDIT = "audit"
     METRICS = "metrics"
+    DISCLOSE = "disclose"
     ADMIN = "admin"
 
 

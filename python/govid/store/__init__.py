@@ -13,6 +13,7 @@ from govid.audit import AuditRecord
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
+from govid.store.photos import KeptPhoto, Photos
 from govid.types import QualityMeasure, Reference, Template
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class NewReference:
     template: Template
     quality: tuple[QualityMeasure, ...]
     created_at: float
+    photo: KeptPhoto | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class Store(Protocol):
 
     database: Database
     """For the tables that have files of their own beside ``records.py``."""
+    photos: Photos
+    """Of references, where the policy keeps them."""
     vault: Vault
     """Seals and opens what is stored of a face; for the tables that have files of their own."""
     identity: str

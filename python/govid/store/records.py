@@ -37,6 +37,7 @@ from govid.store import (
     attempts,
     cases,
     erasures,
+    photos,
     templates,
     verdicts,
 )
@@ -44,6 +45,7 @@ from govid.store.audit import append as append_audit
 from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.store.erasures import Erased
+from govid.store.photos import Photos
 from govid.types import QualityMeasure, Reference, Template
 from govid.vault.initial import seal_old_store
 from govid.vault.vault import SubjectKey, Vault
@@ -64,6 +66,7 @@ class SqlStore:
             EncryptionKeyMissing: the keys of its templates are not there.
         """
         self.database, self.vault = database, vault
+        self.photos = Photos(database, vault)
         with closed_on_error(database):
             with database.writing() as connection:
                 connection.exclusive("store_identity")
@@ -97,6 +100,7 @@ class SqlStore:
             reference = insert_subject(connection, self.vault, new, groups=groups, held=bool(suspicions))
             if reference is None:
                 raise SubjectExists
+            self._keep_photo(connection, reference.reference_id, new)
             case_id = None
             if suspicions:
                 case_id = cases.open_case(connection, "enrolment", reference, suspicions)
@@ -134,6 +138,7 @@ class SqlStore:
                 raise TooManyReferences(f"{held[0]} references, at most {max_references}")
             _judged(connection, self.vault, gate)
             reference = insert_reference(connection, self.vault, new, held=False)
+            self._keep_photo(connection, reference.reference_id, new)
             append_audit(connection, audit)
             remember(connection, idempotency, lambda: reply(reference, None))
             return Stored(reference)
@@ -157,6 +162,7 @@ class SqlStore:
                 " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
+            photo_count = photos.count(connection, subject_id)
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
             attempts.forget(connection, subject_id)
@@ -174,13 +180,17 @@ class SqlStore:
                 key_id=key_id,
                 fingerprint=fingerprint,
                 references=references,
-                photos=0,
+                photos=photo_count,
                 audit_digest=digest,
             )
             erasures.remember(connection, erased)
             remember(connection, idempotency, lambda: reply(erased))
         self.database.scrub()
         return erased
+
+    def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
+        if new.photo is not None:
+            self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
     def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:
