@@ -108,6 +108,8 @@ class Sample:
     quality: tuple[QualityMeasure, ...]
     turned: int = 0
     """Degrees counter-clockwise the photo was turned to stand upright: 0, 90, 180 or 270."""
+    crop: Image | None = None
+    """What was embedded: another model may embed it, too."""
 
 
 @dataclass(frozen=True, slots=True)

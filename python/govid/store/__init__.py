@@ -24,6 +24,8 @@ class NewReference:
     template: Template
     quality: tuple[QualityMeasure, ...]
     created_at: float
+    second: Template | None = None
+    """The same face by the other model of a migration."""
 
 
 @dataclass(frozen=True, slots=True)

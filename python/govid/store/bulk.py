@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 
 from govid.errors import CallerError, SubjectExists, SubjectHeld, TooManyReferences
+from govid.store import migration
 from govid.store.changes import announce
 from govid.store.database import Connection
 from govid.store.records import chunks, marks
+from govid.store.shadow import SERVING
 
 # Two photos of one person score far below; the same photo embedded by another machine scores above.
 _SAME = 0.99999
@@ -70,6 +72,8 @@ def insert(
     subjects = sorted(first)
     # Before the subjects, as an enrolment does: of two writers, each would otherwise wait for the other.
     connection.exclusive("gallery_change")
+    for model_id in {one.model_id for one in incoming}:
+        migration.check_serving(connection, model_id)
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(subject, first[subject].created_at) for subject in subjects],
@@ -119,7 +123,7 @@ def _known(connection: Connection, subjects: Sequence[str]) -> dict[str, _Held]:
     for some in chunks(subjects):
         for subject_id, held, reference_id, model_id, embedding in connection.rows(
             "SELECT subject_id, held, reference_id, model_id, embedding"
-            f" FROM reference JOIN subject USING (subject_id) WHERE subject_id IN ({marks(some)})"
+            f" FROM {SERVING} JOIN subject USING (subject_id) WHERE subject_id IN ({marks(some)})"
             " ORDER BY reference_id",
             some,
         ):

@@ -10,6 +10,7 @@ import msgspec
 
 from govid import template as codec
 from govid.store.database import Connection
+from govid.store.shadow import SERVING
 from govid.types import QualityMeasure, Reference
 
 
@@ -33,7 +34,7 @@ def references(connection: Connection) -> Iterator[Listed]:
         " reference.created_at, name, reference.reference_id ="
         "  (SELECT min(other.reference_id) FROM reference AS other"
         "   WHERE other.subject_id = reference.subject_id)"
-        " FROM reference JOIN subject ON subject.subject_id = reference.subject_id"
+        f" FROM {SERVING} JOIN subject ON subject.subject_id = reference.subject_id"
         " LEFT JOIN subject_group ON subject_group.subject_id = reference.subject_id"
         " WHERE held = 0 ORDER BY reference.reference_id, name"
     )

@@ -35,11 +35,14 @@ from govid.store import (
     Suspicion,
     attempts,
     cases,
+    migration,
+    shadow,
     verdicts,
 )
 from govid.store.audit import append as append_audit
 from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
+from govid.store.shadow import SERVING, SERVING_COLUMNS, SERVING_SHADOW
 from govid.types import QualityMeasure, Reference, Template
 
 IDEMPOTENCY_SECONDS = 24 * 3600
@@ -197,7 +200,7 @@ class SqlStore:
     def references(self, subject_id: str) -> list[Reference]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                f"SELECT {_REFERENCE} FROM reference WHERE subject_id = ? ORDER BY reference_id",
+                f"SELECT {_REFERENCE} FROM {SERVING} WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
         if not rows:
@@ -208,7 +211,7 @@ class SqlStore:
         with self.database.reading() as connection:
             rows = connection.rows(
                 "SELECT reference_id, model_id, embedding, reference.created_at, held"
-                " FROM reference JOIN subject USING (subject_id) WHERE subject_id = ? ORDER BY reference_id",
+                f" FROM {SERVING} JOIN subject USING (subject_id) WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
         if not rows:
@@ -238,7 +241,7 @@ class SqlStore:
         with self.database.reading() as connection:
             for some in chunks([int(reference_id) for reference_id in reference_ids]):
                 for reference_id, model_id, data in connection.rows(
-                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                    f"SELECT reference_id, model_id, embedding FROM {SERVING} JOIN subject USING (subject_id)"
                     f" WHERE held = 0 AND reference_id IN ({marks(some)})",
                     some,
                 ):
@@ -285,7 +288,7 @@ class SqlStore:
         def templates() -> Iterator[tuple[int, Template]]:
             with self.database.reading() as connection:
                 for reference_id, model_id, data in connection.stream(
-                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                    f"SELECT reference_id, model_id, embedding FROM {SERVING} JOIN subject USING (subject_id)"
                     " WHERE held = 0 ORDER BY reference_id"
                 ):
                     yield reference_id, codec.stored(model_id, data, reference_id)
@@ -347,18 +350,21 @@ def insert_subject(
 
 def insert_reference(connection: Connection, new: NewReference, *, held: bool) -> Reference:
     """A reference, and the news of it for every gallery unless its subject is held."""
+    kept, beside = migration.placed(connection, new.template, new.second)
     row = connection.row(
         "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at)"
         " VALUES (?, ?, ?, ?, ?) RETURNING reference_id",
         (
             new.subject_id,
-            new.template.model_id,
-            codec.pack(new.template),
+            kept.model_id,
+            codec.pack(kept),
             msgspec.json.encode(new.quality).decode(),
             new.created_at,
         ),
     )
     assert row is not None
+    if beside:
+        shadow.insert(connection, {row[0]: beside}, new.created_at)
     if not held:
         announce(connection, [row[0]])
     return Reference(int(row[0]), new.subject_id, new.template, new.quality, new.created_at)
@@ -379,9 +385,10 @@ def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
 def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
         # Without brackets around the joins, for which SQLite would read all references first.
-        "SELECT sequence, gallery_change.reference_id, model_id, embedding, subject.subject_id"
+        f"SELECT sequence, gallery_change.reference_id, {SERVING_COLUMNS}, subject.subject_id"
         " FROM gallery_change"
         " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        f" LEFT JOIN {SERVING_SHADOW}"
         " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, limit),

@@ -1,0 +1,242 @@
+"""The templates of the other model of a migration, and what it would have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from govid import template as codec
+from govid.store.changes import announce
+from govid.store.database import Connection
+from govid.types import Template
+
+SERVING = "serving_reference AS reference"
+"""For reading: references with the template that counts."""
+SERVING_SHADOW = (
+    "shadow_template AS shadow ON shadow.reference_id = reference.reference_id AND shadow.model_id ="
+    " (SELECT target_model_id FROM migration WHERE serves = 'target' AND state <> 'finished')"
+)
+"""The same spelt out, for where SQLite would read the whole view first; with ``reference`` before it."""
+SERVING_COLUMNS = (
+    "coalesce(shadow.model_id, reference.model_id), coalesce(shadow.embedding, reference.embedding)"
+)
+_PAGE = 1000
+_SPAN = 100_000
+
+
+class Candidate(NamedTuple):
+    """A template of a subject that the new model may be compared with."""
+
+    reference_id: int
+    template: Template
+
+
+class Pair(NamedTuple):
+    """A use case, what the model that counts decided, and what the new one would have."""
+
+    use_case: str
+    old_decision: str
+    new_decision: str
+
+
+class Sums(NamedTuple):
+    """Over the decisions of a pair: how many, and sums of scores and of log10 of the FMR at them."""
+
+    compared: int
+    old_score: float
+    new_score: float
+    old_log_fmr: float
+    new_log_fmr: float
+
+
+class Coverage(NamedTuple):
+    """How many references there are, and for how many of them the new model can be used."""
+
+    references: int
+    covered: int
+    obstacles: dict[str, int]
+    """How many have none, by the reason."""
+
+
+def insert(connection: Connection, templates: Mapping[int, Template], created_at: float) -> None:
+    """Keep templates of the other model beside those of references, which exist; known ones stay."""
+    connection.execute_many(
+        "INSERT INTO shadow_template VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [
+            (reference_id, made.model_id, codec.pack(made), created_at)
+            for reference_id, made in templates.items()
+        ],
+    )
+
+
+def add(
+    connection: Connection,
+    templates: Mapping[int, Template],
+    obstacles: Mapping[int, str],
+    created_at: float,
+    *,
+    news: bool,
+) -> int:
+    """Keep what was made of the photos of references; of those that were deleted meanwhile, nothing.
+
+    Args:
+        obstacles: why nothing was made, by reference.
+        news: whether these templates count from now on, so that galleries have to look at them.
+
+    Returns:
+        How many templates were kept.
+    """
+    # Nobody is deleted meanwhile.
+    connection.exclusive("gallery_change")
+    there = {
+        int(row[0])
+        for some in (*templates, *obstacles)
+        for row in connection.rows("SELECT reference_id FROM reference WHERE reference_id = ?", (some,))
+    }
+    kept = {i: made for i, made in templates.items() if i in there}
+    insert(connection, kept, created_at)
+    connection.execute_many(
+        "INSERT INTO shadow_obstacle VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(i, reason) for i, reason in obstacles.items() if i in there],
+    )
+    if news and kept:
+        announce(connection, sorted(kept))
+    return len(kept)
+
+
+def missing(
+    connection: Connection, fitting: Sequence[str], *, after: int, to: int, limit: int
+) -> list[tuple[int, str]]:
+    """References with their subjects, behind ``after`` up to ``to``, that have nothing of the new model yet.
+
+    Args:
+        fitting: model ids whose templates serve the new model as they are.
+    """
+    return [
+        (int(reference_id), subject_id)
+        for reference_id, subject_id in connection.rows(
+            "SELECT reference.reference_id, subject_id FROM reference"
+            " LEFT JOIN shadow_template AS shadow ON shadow.reference_id = reference.reference_id"
+            " LEFT JOIN shadow_obstacle AS obstacle ON obstacle.reference_id = reference.reference_id"
+            " WHERE reference.reference_id > ? AND reference.reference_id <= ?"
+            " AND shadow.reference_id IS NULL AND obstacle.reference_id IS NULL"
+            f" AND reference.model_id NOT IN ({','.join('?' * len(fitting))})"
+            " ORDER BY reference.reference_id LIMIT ?",
+            (after, to, *fitting, limit),
+        )
+    ]
+
+
+def forget_obstacles(connection: Connection) -> None:
+    """Let every reference be tried again."""
+    connection.execute("DELETE FROM shadow_obstacle")
+
+
+def uncovered(connection: Connection, fitting: Sequence[str]) -> Iterator[str]:
+    """Subjects, in order, that have a reference without a template of the new model."""
+    yield from (
+        subject_id
+        for (subject_id,) in connection.stream(
+            "SELECT DISTINCT subject_id FROM reference"
+            " LEFT JOIN shadow_template AS shadow ON shadow.reference_id = reference.reference_id"
+            " WHERE shadow.reference_id IS NULL"
+            f" AND reference.model_id NOT IN ({','.join('?' * len(fitting))}) ORDER BY subject_id",
+            tuple(fitting),
+        )
+    )
+
+
+def coverage(connection: Connection, fitting: Sequence[str]) -> Coverage:
+    """Counted span by span: a store that bounds the time of a statement counts a nation, too."""
+    references = covered = after = 0
+    last = _one(connection, "SELECT coalesce(max(reference_id), 0) FROM reference")
+    while after < last:
+        row = connection.row(
+            "SELECT count(*), count(CASE WHEN shadow.reference_id IS NOT NULL"
+            f" OR reference.model_id IN ({','.join('?' * len(fitting))}) THEN 1 END) FROM reference"
+            " LEFT JOIN shadow_template AS shadow ON shadow.reference_id = reference.reference_id"
+            " WHERE reference.reference_id > ? AND reference.reference_id <= ?",
+            (*fitting, after, after + _SPAN),
+        )
+        assert row is not None
+        references, covered, after = references + row[0], covered + row[1], after + _SPAN
+    found = connection.rows("SELECT reason, count(*) FROM shadow_obstacle GROUP BY reason ORDER BY reason")
+    return Coverage(references, covered, {reason: int(count) for reason, count in found})
+
+
+def without_old(connection: Connection, model_id: str) -> int:
+    """References that have no template of the old model to go back to."""
+    return _one(
+        connection,
+        "SELECT count(*) FROM reference WHERE model_id <> ? AND NOT EXISTS (SELECT 1 FROM shadow_template"
+        " WHERE shadow_template.reference_id = reference.reference_id)",
+        (model_id,),
+    )
+
+
+def candidates(connection: Connection, subject_id: str, not_before: float) -> list[Candidate]:
+    """For each reference of an active subject the new model's template, or else the one kept with it."""
+    return [
+        Candidate(reference_id, codec.stored(model_id, data, reference_id))
+        for reference_id, model_id, data in connection.rows(
+            "SELECT reference.reference_id, coalesce(shadow.model_id, reference.model_id),"
+            " coalesce(shadow.embedding, reference.embedding) FROM reference"
+            " JOIN subject ON subject.subject_id = reference.subject_id"
+            " LEFT JOIN shadow_template AS shadow ON shadow.reference_id = reference.reference_id"
+            " WHERE reference.subject_id = ? AND held = 0 AND reference.created_at >= ?"
+            " ORDER BY reference.reference_id",
+            (subject_id, not_before),
+        )
+    ]
+
+
+def count(connection: Connection, migration_id: int, outcomes: Mapping[Pair, Sums]) -> None:
+    """Add outcomes to those of a migration."""
+    columns = Sums._fields
+    connection.execute_many(
+        f"INSERT INTO shadow_outcome (migration_id, use_case, old_decision, new_decision, {', '.join(columns)})"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (migration_id, use_case, old_decision, new_decision)"
+        f" DO UPDATE SET {', '.join(f'{name} = shadow_outcome.{name} + excluded.{name}' for name in columns)}",
+        [(migration_id, *pair, *sums) for pair, sums in sorted(outcomes.items())],
+    )
+
+
+def outcomes(connection: Connection, migration_id: int) -> dict[Pair, Sums]:
+    """Everything counted for a migration."""
+    return {
+        Pair(*row[:3]): Sums(*row[3:])
+        for row in connection.rows(
+            "SELECT use_case, old_decision, new_decision, compared, old_score, new_score, old_log_fmr,"
+            " new_log_fmr FROM shadow_outcome WHERE migration_id = ?"
+            " ORDER BY use_case, old_decision, new_decision",
+            (migration_id,),
+        )
+    }
+
+
+def settle(connection: Connection, *, keep: bool) -> int:
+    """Do away with the second templates of some references; how many that were.
+
+    Args:
+        keep: they count, and take the place of those that do not.
+    """
+    # Nobody is deleted, and no reference comes, in between.
+    connection.exclusive("gallery_change")
+    some = connection.rows(
+        "SELECT model_id, embedding, reference_id FROM shadow_template ORDER BY reference_id LIMIT ?",
+        (_PAGE,),
+    )
+    if keep:
+        connection.execute_many(
+            "UPDATE reference SET model_id = ?, embedding = ? WHERE reference_id = ?", some
+        )
+    connection.execute_many(
+        "DELETE FROM shadow_template WHERE reference_id = ?", [(reference_id,) for _, _, reference_id in some]
+    )
+    return len(some)
+
+
+def _one(connection: Connection, statement: str, parameters: Sequence[str] = ()) -> int:
+    row = connection.row(statement, parameters)
+    assert row is not None
+    return int(row[0])
