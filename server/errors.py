@@ -93,6 +93,7 @@ STATUS: dict[type[GovidError], int] = {
     errors.JobTooLoose: 409,
     errors.UnknownCase: 404,
     errors.CaseClosed: 409,
+    errors.PhotoNotKept: 404,
     errors.OperatorError: 503,
     errors.StorageFull: 507,
     UnsupportedContentType: 415,

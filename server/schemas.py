@@ -20,6 +20,11 @@ SubjectId = Annotated[
 UseCaseName = Annotated[str, Meta(description="What the comparison is for; it fixes the error rates")]
 
 
+KeepPhotoDays = Annotated[
+    Annotated[float, Meta(ge=0)] | None,
+    Meta(description="Days this photo is kept, at most GOVID_KEEP_PHOTOS_DAYS; 0: not at all; null: so long"),
+]
+
 Groups = Annotated[
     tuple[str, ...],
     Meta(max_length=MAX_GROUPS, description="Names of groups; outside JSON one name or a JSON array"),
@@ -84,10 +89,13 @@ class EnrolRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
 
     subject_id: SubjectId
     groups: Groups = ()
+    keep_photo_days: KeepPhotoDays = None
 
 
 class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     """Either a portrait or a template."""
+
+    keep_photo_days: KeepPhotoDays = None
 
 
 class DedupRequest(_Request, frozen=True, kw_only=True):

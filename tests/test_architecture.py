@@ -10,7 +10,18 @@ import pytest
 from tests.support import ROOT
 
 GOVID = ROOT / "python" / "govid"
-STAGES = ("decode", "detect", "landmarks", "align", "quality", "embed", "score", "policy", "audit")
+STAGES = (
+    "decode",
+    "detect",
+    "landmarks",
+    "align",
+    "face_region",
+    "quality",
+    "embed",
+    "score",
+    "policy",
+    "audit",
+)
 # What a stage may know of govid: shared words, errors, settings, the core's numbers, its own tables.
 SHARED = {"types", "errors", "config", "_core", "models", "calibration", "profiles", "geometry", "containers"}
 

@@ -175,6 +175,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "report"
 
+    keep_photos_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=36_525,
+            description="Days the photo of a new reference is kept, cut to its face and sealed; 0: none is. "
+            "Kept photos serve adjudicators, and a later model without enrolling everybody anew.",
+        ),
+    ] = 0.0
+
     lockout_attempts: Annotated[
         int,
         Meta(

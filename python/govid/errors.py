@@ -358,6 +358,12 @@ class UnknownCase(CallerError):
     remedy = "List the open cases."
 
 
+class PhotoNotKept(CallerError):
+    slug = "photo-not-kept"
+    title = "No photo of this reference is kept"
+    remedy = "Decide without it; GOVID_KEEP_PHOTOS_DAYS says whether photos of later enrolments are kept."
+
+
 class CaseClosed(CallerError):
     slug = "case-closed"
     title = "The case, or this pair of it, is decided"

@@ -13,6 +13,7 @@ from govid.decode import Decoder
 from govid.detect import SURE, Detector
 from govid.embed import Embedder, Network
 from govid.errors import PhotoUnreadable
+from govid.face_region import face_region
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
 from govid.quantise import ranges
@@ -81,6 +82,7 @@ class FacePipeline:
         profile: profiles.Profile | None = None,
         choose: Choose | None = None,
         second_face_ratio: float | None = None,
+        keep: bool = False,
     ) -> Sample:
         """Make a template from a photo.
 
@@ -90,6 +92,7 @@ class FacePipeline:
             profile: one of ``profiles``; the one the settings name if left out.
             choose: picks one of several faces. Evaluation only: the service refuses such photos.
             second_face_ratio: see ``Detector.the_face``.
+            keep: cut out what may be kept of the photo, too.
 
         Raises:
             Refusal: the photo cannot be compared; the subclass says why.
@@ -105,7 +108,11 @@ class FacePipeline:
             quality = self._quality.assess(picture, face, crop, others=others)
         with clock.stage("embed"):
             made = self._embedder.embed(crop, profile or self.profile)
-        return Sample(made, face, quality, turned=90 * turns, crop=crop)
+        region = None
+        if keep:
+            with clock.stage("keep"):
+                region = face_region(picture, face)
+        return Sample(made, face, quality, turned=90 * turns, region=region, crop=crop)
 
     def _find(self, picture: Image, choose: Choose, clock: StageClock) -> tuple[Image, Face, list[Face], int]:
         """The picture turned so that its face stands upright, that face, the others, and the turns made."""

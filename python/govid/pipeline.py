@@ -41,6 +41,7 @@ from govid.errors import (
     UnknownSubject,
     UseCaseNotAllowed,
 )
+from govid.face_region import MEDIA_TYPE
 from govid.faces import FacePipeline, Photo, read_photo
 from govid.gallery import Gallery
 from govid.gallery.follower import GalleryFollower
@@ -63,6 +64,7 @@ from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
 from govid.store.audit import AuditLog
 from govid.store.opening import open_store
+from govid.store.photos import KeptPhoto
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
@@ -227,7 +229,7 @@ class Engine:
                     if caller.knows_subjects:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
-            target, quality = self._probe(probe, inquiry)
+            target, quality, _ = self._probe(probe, inquiry)
             return self._verification(inquiry, target, quality, known, missing)
 
     def compare(
@@ -246,8 +248,8 @@ class Engine:
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
-            known, _ = self._probe(reference, inquiry)
-            target, quality = self._probe(probe, inquiry)
+            known, _, _ = self._probe(reference, inquiry)
+            target, quality, _ = self._probe(probe, inquiry)
         return self._verification(inquiry, target, quality, [known])
 
     # --- 1:N ----------------------------------------------------------------------------------------
@@ -285,7 +287,7 @@ class Engine:
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
-            target, quality = self._probe(probe, inquiry)
+            target, quality, _ = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             findings = self._search(
                 target,
@@ -326,6 +328,7 @@ class Engine:
         portrait: Probe,
         *,
         groups: Sequence[str] = (),
+        keep_photo_days: float | None = None,
         idempotency_key: str | None = None,
         request_id: str | None = None,
         caller: Caller = LOCAL,
@@ -339,20 +342,24 @@ class Engine:
             subject: 1 to 128 printable characters without path meaning.
             caller: whom the audit names.
             groups: up to 16 names under which a search can be restricted to this subject.
+            keep_photo_days: how long this photo is kept, at most as long as the settings say; None: so long.
             idempotency_key: the same key and request again returns the first reply and changes nothing.
 
         Raises:
-            SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, IdempotencyKeyReused,
-            OperatorError.
+            SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, InvalidParameter,
+            IdempotencyKeyReused, OperatorError.
         """
         groups = subject_id.checked_groups(groups)
-        return self._enrol("enrol", subject, portrait, idempotency_key, request_id, caller, groups)
+        return self._enrol(
+            "enrol", subject, portrait, keep_photo_days, idempotency_key, request_id, caller, groups
+        )
 
     def add_reference(
         self,
         subject: str,
         portrait: Probe,
         *,
+        keep_photo_days: float | None = None,
         idempotency_key: str | None = None,
         request_id: str | None = None,
         caller: Caller = LOCAL,
@@ -364,9 +371,11 @@ class Engine:
 
         Raises:
             UnknownSubject, SubjectHeld, TooManyReferences, DuplicateFace, Refusal, InvalidTemplate,
-            IdempotencyKeyReused, OperatorError.
+            InvalidParameter, IdempotencyKeyReused, OperatorError.
         """
-        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id, caller)
+        return self._enrol(
+            "add_reference", subject, portrait, keep_photo_days, idempotency_key, request_id, caller
+        )
 
     def delete(
         self,
@@ -404,6 +413,7 @@ class Engine:
             UnknownSubject, OperatorError.
         """
         record = self.store.subject(subject_id.checked(subject))
+        photos = self.store.photos.kept_until(subject)
         return Subject(
             subject_id=record.subject_id,
             created_at=record.created_at,
@@ -415,6 +425,7 @@ class Engine:
                     model_id=r.template.model_id,
                     created_at=r.created_at,
                     quality=r.quality,
+                    photo_kept_until=photos.get(r.reference_id),
                 )
                 for r in self.store.references(subject)
             ),
@@ -547,7 +558,10 @@ class Engine:
             raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
         return known
 
-    def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
+    def _probe(
+        self, probe: Probe, inquiry: _Inquiry, *, keep: bool = False
+    ) -> tuple[Template, tuple[QualityMeasure, ...], bytes | None]:
+        """Its template, the quality of its photo, and what is kept of that if anything is."""
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
         purpose = inquiry.purpose
@@ -557,16 +571,17 @@ class Engine:
             made = self._faces.unpack(probe.model_id, probe.data)
             if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
-            return fitting, ()
+            return fitting, (), None
         sample = self._faces.sample(
             probe,
             inquiry.clock,
             profile=inquiry.profile,
             second_face_ratio=purpose.second_face_ratio if purpose else None,
+            keep=keep,
         )
         if purpose:
             policy.check_quality(sample.quality, purpose)
-        return sample.template, sample.quality
+        return sample.template, sample.quality, sample.region
 
     def _verification(
         self,
@@ -622,6 +637,7 @@ class Engine:
         operation: str,
         subject: str,
         portrait: Probe,
+        keep_days: float | None,
         key: str | None,
         request_id: str | None,
         caller: Caller,
@@ -629,17 +645,29 @@ class Engine:
     ) -> Enrolment:
         inquiry = self._inquiry(operation, request_id, caller, subject_id.checked(subject))
         with self._refusals_audited(inquiry):
-            return self._enrolment(inquiry, subject, portrait, key, groups)
+            return self._enrolment(inquiry, subject, portrait, keep_days, key, groups)
 
     def _enrolment(
-        self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None, groups: tuple[str, ...]
+        self,
+        inquiry: _Inquiry,
+        subject: str,
+        portrait: Probe,
+        keep_days: float | None,
+        key: str | None,
+        groups: tuple[str, ...],
     ) -> Enrolment:
         clock = inquiry.clock
         content = _content(portrait)
-        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *groups)
+        asked = groups if keep_days is None else (*groups, f"keep {keep_days!r}")
+        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *asked)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
-        made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
+        now = time.time()
+        kept_until = policy.photo_kept_until(self.settings.keep_photos_days, keep_days, now)
+        made, quality, region = self._probe(
+            content if isinstance(portrait, Path) else portrait, inquiry, keep=kept_until is not None
+        )
+        photo = KeptPhoto(MEDIA_TYPE, region, kept_until) if region and kept_until else None
         with clock.stage("duplicates"):
             apart = partial(self._apart, subject)
             check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
@@ -655,6 +683,7 @@ class Engine:
                 model_id=self.model_id,
                 created_at=reference.created_at,
                 quality=quality,
+                photo_kept_until=photo.kept_until if photo else None,
                 possible_duplicates=check.candidates,
                 stages=clock.stages,
                 milliseconds=clock.milliseconds,
@@ -665,7 +694,7 @@ class Engine:
             reply = enrolment(reference, case_id)
             return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
 
-        new = NewReference(subject, made, quality, time.time())
+        new = NewReference(subject, made, quality, now, photo)
         record = self._record(inquiry, "ENROLLED")
         with clock.stage("store"):
             if first:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.calibration import Calibration, FmrAtScore
-from govid.errors import LowQuality, NotCalibrated
+from govid.errors import InvalidParameter, LowQuality, NotCalibrated
 from govid.types import Decision, QualityMeasure
 
 Rate = Annotated[float, Meta(gt=0, lt=1)]
@@ -108,6 +108,23 @@ ENROLMENT = UseCase(
     fpir=1e-3,
     strangers_shown=1e-2,
 )
+
+
+def photo_kept_until(allowed_days: float, asked_days: float | None, now: float) -> float | None:
+    """Until when the photo of an enrolment is kept, in seconds since the epoch; None: it is not kept.
+
+    Args:
+        allowed_days: by the settings.
+        asked_days: by the caller, for this photo; None: as long as allowed.
+
+    Raises:
+        InvalidParameter: the caller asks for more than is allowed.
+    """
+    days = allowed_days if asked_days is None else asked_days
+    # Not one of them would be true of a number that is none.
+    if not 0 <= days <= allowed_days:
+        raise InvalidParameter(f"keep_photo_days is {days:g}, allowed are 0 to {allowed_days:g}")
+    return now + days * 86400 if days else None
 
 
 def decide(score: float, comparisons: int, purpose: UseCase, calibration: Calibration) -> Judgement:

@@ -22,6 +22,9 @@ Shows = Annotated[
     Meta(description="What the use case lets anybody see; `decision`: scores are null for every caller"),
 ]
 Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
+PhotoKeptUntil = Annotated[
+    float | None, Meta(description="Seconds since the epoch (UTC); null: the photo is not kept")
+]
 # What a caller is not shown is null.
 
 
@@ -115,6 +118,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     created_at: float
     quality: tuple[QualityMeasure, ...]
+    photo_kept_until: PhotoKeptUntil = None
     possible_duplicates: Annotated[
         tuple[Candidate, ...], Meta(description="Other subjects who look like the same person")
     ]
@@ -158,6 +162,7 @@ class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     created_at: float
     quality: tuple[QualityMeasure, ...]
+    photo_kept_until: PhotoKeptUntil = None
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

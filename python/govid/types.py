@@ -108,6 +108,8 @@ class Sample:
     quality: tuple[QualityMeasure, ...]
     turned: int = 0
     """Degrees counter-clockwise the photo was turned to stand upright: 0, 90, 180 or 270."""
+    region: bytes | None = None
+    """A JPEG of the face with a margin, if it was asked for."""
     crop: Image | None = None
     """What was embedded: another model may embed it, too."""
 

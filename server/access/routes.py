@@ -60,5 +60,6 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /v1/dedup/jobs/{job_id}/export": frozenset({Scope.ADJUDICATE}),
     "GET /v1/cases": frozenset({Scope.ADJUDICATE}),
     "GET /v1/cases/{case_id}": frozenset({Scope.ADJUDICATE}),
+    "GET /v1/cases/{case_id}/photos/{reference_id}": frozenset({Scope.ADJUDICATE}),
     "POST /v1/cases/{case_id}/verdicts": frozenset({Scope.ADJUDICATE}),
 }

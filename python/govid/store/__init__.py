@@ -13,6 +13,7 @@ from govid.audit import AuditRecord
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
+from govid.store.photos import KeptPhoto, Photos
 from govid.types import QualityMeasure, Reference, Template
 
 
@@ -24,6 +25,7 @@ class NewReference:
     template: Template
     quality: tuple[QualityMeasure, ...]
     created_at: float
+    photo: KeptPhoto | None = None
     second: Template | None = None
     """The same face by the other model of a migration."""
 
@@ -119,6 +121,8 @@ class Store(Protocol):
 
     database: Database
     """For the tables that have files of their own beside ``records.py``."""
+    photos: Photos
+    """Of references, where the policy keeps them."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 

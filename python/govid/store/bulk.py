@@ -30,6 +30,8 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     embedding: bytes
     quality: str
     created_at: float
+    region: bytes | None = None
+    """What is kept of its photo."""
 
 
 class Placed(NamedTuple):

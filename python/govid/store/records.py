@@ -42,6 +42,7 @@ from govid.store import (
 from govid.store.audit import append as append_audit
 from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
+from govid.store.photos import Photos, Unsealed
 from govid.store.shadow import SERVING, SERVING_COLUMNS, SERVING_SHADOW
 from govid.types import QualityMeasure, Reference, Template
 
@@ -56,6 +57,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.photos = Photos(database, Unsealed())
         with closed_on_error(database), database.writing() as connection:
             connection.exclusive("store_identity")
             if (row := connection.row("SELECT identity FROM store_identity")) is None:
@@ -86,6 +88,7 @@ class SqlStore:
             reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
             if reference is None:
                 raise SubjectExists
+            self._keep_photo(connection, reference.reference_id, new)
             case_id = None
             if suspicions:
                 case_id = cases.open_case(connection, "enrolment", reference, suspicions)
@@ -123,6 +126,7 @@ class SqlStore:
                 raise TooManyReferences(f"{held[0]} references, at most {max_references}")
             _judged(connection, gate)
             reference = insert_reference(connection, new, held=False)
+            self._keep_photo(connection, reference.reference_id, new)
             append_audit(connection, audit)
             remember(connection, idempotency, lambda: reply(reference, None))
             return Stored(reference)
@@ -155,6 +159,10 @@ class SqlStore:
             remember(connection, idempotency, lambda: reply)
         self.database.scrub()
         return None
+
+    def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
+        if new.photo is not None:
+            self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
     def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:

@@ -219,6 +219,16 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
+    # What may be kept of the photo of a reference, sealed under a key of its subject.
+    """
+    CREATE TABLE photo (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        data {bytes} NOT NULL,
+        kept_until {real} NOT NULL
+    );
+    CREATE INDEX photo_kept_until ON photo (kept_until);
+    """,
     # A migration to another model. A reference keeps its template of the old one, and its template of the new
     # one lies beside it: ``serving_reference`` shows the one that counts, so that cutting over and rolling
     # back change one row, and no reader ever sees half of it.
