@@ -190,9 +190,11 @@ class Service:
         Raises:
             NotReady: the engine is still loading.
             StoreUnavailable: the store does not answer.
+            ModelNotServing: another model took over.
         """
         engine = self.engine
         await asyncio.to_thread(engine.store.ping)
+        await asyncio.to_thread(engine.check_serving)
         try:
             await asyncio.to_thread(engine.gallery.ping)
         except GalleryUnavailable as error:

@@ -17,6 +17,7 @@ from govid.commands.bulk import export_command, import_command
 from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
+from govid.commands.migrate import migrate
 from govid.commands.plan import plan
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ cli.add_command(plan)
 cli.add_command(audit_group)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
+cli.add_command(migrate)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -306,8 +306,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             ge=0,
             le=1,
-            description="Part of the verifications that a migration's new model judges, too, after the reply. "
-            "Each costs one more embedding, by a thread that gives way to requests.",
+            description="Part of the verifications that a migration's new model judges, too, after the "
+            "reply. Each costs one more embedding, by a thread that gives way to requests.",
         ),
     ] = 0.1
 
@@ -331,8 +331,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             gt=0,
             le=1,
-            description="Largest part of the decisions that the new model may change, by the upper end of its "
-            "95 % interval; for a single use case, by the lower end: few decisions prove little.",
+            description="Largest part of the decisions that the new model may change, by the upper end of "
+            "its 95 % interval; for a single use case, by the lower end: few decisions prove little.",
         ),
     ] = 0.02
 

@@ -9,7 +9,7 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid.errors import NotReady, StoreUnavailable
+from govid.errors import ModelNotServing, NotReady, StoreUnavailable
 from govid.pipeline import Engine
 from server.openapi import OPEN, problems
 from server.schemas import Health, ModelInfo, ModelList
@@ -43,6 +43,9 @@ class SystemController(Controller):
         except StoreUnavailable as error:
             log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
             return _not_now("unavailable", {**checks, "store": error.slug})
+        except ModelNotServing as error:
+            log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
+            return _not_now("unavailable", {**checks, "models": error.slug})
         return Response(Health(status="ready", checks=checks))
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))

@@ -38,7 +38,8 @@ class Companion:
         self._database, self._settings, self._model_id = database, settings, model_id
         self._random = random.SystemRandom()
         self._now: migration.MigrationRow | None = None
-        self._second: SecondModel | None = None
+        self.second: SecondModel | None = None
+        """The other model, once a migration began and it is loaded."""
         self._loaded: tuple[int, str] | None = None
         self._loader: threading.Thread | None = None
         self._judge = ShadowJudge(database)
@@ -70,7 +71,7 @@ class Companion:
         wanted = now and (now.migration_id, now.second.model_id)
         if wanted == self._loaded:
             return
-        self._loaded, self._second = wanted, None
+        self._loaded, self.second = wanted, None
         if now is not None:
             self._loader = threading.Thread(target=self._load, args=(now,), name="govid-second-model")
             self._loader.start()
@@ -88,19 +89,19 @@ class Companion:
             log.exception("migration %d: no second templates are made here", now.migration_id)
             return
         if self._loaded == (now.migration_id, now.second.model_id):
-            self._second = second
+            self.second = second
             log.info("migration %d: %s runs beside", now.migration_id, now.second.model_id)
 
     def embed(self, crop: Image | None) -> Template | None:
         """The second template of a crop, while a migration is under way."""
-        second = self._second
+        second = self.second
         return second.embed(crop) if second and crop is not None else None
 
     def offer(
         self, crop: Image | None, subject: str | None, purpose: policy.UseCase, old: policy.Judgement
     ) -> None:
         """Let the new model judge a verification, too, some time later. Nothing waits for it."""
-        now, second = self._now, self._second
+        now, second = self._now, self.second
         if now is None or second is None or now.state != "shadowing" or crop is None or subject is None:
             return
         if self._random.random() < self._settings.migration_shadow_fraction:

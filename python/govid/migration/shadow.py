@@ -105,10 +105,15 @@ class ShadowJudge:
         highest = float(score.compare_many(probe, known).max())
         new = policy.decide(highest, len(known), one.purpose, one.model.calibrations[profile.name])
         pair = Pair(one.purpose.name, one.old.decision.value, new.decision.value)
-        sums = (1, one.old.score, new.score, math.log10(one.old.fmr_at_score), math.log10(new.fmr_at_score))
         counted = self._counted.setdefault(one.migration_id, {})
         before = counted.get(pair, Sums(0, 0.0, 0.0, 0.0, 0.0))
-        counted[pair] = Sums(*(a + b for a, b in zip(before, sums, strict=True)))
+        counted[pair] = Sums(
+            before.compared + 1,
+            before.old_score + one.old.score,
+            before.new_score + new.score,
+            before.old_log_fmr + math.log10(one.old.fmr_at_score),
+            before.new_log_fmr + math.log10(new.fmr_at_score),
+        )
 
     def _flush(self) -> None:
         counted, self._counted = self._counted, {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from govid.errors import MigrationRefused, ModelNotServing
+from govid.errors import MigrationRefused, ModelNotServing, NoMigration
 from govid.store.database import Connection, Row
 from govid.types import Template
 
@@ -23,9 +23,7 @@ class Model(NamedTuple):
     @property
     def settings(self) -> str:
         """What a server of this model is started with."""
-        return (
-            f"GOVID_PROFILE={self.profile} GOVID_PRECISION={self.precision} GOVID_EMBEDDER={self.embedder}"
-        )
+        return f"GOVID_PROFILE={self.profile} GOVID_PRECISION={self.precision} GOVID_EMBEDDER={self.embedder}"
 
 
 class MigrationRow(NamedTuple):
@@ -62,15 +60,27 @@ def current(connection: Connection) -> MigrationRow | None:
     return _row(connection.row(f"SELECT {_COLUMNS} FROM migration WHERE state <> 'finished'"))
 
 
-def last(connection: Connection) -> MigrationRow | None:
-    """The migration under way, or else the last one."""
-    return _row(connection.row(f"SELECT {_COLUMNS} FROM migration ORDER BY migration_id DESC LIMIT 1"))
+def required(connection: Connection) -> MigrationRow:
+    """The migration under way; raises NoMigration."""
+    if (now := current(connection)) is None:
+        raise NoMigration
+    return now
+
+
+def newest(connection: Connection) -> MigrationRow:
+    """The last one that began, whether or not it is finished; raises NoMigration."""
+    now = _row(connection.row(f"SELECT {_COLUMNS} FROM migration ORDER BY migration_id DESC LIMIT 1"))
+    if now is None:
+        raise NoMigration
+    return now
 
 
 def _row(row: Row | None) -> MigrationRow | None:
     if row is None:
         return None
-    return MigrationRow(*row[:4], Model(*row[4:8]), Model(*row[8:12]), *row[12:])
+    migration_id, state, serves, flipped, *models, created_at, ended_at = row
+    source, target = Model(*models[:4]), Model(*models[4:])
+    return MigrationRow(migration_id, state, serves, flipped, source, target, created_at, ended_at)
 
 
 def flips(connection: Connection) -> int:
@@ -149,7 +159,7 @@ def enter(connection: Connection, now: MigrationRow, state: str, serves: str | N
 
 
 def claim(connection: Connection, migration_id: int, size: int) -> tuple[int, int] | None:
-    """The next references for one worker: those behind the first id, up to the second. None: all are taken."""
+    """The next references for one worker: those behind the first id, up to the second; None: no more."""
     connection.exclusive("migration_claim")
     row = connection.row("SELECT claimed_to FROM migration WHERE migration_id = ?", (migration_id,))
     assert row is not None
@@ -160,7 +170,5 @@ def claim(connection: Connection, migration_id: int, size: int) -> tuple[int, in
     )
     if end is None or end[0] is None:
         return None
-    connection.execute(
-        "UPDATE migration SET claimed_to = ? WHERE migration_id = ?", (end[0], migration_id)
-    )
+    connection.execute("UPDATE migration SET claimed_to = ? WHERE migration_id = ?", (end[0], migration_id))
     return int(row[0]), int(end[0])

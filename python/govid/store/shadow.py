@@ -193,10 +193,11 @@ def candidates(connection: Connection, subject_id: str, not_before: float) -> li
 def count(connection: Connection, migration_id: int, outcomes: Mapping[Pair, Sums]) -> None:
     """Add outcomes to those of a migration."""
     columns = Sums._fields
+    added = ", ".join(f"{name} = shadow_outcome.{name} + excluded.{name}" for name in columns)
     connection.execute_many(
-        f"INSERT INTO shadow_outcome (migration_id, use_case, old_decision, new_decision, {', '.join(columns)})"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (migration_id, use_case, old_decision, new_decision)"
-        f" DO UPDATE SET {', '.join(f'{name} = shadow_outcome.{name} + excluded.{name}' for name in columns)}",
+        "INSERT INTO shadow_outcome (migration_id, use_case, old_decision, new_decision,"
+        f" {', '.join(columns)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f" ON CONFLICT (migration_id, use_case, old_decision, new_decision) DO UPDATE SET {added}",
         [(migration_id, *pair, *sums) for pair, sums in sorted(outcomes.items())],
     )
 
