@@ -215,6 +215,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
+    encryption_keys_file: Annotated[
+        str,
+        Meta(
+            description="File of the keys that encrypt templates; empty: keys/encryption.json in the data "
+            "folder, made with the store. Put it on another volume than the store, and back it up apart: "
+            "without it no template can be read."
+        ),
+    ] = ""
+
+    encryption_keys: Annotated[
+        str,
+        Meta(
+            description="These keys themselves instead, for a secret in the environment: 32 random bytes in "
+            "base64, the current key first, older ones behind it with commas between."
+        ),
+    ] = ""
+
     complaint_days: Annotated[
         float, Meta(gt=0, description="Days within which a bad rating of a decision has to be answered.")
     ] = 15.0
@@ -341,8 +358,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 1
 
     def __repr__(self) -> str:
-        """Without the URL, which may hold a password."""
-        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        """Without the URL, which may hold a password, and without keys."""
+        shown = msgspec.structs.asdict(self)
+        shown |= {name: "***" for name in ("store_url", "encryption_keys") if shown[name]}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -354,6 +372,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def signing_key(self) -> Path:
         """The PEM file of the signing key."""
         return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
+
+    @property
+    def encryption_key_file(self) -> Path:
+        """The file of key-encryption keys."""
+        return Path(self.encryption_keys_file or Path(self.data_dir) / "keys" / "encryption.json")
 
     @property
     def models_dir(self) -> Path:

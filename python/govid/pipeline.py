@@ -150,7 +150,7 @@ class Engine:
         self.use_cases = UseCases.of(self.settings, self._check_calibration)
         self.store = store or open_store(self.settings)
         with closed_on_error(self.store.database):
-            self._companion = Companion(self.store.database, self.settings, self.model_id)
+            self._companion = Companion(self.store, self.settings, self.model_id)
         self.ledger = Ledger(
             self.store.database,
             load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).signed_to()),

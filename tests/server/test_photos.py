@@ -13,7 +13,6 @@ from tests import support
 from tests.server.access import bearer, caller, make_keys
 from tests.support import b64
 
-
 Desk: TypeAlias = tuple[httpx.Client, dict[str, dict[str, str]]]
 
 

@@ -152,7 +152,10 @@ class Importer:
         places = sorted(ready)
         with self._store.database.writing() as connection:
             placed = bulk.insert(
-                connection, [ready[place] for place in places], max_references=self._max_references
+                connection,
+                self._store.vault,
+                [ready[place] for place in places],
+                max_references=self._max_references,
             )
             self._keep_photos(connection, [ready[place] for place in places], placed)
             outcomes: dict[int, bulk.Placed | Fault] = {**faults, **dict(zip(places, placed, strict=True))}

@@ -80,7 +80,7 @@ def embed(context: click.Context, /, threads: int, rate: float, again: bool, as_
         os.nice(_NICE)
         with tqdm(unit=" references", disable=True if as_json else None) as bar:
             worker = Reembedder(
-                opened.database,
+                opened,
                 fitting(target),
                 lambda photo: faces.sample(photo).template,
                 _photos(opened),

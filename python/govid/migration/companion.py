@@ -16,8 +16,7 @@ from govid.config import Settings
 from govid.errors import GovidError
 from govid.migration.models import SecondModel
 from govid.migration.shadow import Shadowed, ShadowJudge
-from govid.store import migration
-from govid.store.database import Database
+from govid.store import Store, migration
 from govid.types import Image, Template
 
 LOOK_SECONDS = 1.0
@@ -29,20 +28,20 @@ log = logging.getLogger("govid.migration")
 class Companion:
     """Safe to call from several threads."""
 
-    def __init__(self, database: Database, settings: Settings, model_id: str) -> None:
+    def __init__(self, store: Store, settings: Settings, model_id: str) -> None:
         """Look for a migration, and load its second model if there is one.
 
         Raises:
             ModelNotServing: the settings name a model whose templates do not count.
         """
-        self._database, self._settings, self._model_id = database, settings, model_id
+        self._database, self._settings, self._model_id = store.database, settings, model_id
         self._random = random.SystemRandom()
         self._now: migration.MigrationRow | None = None
         self.second: SecondModel | None = None
         """The other model, once a migration began and it is loaded."""
         self._loaded: tuple[int, str] | None = None
         self._loader: threading.Thread | None = None
-        self._judge = ShadowJudge(database)
+        self._judge = ShadowJudge(store)
         self._next_look = 0.0
         self.check()
         if self._loader:

@@ -17,9 +17,9 @@ import msgspec
 from govid.audit import AuditRecord
 from govid.callers import LOCAL
 from govid.errors import MigrationRefused, Refusal
-from govid.store import migration, shadow
+from govid.store import Store, migration, shadow
 from govid.store.audit import append as append_audit
-from govid.store.database import MAX_INTEGER, Connection, Database
+from govid.store.database import MAX_INTEGER, Connection
 from govid.types import Template
 
 PhotoOf: TypeAlias = Callable[[Connection, int], bytes | None]
@@ -44,7 +44,7 @@ class Reembedder:
 
     def __init__(
         self,
-        database: Database,
+        store: Store,
         fitting: Sequence[str],
         embed: Callable[[bytes], Template],
         photo_of: PhotoOf,
@@ -60,7 +60,7 @@ class Reembedder:
             per_second: most photos a second; 0: as many as can be.
             advance: told how many references were looked after.
         """
-        self._database, self._fitting, self._embed, self._photo_of = database, fitting, embed, photo_of
+        self._store, self._fitting, self._embed, self._photo_of = store, fitting, embed, photo_of
         self._threads, self._per_second, self._advance = threads, per_second, advance
         self._pacing, self._next_photo = threading.Lock(), 0.0
 
@@ -71,7 +71,7 @@ class Reembedder:
             NoMigration, MigrationRefused, OperatorError: what was committed stays, and the next run goes on.
         """
         done = Reembedded()
-        with self._database.writing() as connection:
+        with self._store.database.writing() as connection:
             now = _embeddable(connection)
             if now.state == "prepared":
                 migration.enter(connection, now, "embedding")
@@ -85,15 +85,15 @@ class Reembedder:
 
     def _claims(self, migration_id: int) -> Iterator[list[tuple[int, str]]]:
         while True:
-            with self._database.writing() as connection:
+            with self._store.database.writing() as connection:
                 span = migration.claim(connection, migration_id, BATCH)
             if span is None:
                 break
-            with self._database.reading() as connection:
+            with self._store.database.reading() as connection:
                 yield shadow.missing(connection, self._fitting, after=span[0], to=span[1], limit=BATCH)
         after = 0
         while True:
-            with self._database.reading() as connection:
+            with self._store.database.reading() as connection:
                 some = shadow.missing(connection, self._fitting, after=after, to=MAX_INTEGER, limit=BATCH)
             if not some:
                 return
@@ -108,10 +108,10 @@ class Reembedder:
                 templates[reference_id] = made
             else:
                 obstacles[reference_id] = made
-        with self._database.writing() as connection:
+        with self._store.database.writing() as connection:
             now = _embeddable(connection)
             news = now.serves == "target"
-            done.templates += shadow.add(connection, templates, obstacles, time.time(), news=news)
+            done.templates += shadow.add(connection, self._store.vault, templates, obstacles, news=news)
         done.without_photo += sum(reason == NO_PHOTO for reason in obstacles.values())
         done.refused += sum(reason != NO_PHOTO for reason in obstacles.values())
         self._advance(len(some))
@@ -126,7 +126,7 @@ class Reembedder:
         time.sleep(max(0.0, wait))
 
     def _made(self, reference_id: int) -> Template | str:
-        with self._database.reading() as connection:
+        with self._store.database.reading() as connection:
             photo = self._photo_of(connection, reference_id)
         if photo is None:
             return NO_PHOTO
@@ -137,7 +137,7 @@ class Reembedder:
             return refusal.slug
 
     def _close(self, migration_id: int, request_id: str, done: Reembedded) -> None:
-        with self._database.writing() as connection:
+        with self._store.database.writing() as connection:
             connection.exclusive("gallery_change")
             now = migration.current(connection)
             if now is None or now.migration_id != migration_id:

@@ -18,8 +18,7 @@ from govid import policy, score
 from govid.errors import GovidError
 from govid.migration.models import SecondModel
 from govid.profiles import reduced
-from govid.store import migration, shadow
-from govid.store.database import Database
+from govid.store import Store, migration, shadow
 from govid.store.shadow import Pair, Sums
 from govid.types import Image
 
@@ -46,8 +45,8 @@ class Shadowed:
 class ShadowJudge:
     """One thread of low priority, which begins with the first offer."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._waiting: queue.Queue[Shadowed | None] = queue.Queue(MOST_WAITING)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -96,9 +95,9 @@ class ShadowJudge:
         if profile is None:
             return
         not_before = policy.oldest_reference(one.purpose, time.time())
-        with self._database.reading() as connection:
-            held = shadow.candidates(connection, one.subject_id, not_before)
-        known = [fitted for candidate in held if (fitted := reduced(candidate.template, profile))]
+        with self._store.database.reading() as connection:
+            held = shadow.candidates(connection, self._store.vault, one.subject_id, not_before)
+        known = [fitted for template in held if (fitted := reduced(template, profile))]
         probe = reduced(one.model.embed(one.crop), profile) if known else None
         if probe is None:
             return
@@ -118,7 +117,7 @@ class ShadowJudge:
     def _flush(self) -> None:
         counted, self._counted = self._counted, {}
         try:
-            with self._database.writing() as connection:
+            with self._store.database.writing() as connection:
                 now = migration.current(connection)
                 for migration_id, outcomes in counted.items():
                     if now is not None and now.migration_id == migration_id:

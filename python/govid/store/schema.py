@@ -229,6 +229,29 @@ MIGRATIONS = (
     );
     CREATE INDEX photo_kept_until ON photo (kept_until);
     """,
+    # Templates are sealed under a key per subject (``govid.vault``). Its row goes with the subject, and names
+    # a key-encryption key that nobody has destroyed. What is not sealed yet is found by an index of its own.
+    """
+    CREATE TABLE encryption_key (
+        key_id TEXT PRIMARY KEY,
+        created_at {real} NOT NULL
+    ){keyed};
+    CREATE TABLE subject_key (
+        subject_id TEXT{bytewise} PRIMARY KEY REFERENCES subject ON DELETE CASCADE,
+        key_id TEXT NOT NULL REFERENCES encryption_key,
+        wrapped {bytes} NOT NULL,
+        fingerprint {bytes} NOT NULL
+    ){keyed};
+    CREATE TABLE store_sealed (
+        sealed_at {real} NOT NULL
+    );
+    CREATE TABLE erasure (
+        erasure_id {serial},
+        receipt TEXT NOT NULL
+    );
+    ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;
+    """,
     # A migration to another model. A reference keeps its template of the old one, and its template of the new
     # one lies beside it: ``serving_reference`` shows the one that counts, so that cutting over and rolling
     # back change one row, and no reader ever sees half of it.
@@ -253,8 +276,7 @@ MIGRATIONS = (
     CREATE TABLE shadow_template (
         reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
         model_id TEXT NOT NULL,
-        embedding {bytes} NOT NULL,
-        created_at {real} NOT NULL
+        embedding {bytes} NOT NULL
     );
     CREATE TABLE shadow_obstacle (
         reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from govid import template as codec
+from govid.store import templates
 from govid.store.changes import announce
 from govid.store.database import Connection
 from govid.types import Template
+from govid.vault.vault import SubjectKey, Vault
 
 SERVING = "serving_reference AS reference"
 """For reading: references with the template that counts."""
@@ -18,17 +20,21 @@ SERVING_SHADOW = (
 )
 """The same spelt out, for where SQLite would read the whole view first; with ``reference`` before it."""
 SERVING_COLUMNS = (
-    "coalesce(shadow.model_id, reference.model_id), coalesce(shadow.embedding, reference.embedding)"
+    "reference.reference_id, reference.subject_id, subject_key.key_id, subject_key.wrapped,"
+    " coalesce(shadow.model_id, reference.model_id), coalesce(shadow.embedding, reference.embedding),"
+    " reference.created_at"
 )
+"""``templates.COLUMNS`` of these two."""
 _PAGE = 1000
 _SPAN = 100_000
 
 
-class Candidate(NamedTuple):
-    """A template of a subject that the new model may be compared with."""
+class ShadowRow(NamedTuple):
+    """A template of the other model as it is stored. It is sealed as the one it may come to replace."""
 
     reference_id: int
-    template: Template
+    model_id: str
+    embedding: bytes
 
 
 class Pair(NamedTuple):
@@ -58,22 +64,22 @@ class Coverage(NamedTuple):
     """How many have none, by the reason."""
 
 
-def insert(connection: Connection, templates: Mapping[int, Template], created_at: float) -> None:
+def sealed(key: SubjectKey, reference_id: int, created_at: float, made: Template) -> ShadowRow:
+    """A row to insert; ``created_at`` is the reference's."""
+    embedding = templates.sealed(key, made.model_id, created_at, codec.pack(made))
+    return ShadowRow(reference_id, made.model_id, embedding)
+
+
+def insert(connection: Connection, rows: Sequence[ShadowRow]) -> None:
     """Keep templates of the other model beside those of references, which exist; known ones stay."""
-    connection.execute_many(
-        "INSERT INTO shadow_template VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [
-            (reference_id, made.model_id, codec.pack(made), created_at)
-            for reference_id, made in templates.items()
-        ],
-    )
+    connection.execute_many("INSERT INTO shadow_template VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
 def add(
     connection: Connection,
-    templates: Mapping[int, Template],
+    vault: Vault,
+    made: Mapping[int, Template],
     obstacles: Mapping[int, str],
-    created_at: float,
     *,
     news: bool,
 ) -> int:
@@ -88,19 +94,23 @@ def add(
     """
     # Nobody is deleted meanwhile.
     connection.exclusive("gallery_change")
-    there = {
-        int(row[0])
-        for some in (*templates, *obstacles)
-        for row in connection.rows("SELECT reference_id FROM reference WHERE reference_id = ?", (some,))
-    }
-    kept = {i: made for i, made in templates.items() if i in there}
-    insert(connection, kept, created_at)
-    connection.execute_many(
-        "INSERT INTO shadow_obstacle VALUES (?, ?) ON CONFLICT DO NOTHING",
-        [(i, reason) for i, reason in obstacles.items() if i in there],
-    )
+    kept: list[ShadowRow] = []
+    noted: list[tuple[int, str]] = []
+    for reference_id in (*made, *obstacles):
+        there = connection.row(
+            "SELECT subject_id, created_at FROM reference WHERE reference_id = ?", (reference_id,)
+        )
+        if there is None:
+            continue
+        if reference_id in made:
+            key = vault.key(connection, there[0])
+            kept.append(sealed(key, reference_id, there[1], made[reference_id]))
+        else:
+            noted.append((reference_id, obstacles[reference_id]))
+    insert(connection, kept)
+    connection.execute_many("INSERT INTO shadow_obstacle VALUES (?, ?) ON CONFLICT DO NOTHING", noted)
     if news and kept:
-        announce(connection, sorted(kept))
+        announce(connection, sorted(row.reference_id for row in kept))
     return len(kept)
 
 
@@ -174,20 +184,18 @@ def without_old(connection: Connection, model_id: str) -> int:
     )
 
 
-def candidates(connection: Connection, subject_id: str, not_before: float) -> list[Candidate]:
+def candidates(connection: Connection, vault: Vault, subject_id: str, not_before: float) -> list[Template]:
     """For each reference of an active subject the new model's template, or else the one kept with it."""
-    return [
-        Candidate(reference_id, codec.stored(model_id, data, reference_id))
-        for reference_id, model_id, data in connection.rows(
-            "SELECT reference.reference_id, coalesce(shadow.model_id, reference.model_id),"
-            " coalesce(shadow.embedding, reference.embedding) FROM reference"
-            " JOIN subject ON subject.subject_id = reference.subject_id"
-            " LEFT JOIN shadow_template AS shadow ON shadow.reference_id = reference.reference_id"
-            " WHERE reference.subject_id = ? AND held = 0 AND reference.created_at >= ?"
-            " ORDER BY reference.reference_id",
-            (subject_id, not_before),
-        )
-    ]
+    rows = connection.rows(
+        f"SELECT {SERVING_COLUMNS} FROM reference"
+        " JOIN subject ON subject.subject_id = reference.subject_id"
+        " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
+        " LEFT JOIN shadow_template AS shadow ON shadow.reference_id = reference.reference_id"
+        " WHERE reference.subject_id = ? AND held = 0 AND reference.created_at >= ?"
+        " ORDER BY reference.reference_id",
+        (subject_id, not_before),
+    )
+    return [templates.opened(vault, *row) for row in rows]
 
 
 def count(connection: Connection, migration_id: int, outcomes: Mapping[Pair, Sums]) -> None:
