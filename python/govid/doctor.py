@@ -16,7 +16,7 @@ from govid import __version__, _core, calibration, config, models, precision, pr
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.runtime import embedder_runtime, live_isa
-from govid.store import Store
+from govid.store import Store, migration
 from govid.store.opening import open_store
 
 _LOW_DISK = 1 << 30
@@ -146,6 +146,8 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         storage["store"] = store.database.name
         counts = store.counts()
         left_out = _left_out(settings, store)
+        with store.database.reading() as connection:
+            now = migration.current(connection)
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -154,6 +156,8 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     storage["records"] = (
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
+    if now is not None:
+        storage["migration"] = f"to {now.target.model_id}, {now.state}; a server needs {now.serving.settings}"
     if left_out:
         problems.append(f"{left_out} references were made by another model or profile: enrol them anew")
     storage["free"] = f"{free / 1e9:.1f} GB"

@@ -92,9 +92,13 @@ class Companion:
             log.info("migration %d: %s runs beside", now.migration_id, now.second.model_id)
 
     def embed(self, crop: Image | None) -> Template | None:
-        """The second template of a crop, while a migration is under way."""
+        """The second template of a crop, while a migration is under way. One that fails is none."""
         second = self.second
-        return second.embed(crop) if second and crop is not None else None
+        try:
+            return second.embed(crop) if second and crop is not None else None
+        except GovidError as error:
+            log.warning("no second template was made: %s: %s", error.slug, error.detail)
+            return None
 
     def offer(
         self, crop: Image | None, subject: str | None, purpose: policy.UseCase, old: policy.Judgement

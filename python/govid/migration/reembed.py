@@ -26,8 +26,8 @@ PhotoOf: TypeAlias = Callable[[Connection, int], bytes | None]
 """The kept photo of a reference; None where none is kept."""
 
 NO_PHOTO = "no-photo"
-BATCH = 32
-"""References of one claim, and templates of one transaction."""
+BATCH = 8
+"""References of one claim and one transaction: about a second of work, which a kill costs."""
 
 
 class Reembedded(msgspec.Struct, kw_only=True):
