@@ -121,7 +121,10 @@ class Service:
         self.metrics.left_out.set(engine.left_out)
         self.metrics.ready.set(1)
         self._chores = Chores(
-            engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
+            engine,
+            checkpoint_seconds=self._server.audit_checkpoint_seconds,
+            retention_seconds=self._server.retention_seconds,
+            webhook=self._webhook,
         )
         self._chores.start()
         self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)

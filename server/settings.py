@@ -55,6 +55,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             gt=0, description="Seconds between signed checkpoints: rows behind the last one can be cut off."
         ),
     ] = 3600.0
+    retention_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds between runs that erase what is past its time; 0: only "
+            "`govid retention run` does.",
+        ),
+    ] = 3600.0
     webhook_url: Annotated[
         str,
         Meta(

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     ENROL = "enrol"
     ADJUDICATE = "adjudicate"
     AUDIT = "audit"
+    DISCLOSE = "disclose"
     ADMIN = "admin"
 
 

@@ -19,6 +19,8 @@ from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
 from govid.commands.migrate import migrate
 from govid.commands.plan import plan
+from govid.commands.retention import retention_group
+from govid.commands.subject import subject_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -68,6 +70,8 @@ cli.add_command(audit_group)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
 cli.add_command(migrate)
+cli.add_command(retention_group)
+cli.add_command(subject_group)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -33,6 +33,7 @@ SERVER_SETTINGS = frozenset(
         "dedup_resume",
         "log_level",
         "audit_checkpoint_seconds",
+        "retention_seconds",
         "webhook_url",
         "webhook_secret_file",
         "tls_certificate",
@@ -184,6 +185,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Kept photos serve adjudicators, and a later model without enrolling everybody anew.",
         ),
     ] = 0.0
+
+    keep_cases_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=36_525,
+            description="Days a decided duplicate case is kept with its verdicts, and the pairs of a "
+            "finished dedup job: ten years, as long as an identity document. What holds a subject stays.",
+        ),
+    ] = 3650.0
+
+    keep_feedback_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=36_525,
+            description="Days a rating and an answered complaint are kept: three years, in which a claim "
+            "lapses in many laws. An open complaint stays.",
+        ),
+    ] = 1095.0
+
+    keep_notifications_days: Annotated[
+        float,
+        Meta(gt=0, le=36_525, description="Days a delivered announcement is kept, to look into a doubt."),
+    ] = 30.0
 
     lockout_attempts: Annotated[
         int,

@@ -69,6 +69,13 @@ class UseCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Annotated[float, Meta(gt=0)] | None,
         Meta(description="Older references are left out; null: none is too old"),
     ] = None
+    keep_days: Annotated[
+        Annotated[float, Meta(ge=1, le=36_525)] | None,
+        Meta(
+            description="Days the audit keeps what a decision was; afterwards its digest alone. null: no "
+            "end. The probe is never kept"
+        ),
+    ] = None
     attempts: Annotated[Attempts | None, Meta(description="null: the settings'")] = None
     shows: Annotated[
         Literal["decision", "score"],

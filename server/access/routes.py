@@ -41,6 +41,8 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "DELETE /v1/subjects/{subject_id}": frozenset({Scope.ENROL}),
     "POST /v1/subjects/{subject_id}/references": frozenset({Scope.ENROL}),
     "GET /v1/subjects/{subject_id}/uses": frozenset({Scope.AUDIT}),
+    # It gives everything away that is held on somebody: for whoever answers citizens, and for no other task.
+    "GET /v1/subjects/{subject_id}/export": frozenset({Scope.DISCLOSE}),
     "GET /v1/audit": frozenset({Scope.AUDIT}),
     # Signed, to be published, and about nobody.
     "GET /v1/audit/checkpoints": Door.OPEN,

@@ -84,7 +84,8 @@ class Importer:
             keep_photos_days: how long what ``embed`` cut out of a photo is kept.
             threads: photos embedded at once; twice as many are held.
         """
-        self._store, self._profile, self._embed = store, profile, embed
+        self._database, self._vault, self._photos = store.database, store.vault, store.photos
+        self._profile, self._embed = profile, embed
         self._max_references, self._threads = max_references, threads
         self._keep_seconds = keep_photos_days * 86400
         self._batch_items, self._batch_photos = batch_items, batch_photos
@@ -150,10 +151,10 @@ class Importer:
         request_id: str,
     ) -> list[ItemResult]:
         places = sorted(ready)
-        with self._store.database.writing() as connection:
+        with self._database.writing() as connection:
             placed = bulk.insert(
                 connection,
-                self._store.vault,
+                self._vault,
                 [ready[place] for place in places],
                 max_references=self._max_references,
             )
@@ -173,7 +174,7 @@ class Importer:
         for one, place in zip(incoming, placed, strict=True):
             if one.region is not None and isinstance(place, bulk.Placed) and place.is_new:
                 photo = KeptPhoto(MEDIA_TYPE, one.region, kept_until)
-                self._store.photos.insert(connection, place.reference_id, one.subject_id, photo)
+                self._photos.insert(connection, place.reference_id, one.subject_id, photo)
 
     def _audits(
         self, results: list[ItemResult], outcomes: Mapping[int, bulk.Placed | Fault], request_id: str

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from govid.errors import PhotoNotKept
 from govid.store.database import MAX_INTEGER, Connection, Database, Row
 
+if TYPE_CHECKING:
+    from govid.vault.vault import Vault
+
 KIND = "photo"
 """What sealed data is of, for the vault: a template's cannot be passed off as a photo's."""
-
-
-class Seals(Protocol):
-    """Encrypts what is kept on a subject under a key of that subject."""
-
-    def seal(self, connection: Connection, subject_id: str, kind: str, data: bytes) -> bytes:
-        """The data as it may lie on a disk."""
-
-    def open(self, connection: Connection, subject_id: str, kind: str, sealed: bytes) -> bytes:
-        """The data; raises OperatorError if it was altered or the key is gone."""
-
-
-class Unsealed:
-    """``Seals`` until there are keys."""
-
-    def seal(self, connection: Connection, subject_id: str, kind: str, data: bytes) -> bytes:  # noqa: ARG002
-        return data
-
-    def open(self, connection: Connection, subject_id: str, kind: str, sealed: bytes) -> bytes:  # noqa: ARG002
-        return sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +35,24 @@ class ReferencePhoto:
 
 
 _PHOTO = (
-    "SELECT photo.reference_id, subject_id, media_type, data, kept_until FROM photo"
-    " JOIN reference ON reference.reference_id = photo.reference_id"
+    "SELECT photo.reference_id, subject_id, media_type, data, kept_until, key_id, wrapped FROM photo"
+    " JOIN reference ON reference.reference_id = photo.reference_id LEFT JOIN subject_key USING (subject_id)"
 )
 
 
 class Photos:
     """The photos of a store. One past its time is not there, whether or not it was erased yet."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
-        self._database, self._seals = database, seals
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
 
     def insert(self, connection: Connection, reference_id: int, subject_id: str, photo: KeptPhoto) -> None:
         """Keep the photo of a new reference, inside the caller's transaction."""
+        context = _context(reference_id, photo.media_type, photo.kept_until)
+        sealed = self._vault.seal(connection, subject_id, KIND, photo.data, *context)
         connection.execute(
             "INSERT INTO photo (reference_id, media_type, data, kept_until) VALUES (?, ?, ?, ?)",
-            (
-                reference_id,
-                photo.media_type,
-                self._seals.seal(connection, subject_id, KIND, photo.data),
-                photo.kept_until,
-            ),
+            (reference_id, photo.media_type, sealed, photo.kept_until),
         )
 
     def of_reference(self, connection: Connection, reference_id: int) -> ReferencePhoto:
@@ -84,7 +64,7 @@ class Photos:
             )
         if row is None:
             raise PhotoNotKept
-        return self._opened(connection, row)
+        return self._opened(row)
 
     def page(self, *, after: int = 0, limit: int = 100) -> list[ReferencePhoto]:
         """Up to ``limit`` photos of references with an id above ``after``, by ascending id."""
@@ -94,7 +74,7 @@ class Photos:
                 " ORDER BY photo.reference_id LIMIT ?",
                 (after, time.time(), limit),
             )
-            return [self._opened(connection, row) for row in rows]
+            return [self._opened(row) for row in rows]
 
     def kept_until(self, subject_id: str) -> dict[int, float]:
         """Until when the photo of each reference of a subject is kept; those without one are left out."""
@@ -107,7 +87,13 @@ class Photos:
             )
         return {int(reference_id): float(until) for reference_id, until in rows}
 
-    def _opened(self, connection: Connection, row: Row) -> ReferencePhoto:
-        reference_id, subject_id, media_type, data, kept_until = row
-        photo = self._seals.open(connection, subject_id, KIND, bytes(data))
+    def _opened(self, row: Row) -> ReferencePhoto:
+        reference_id, subject_id, media_type, data, kept_until, key_id, wrapped = row
+        key = self._vault.unwrapped(subject_id, key_id, wrapped)
+        photo = key.open(KIND, bytes(data), *_context(reference_id, media_type, kept_until))
         return ReferencePhoto(int(reference_id), subject_id, KeptPhoto(media_type, photo, kept_until))
+
+
+def _context(reference_id: int, media_type: str, kept_until: float) -> tuple[str, ...]:
+    """A photo cannot be moved to another reference, nor its time."""
+    return str(reference_id), media_type, repr(float(kept_until))

@@ -228,6 +228,9 @@ MIGRATIONS = (
         kept_until {real} NOT NULL
     );
     CREATE INDEX photo_kept_until ON photo (kept_until);
+    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
+    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
+    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
     """,
     # Templates are sealed under a key per subject (``govid.vault``). Its row goes with the subject, and names
     # a key-encryption key that nobody has destroyed. What is not sealed yet is found by an index of its own.

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from govid.errors import PhotoNotKept
+from govid.errors import PhotoNotKept, StoreUnavailable
 from govid.store import Stored
 from govid.store.photos import KeptPhoto, ReferencePhoto
 from govid.store.records import SqlStore
@@ -69,3 +69,20 @@ def test_an_added_reference_keeps_its_photo(store: SqlStore) -> None:
     made = store.add_reference(replace(new("a", 1), photo=kept), AUDIT, None, reply, max_references=2)
     assert isinstance(made, Stored)
     assert look(store, made.reference.reference_id).photo == kept
+
+
+def test_a_photo_is_sealed_to_its_reference_and_its_time(store: SqlStore) -> None:
+    first, second = enrolled(store, "a", photo(b"\xff\xd8 a face")), enrolled(store, "b", photo(b"another"))
+    with store.database.reading() as connection:
+        rows = connection.rows("SELECT data FROM photo ORDER BY reference_id")
+    assert not any(b"face" in bytes(data) or b"another" in bytes(data) for (data,) in rows)
+    for forged in (
+        f"UPDATE photo SET kept_until = kept_until + 1 WHERE reference_id = {first}",
+        f"UPDATE photo SET data = (SELECT data FROM photo WHERE reference_id = {first})"
+        f" WHERE reference_id = {second}",
+    ):
+        with store.database.writing() as connection:
+            connection.execute(forged)
+    for reference_id in (first, second):
+        with pytest.raises(StoreUnavailable):
+            look(store, reference_id)
