@@ -21,6 +21,7 @@ from govid.commands.migrate import migrate
 from govid.commands.plan import plan
 from govid.commands.retention import retention_group
 from govid.commands.subject import subject_group
+from govid.commands.vault import vault_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -69,6 +70,7 @@ cli.add_command(plan)
 cli.add_command(audit_group)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
+cli.add_command(vault_group)
 cli.add_command(migrate)
 cli.add_command(retention_group)
 cli.add_command(subject_group)

@@ -111,7 +111,7 @@ def test_a_subject_deleted_while_its_photo_is_embedded_leaves_nothing(store: Sql
 
     def deleting(photo: bytes) -> Template:
         if photo == b"2":
-            store.delete_subject("goes", AUDIT, None, b"")
+            store.delete_subject("goes", AUDIT, None, lambda _: b"")
         return embed(photo)
 
     done = worker(store, embed=deleting).run("r-1")

@@ -87,14 +87,14 @@ def test_a_deletion_takes_the_second_template_along(store: SqlStore) -> None:
     stays = enrol(store, "b", 2, second=face(2))
     with store.database.writing() as connection:
         shadow.add(connection, store.vault, {}, {stays: "no-photo"}, news=False)
-    store.delete_subject("a", AUDIT, None, b"")
+    store.delete_subject("a", AUDIT, None, lambda _: b"")
     assert shadows(store) == [stays]
 
 
 def test_what_was_deleted_meanwhile_gets_no_second_template(store: SqlStore) -> None:
     reference = enrol(store, "a")
     begin(store)
-    store.delete_subject("a", AUDIT, None, b"")
+    store.delete_subject("a", AUDIT, None, lambda _: b"")
     assert shadow_add(store, reference) == 0
     with store.database.writing() as connection:
         shadow.add(connection, store.vault, {}, {reference: "no-photo"}, news=False)
