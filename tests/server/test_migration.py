@@ -183,6 +183,8 @@ def test_a_new_model_runs_beside_the_old_takes_over_and_gives_way(
         assert (again.decision, again.score, again.model_id) == outcome(before[0])
         assert (engine.verify("late", OBAMA_LATER).model_id, engine.left_out) == (old_id, 0)
         assert len(engine.gallery) == CLONES + 3
+        # No snapshot of before serves it.
+        assert engine.gallery.model_id == f"{old_id} 2"  # type: ignore[attr-defined]
         engine.delete("late")
         assert count(folder, "shadow_template") == CLONES + 2
 
