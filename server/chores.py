@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 from govid.errors import GovidError
 from govid.pipeline import Engine
-from govid.retention import Erased, Keeper
+from govid.retention import Batch, Keeper
 from govid.store.notifications import Outbox
 from server.webhook import Webhook
 
@@ -33,7 +33,7 @@ class Chores:
     ) -> None:
         self._engine = engine
         self._keeper = Keeper(engine.store.database, engine.settings, engine.use_cases, engine.ledger.signer)
-        self._batches: Generator[Erased, None, None] | None = None
+        self._batches: Generator[Batch, None, None] | None = None
         self._retention_seconds = retention_seconds
         self._erase_due = time.monotonic()
         self._outbox = Outbox(engine.store.database)

@@ -70,10 +70,10 @@ cli.add_command(plan)
 cli.add_command(audit_group)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
-cli.add_command(vault_group)
 cli.add_command(migrate)
 cli.add_command(retention_group)
 cli.add_command(subject_group)
+cli.add_command(vault_group)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -6,6 +6,7 @@ A run may be stopped or killed at any moment. What was committed is recorded; th
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Annotated, NamedTuple
@@ -44,7 +45,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     finished: Annotated[bool, Meta(description="False: it was stopped, and the next run goes on")] = True
 
 
-class Erased(NamedTuple):
+class Batch(NamedTuple):
     """One batch: what it was of, the use case if it was decisions, and how many."""
 
     kind: str
@@ -105,8 +106,8 @@ class Keeper:
             OperatorError: what was erased until then is recorded.
         """
         now = self._clock()
-        erased = dict.fromkeys((step.name for step in self._steps(now)), 0)
-        decisions = {purpose.name: 0 for purpose, _ in self._decisions(now)}
+        erased = Counter({step.name: 0 for step in self._steps(now)})
+        decisions = Counter({purpose.name: 0 for purpose, _ in self._decisions(now)})
         finished = False
         with closing(self.batches()) as batches:
             for kind, use_case, count in batches:
@@ -128,22 +129,19 @@ class Keeper:
             finished=finished,
         )
 
-    def batches(self) -> Generator[Erased, None, None]:
+    def batches(self) -> Generator[Batch, None, None]:
         """Erase one batch after the other."""
         now = self._clock()
-        some = False
         try:
             for step in self._steps(now):
                 while count := self._erase(step):
-                    some = True
-                    yield Erased(step.name, "", count)
+                    yield Batch(step.name, "", count)
             for purpose, before in self._decisions(now):
                 while count := self._erase_decisions(purpose.name, before):
-                    some = True
-                    yield Erased("decisions", purpose.name, count)
+                    yield Batch("decisions", purpose.name, count)
         finally:
-            if some:
-                self._database.scrub()
+            # Also where nothing was left to erase: the run before may have been killed.
+            self._database.scrub()
 
     def _steps(self, now: float) -> Iterator[_Step]:
         settings = self._settings

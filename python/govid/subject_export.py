@@ -152,6 +152,7 @@ class _Held:
             case_ids = held.case_ids(connection, self._subject_id)
             found = held.pairs_found(connection, self._subject_id)
             settled = held.settled(connection, self._subject_id)
+            erasures = held.erasures(connection, self._subject_id)
         yield "subject_id", self._subject_id
         yield "pseudonym", self._ledger.signer.pseudonym(self._subject_id)
         yield "made_at", now
@@ -161,6 +162,7 @@ class _Held:
         yield "found_alike", iter([self._named(one) for one in found])
         yield "settled", iter([self._named(one) for one in settled])
         yield "failed_attempts", iter([one._asdict() for one in attempts])
+        yield "erasures", iter([one._asdict() for one in erasures])
         yield "uses", self._uses()
         yield "feedback", self._feedback()
 

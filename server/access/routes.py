@@ -17,7 +17,7 @@ class Door(Enum):
     SCHEMA = "anybody or any relying party, by the setting open_schema"
 
 
-_KNOWS_SUBJECTS = frozenset({Scope.ENROL, Scope.ADJUDICATE, Scope.AUDIT, Scope.ADMIN})
+_KNOWS_SUBJECTS = frozenset({Scope.ENROL, Scope.ADJUDICATE, Scope.AUDIT, Scope.DISCLOSE, Scope.ADMIN})
 
 # A set: any one of these scopes will do.
 ROUTES: Mapping[str, Door | frozenset[Scope]] = {

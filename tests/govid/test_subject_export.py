@@ -1,4 +1,4 @@
-"""All that is held on one subject, in each store: whole, about nobody else, provably as it was handed over."""
+"""All that is held on one subject, in each store: whole, of nobody else, provably as it was handed over."""
 
 from __future__ import annotations
 
@@ -108,11 +108,14 @@ def test_all_that_is_held_is_there_and_nothing_of_anybody_else(store: SqlStore, 
 
 
 def test_a_subject_that_is_gone_still_has_its_past(store: SqlStore, ledger: Ledger) -> None:
-    store.add_subject(new("alice"), AUDIT, None, reply)
+    photo = KeptPhoto("image/jpeg", b"a face", time.time() - 1)
+    store.add_subject(replace(new("alice"), photo=photo), AUDIT, None, reply)
     store.append_audit(use("asked", "alice"))
-    store.delete_subject("alice", AUDIT, None, b"")
+    store.delete_subject("alice", AUDIT, None, lambda _: b"")
     found = held(store, ledger, "alice")
     assert (found["subject"], found["references"]) == (None, [])
+    (erasure,) = found["erasures"]
+    assert (erasure["references"], erasure["photos"]) == (1, 1)
     assert [one["request_id"] for one in found["uses"]] == ["export", "asked"]
     nobody = held(store, ledger, "nobody")
     assert [one["operation"] for one in nobody["uses"]] == ["export_subject"]

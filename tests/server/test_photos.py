@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeAlias
 
 import httpx
 import pytest
 
+from govid import Engine, Settings
 from govid.callers import Scope
 from tests import support
 from tests.server.access import bearer, caller, make_keys
@@ -73,3 +77,27 @@ def test_a_photo_is_shown_to_who_decides_its_case_and_to_nobody_else(desk: Desk)
     assert [row["record"]["outcome"] for row in looks] == ["case-closed", "photo-not-kept", "SHOWN"]
     assert looks[-1]["record"]["caller"] == "adjudicate"
     assert (looks[-1]["record"]["subject_id"], looks[-1]["record"]["case_id"]) == ("one", case["case_id"])
+
+
+def test_a_server_erases_what_is_past_its_time_and_hands_over_what_is_held(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with Engine(Settings(data_dir=str(folder), keep_photos_days=1e-6)) as engine:
+        engine.enrol("alice", support.OBAMA)
+    with support.server(folder) as (api, _):
+        deadline = time.monotonic() + 30
+        while (
+            not (rows := api.get("/v1/audit", params={"operation": "retention"}).json()["rows"])
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.1)
+        assert [row["record"]["erased"] for row in rows] == [{"photos": 1}]
+        assert api.get("/v1/subjects/alice").json()["references"][0]["photo_kept_until"] is None
+        reply = api.get("/v1/subjects/alice/export")
+        (tmp_path / "keys.json").write_bytes(api.get("/v1/receipts/keys").content)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json()["export"]["references"][0]["photo"] is None
+    (tmp_path / "export.json").write_bytes(reply.content)
+    check = [support.GOVID, "subject", "check", str(tmp_path / "export.json"), "--keys"]
+    assert subprocess.run([*check, str(tmp_path / "keys.json")], check=False).returncode == 0
+    (tmp_path / "export.json").write_bytes(reply.content.replace(b"alice", b"bobby", 1))
+    assert subprocess.run([*check, str(tmp_path / "keys.json")], check=False).returncode == 3

@@ -32,6 +32,15 @@ class SettledRow(NamedTuple):
     verdict: str
 
 
+class ErasureRow(NamedTuple):
+    """An earlier subject of this name, of whom nothing is left but that it was erased."""
+
+    request_id: str
+    erased_at: float
+    references: int
+    photos: int
+
+
 class FeedbackRow(NamedTuple):
     """A rating of a decision, and its answer."""
 
@@ -81,6 +90,16 @@ def settled(connection: Connection, subject_id: str) -> list[SettledRow]:
         (subject_id, subject_id),
     )
     return [SettledRow(*row) for row in rows]
+
+
+def erasures(connection: Connection, subject_id: str) -> list[ErasureRow]:
+    """What is remembered of earlier subjects of this name."""
+    rows = connection.rows(
+        "SELECT request_id, erased_at, reference_count, photo_count FROM erasure WHERE subject_id = ?"
+        " ORDER BY erasure_id",
+        (subject_id,),
+    )
+    return [ErasureRow(*row) for row in rows]
 
 
 def feedback(connection: Connection, request_ids: list[str]) -> list[FeedbackRow]:

@@ -94,6 +94,17 @@ class Photos:
         return ReferencePhoto(int(reference_id), subject_id, KeptPhoto(media_type, photo, kept_until))
 
 
+def count(connection: Connection, subject_id: str) -> int:
+    """How many photos are there of a subject, those past their time among them."""
+    row = connection.row(
+        "SELECT count(*) FROM photo JOIN reference ON reference.reference_id = photo.reference_id"
+        " WHERE subject_id = ?",
+        (subject_id,),
+    )
+    assert row is not None
+    return int(row[0])
+
+
 def _context(reference_id: int, media_type: str, kept_until: float) -> tuple[str, ...]:
     """A photo cannot be moved to another reference, nor its time."""
     return str(reference_id), media_type, repr(float(kept_until))

@@ -38,6 +38,7 @@ from govid.store import (
     cases,
     erasures,
     migration,
+    photos,
     shadow,
     templates,
     verdicts,
@@ -164,6 +165,7 @@ class SqlStore:
                 " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
+            photo_count = photos.count(connection, subject_id)
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
             attempts.forget(connection, subject_id)
@@ -181,7 +183,7 @@ class SqlStore:
                 key_id=key_id,
                 fingerprint=fingerprint,
                 references=references,
-                photos=0,
+                photos=photo_count,
                 audit_digest=digest,
             )
             erasures.remember(connection, erased)

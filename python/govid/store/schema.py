@@ -219,19 +219,6 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
-    # What may be kept of the photo of a reference, sealed under a key of its subject.
-    """
-    CREATE TABLE photo (
-        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
-        media_type TEXT NOT NULL,
-        data {bytes} NOT NULL,
-        kept_until {real} NOT NULL
-    );
-    CREATE INDEX photo_kept_until ON photo (kept_until);
-    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
-    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
-    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
-    """,
     # Templates are sealed under a key per subject (``govid.vault``). Its row goes with the subject, and names
     # a key-encryption key that nobody has destroyed. What is not sealed yet is found by an index of its own.
     """
@@ -262,6 +249,21 @@ MIGRATIONS = (
     );
     ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;
+    """,
+    # What may be kept of the photo of a reference, sealed under a key of its subject; how what is past its
+    # time is found, and what is held on one subject.
+    """
+    CREATE TABLE photo (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        data {bytes} NOT NULL,
+        kept_until {real} NOT NULL
+    );
+    CREATE INDEX photo_kept_until ON photo (kept_until);
+    CREATE INDEX erasure_subject ON erasure (subject_id);
+    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
+    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
+    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
     """,
     # A migration to another model. A reference keeps its template of the old one, and its template of the new
     # one lies beside it: ``serving_reference`` shows the one that counts, so that cutting over and rolling

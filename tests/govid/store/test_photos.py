@@ -40,7 +40,7 @@ def test_a_photo_is_there_after_reopening_and_gone_with_its_subject(
     store = open_store()
     assert look(store, reference_id) == ReferencePhoto(reference_id, "a", kept)
     assert store.photos.kept_until("a") == {reference_id: kept.kept_until}
-    store.delete_subject("a", AUDIT, None, b"")
+    store.delete_subject("a", AUDIT, None, lambda _: b"")
     with pytest.raises(PhotoNotKept):
         look(store, reference_id)
 
