@@ -42,7 +42,7 @@ from govid.errors import (
 )
 from govid.face_region import MEDIA_TYPE
 from govid.faces import FacePipeline, Photo, read_photo
-from govid.gallery import Gallery
+from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
@@ -538,8 +538,11 @@ class Engine:
             flips = migration.flips(connection)
         # A snapshot from before another model took over may lack what came by its templates since.
         mark = f"{self.model_id} {flips}" if flips else self.model_id
-        gallery = open_gallery(self.settings, self.dimension, mark, self._found_from)
-        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+        gallery = open_gallery(self.settings, self.dimension, mark, self._found_from, self.store.vault)
+        kept = None if self.settings.gallery_snapshot == "off" else self.settings.gallery_dir
+        if kept is None:
+            snapshot.delete(self.settings.gallery_dir / self.store.identity)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, kept)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from govid import template as codec
-from govid.store import templates
+from govid.store import migration, templates
 from govid.store.changes import announce
 from govid.store.database import Connection
 from govid.types import Template
@@ -196,6 +196,21 @@ def candidates(connection: Connection, vault: Vault, subject_id: str, not_before
         (subject_id, not_before),
     )
     return [templates.opened(vault, *row) for row in rows]
+
+
+def second(connection: Connection, vault: Vault, reference_id: int) -> Template | None:
+    """The template of a reference that does not count; None where it has but one."""
+    now = migration.current(connection)
+    own = "reference" if now and now.serves == "target" else "shadow"
+    row = connection.row(
+        "SELECT reference.reference_id, reference.subject_id, subject_key.key_id, subject_key.wrapped,"
+        f" {own}.model_id, {own}.embedding, reference.created_at FROM shadow_template AS shadow"
+        " JOIN reference ON reference.reference_id = shadow.reference_id"
+        " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
+        " WHERE shadow.reference_id = ?",
+        (reference_id,),
+    )
+    return None if row is None else templates.opened(vault, *row)
 
 
 def count(connection: Connection, migration_id: int, outcomes: Mapping[Pair, Sums]) -> None:

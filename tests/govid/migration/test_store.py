@@ -43,6 +43,23 @@ def test_all_readers_change_over_and_back_in_one_step(store: SqlStore) -> None:
     np.testing.assert_array_equal(store.templates("a")[0].embedding, new("a", 1).template.embedding)
 
 
+def test_the_template_that_does_not_count_is_known_too(store: SqlStore) -> None:
+    reference, single = enrol(store, "a", 1), enrol(store, "b", 2)
+    begin(store)
+    shadow_add(store, reference, 1)
+
+    def second(reference_id: int) -> Template | None:
+        with store.database.reading() as connection:
+            return shadow.second(connection, store.vault, reference_id)
+
+    for state, serves, model_id in (("cut_over", "target", "m"), ("rolled_back", "source", "n")):
+        enter(store, state, serves)
+        found = second(reference)
+        assert found
+        assert found.model_id == model_id
+        assert second(single) is None
+
+
 def test_a_reference_without_a_second_template_keeps_its_own(store: SqlStore) -> None:
     reference = enrol(store, "a")
     begin(store)
