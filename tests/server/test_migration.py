@@ -16,7 +16,9 @@ import pytest
 
 from govid import Engine, Settings, config, precision, profiles
 from govid.errors import ModelNotServing
+from govid.migration import steps
 from govid.migration.reembed import BATCH
+from govid.migration.report import Report
 from govid.store.sqlite import SqliteStore
 from tests import support
 from tests.support import BIDEN, GOVID, OBAMA, OBAMA_LATER
@@ -84,6 +86,13 @@ def count(folder: Path, table: str) -> int:
     return int(found)
 
 
+def report(folder: Path) -> Report:
+    store = SqliteStore(folder / "govid.sqlite3")
+    found = steps.report(store, Settings(data_dir=str(folder)))
+    store.close()
+    return found
+
+
 def until(done: object, seconds: float = 60) -> None:
     """Wait until a call says yes; it may not do so at once, and nothing else is decided by time."""
     deadline = time.monotonic() + seconds
@@ -128,13 +137,12 @@ def test_a_new_model_runs_beside_the_old_takes_over_and_gives_way(
         assert answer(folder, "start", *options)["target_model_id"] == new_id
         assert killed_while_embedding(folder) == -signal.SIGKILL
         assert count(folder, "shadow_template") == BATCH
-        report = answer(folder, "report")
-        assert (report["state"], report["compared"]) == ("embedding", 0)
+        assert report(folder).state == "embedding"
 
         assert client.delete("/v1/subjects/goes").status_code == 200
         assert answer(folder, "embed")["templates"] == CLONES + 1 - BATCH
         assert count(folder, "shadow_template") == CLONES + 1
-        assert answer(folder, "status")["state"] == "shadowing"
+        assert report(folder).state == "shadowing"
 
         # The server noticed meanwhile: who is enrolled now gets both templates.
         until(lambda: "runs beside" in (folder / "server.log").read_text())
@@ -143,10 +151,10 @@ def test_a_new_model_runs_beside_the_old_takes_over_and_gives_way(
         shadowed = [verify(client, subject) for subject in ("obama", "clone-0", "both")]
         assert [outcome(found) for found in shadowed[:2]] == [outcome(found) for found in before]
         until(lambda: count(folder, "shadow_outcome") == 2)
-        until(lambda: answer(folder, "report")["compared"] == 3)
-        report = answer(folder, "report")
-        assert (report["coverage"], report["state"]) == (1.0, "shadowing")
-        (general,) = report["use_cases"]  # type: ignore[misc]
+        until(lambda: report(folder).compared == 3)
+        found = answer(folder, "report")
+        assert (found["coverage"], found["state"]) == (1.0, "shadowing")
+        (general,) = found["use_cases"]  # type: ignore[misc]
         assert (general["use_case"], general["unchanged"]["count"]) == ("general", 3)
 
         # Few decisions prove little, and the server with the old settings must not go on afterwards.

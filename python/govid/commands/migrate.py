@@ -199,11 +199,15 @@ def _text(found: Report) -> str:
     counts = (
         found.target_settings if found.serving_model_id == found.target_model_id else found.source_settings
     )
+    text = (
+        f"migration {found.migration_id} {found.state}: {found.source_model_id} -> {found.target_model_id}\n"
+        f"  templates of {found.serving_model_id} count: {counts}"
+    )
+    if found.ended_at is not None:
+        return text
     reasons = "".join(f"; {count} {reason}" for reason, count in found.obstacles.items())
     return (
-        f"migration {found.migration_id} {found.state}: {found.source_model_id} -> {found.target_model_id}\n"
-        f"  templates of {found.serving_model_id} count: {counts}\n"
-        f"  {found.covered} of {found.references} references have a template of the new model "
+        f"{text}\n  {found.covered} of {found.references} references have a template of the new model "
         f"({found.coverage:.2%}){reasons}; {found.not_embedded} not reached yet"
     )
 

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from govid import Settings
 from govid.audit import AuditRecord
+from govid.cli import cli
 from govid.dedup import jobs
 from govid.errors import MigrationRefused, ModelMissing, ModelNotServing, NoMigration, NotCalibrated
 from govid.gallery.shared import open_shared
 from govid.migration import steps
 from govid.migration.models import check_use_cases, fitting, named, settings_of
 from govid.profiles import active
-from govid.store import migration
+from govid.store import NewReference, migration
 from govid.store.sqlite import SqliteStore
 from tests.govid.migration.support import enrol, enter, face, kept, shadows
+from tests.govid.store.support import AUDIT, reply
 
 
 @pytest.fixture
@@ -176,6 +179,28 @@ def test_what_is_given_up_before_it_took_over_leaves_nothing(store: SqliteStore,
     assert (kept(store), shadows(store)) == ({reference: source}, [])
     with store.database.reading() as connection:
         assert migration.flips(connection) == 0
+
+
+def test_the_command_says_that_nothing_was_compared_and_who_needs_a_photo(
+    store: SqliteStore, old: Settings
+) -> None:
+    source, target = begun(store, old, changed(old, profile="high_assurance"))
+    enrol(store, "both", template=face(1, source), second=face(1, target))
+    for subject in ("zoe", "ann"):
+        enrol(store, subject, template=face(2, source))
+    store.add_reference(NewReference("zoe", face(3, source), (), 1.0), AUDIT, None, reply, max_references=3)
+
+    def said(*words: str) -> str:
+        done = CliRunner().invoke(cli, ["--data-dir", old.data_dir, "migrate", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "no decisions were compared" in said("report")
+    assert "1 of 4 references have a template of the new model (25.00%)" in said("status")
+    assert said("needs-photo") == "ann\nzoe\n"
+    assert said("needs-photo", "--json") == '"ann"\n"zoe"\n'
+    assert "0 references" not in said("roll-back")
+    assert "not reached" not in said("finish")
 
 
 def test_a_shared_gallery_begins_anew_with_each_change_over(store: SqliteStore, old: Settings) -> None:
