@@ -151,6 +151,8 @@ class Reembedder:
 
 
 def _embeddable(connection: Connection) -> migration.MigrationRow:
+    # No step is taken between this look and what follows from it.
+    connection.exclusive("gallery_change")
     now = migration.required(connection)
     if now.state == "finishing":
         raise MigrationRefused("it is being finished")
