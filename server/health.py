@@ -70,7 +70,8 @@ class Dependencies:
         """Ask each, one after the other. The log hears what changed, however often anybody looks."""
         engine = self._engine
         checks = [
-            Check("models"),  # the engine is loaded, or it would not be here
+            # They are loaded, or the engine would not be here; a migration may have moved on to others.
+            _asked("models", engine.check_serving, vital=True),
             _asked("store", engine.store.ping, vital=True),
             _asked("gallery", engine.gallery.ping),
             _asked("use_cases", lambda: _use_cases(engine)),

@@ -50,3 +50,5 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """How many of what went because their time was over."""
     statement: str | None = None
     """Signed: which rows of the audit were erased (``govid.ledger.expiry``)."""
+    note: str | None = None
+    """What a step of a migration found, and why an operator forced it."""

@@ -357,6 +357,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 100.0
 
+    migration_shadow_fraction: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Part of the verifications that a migration's new model judges, too, after the "
+            "reply. Each costs one more embedding, by a thread that gives way to requests.",
+        ),
+    ] = 0.1
+
+    migration_least_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Part of the references that need a template of the new model before it takes over: "
+            "the others are compared with nobody from then on.",
+        ),
+    ] = 1.0
+
+    migration_least_compared: Annotated[
+        int,
+        Meta(ge=0, description="Decisions both models must have made before the new one takes over."),
+    ] = 1000
+
+    migration_most_changed: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Largest part of the decisions that the new model may change, by the upper end of "
+            "its 95 % interval; for a single use case, by the lower end: few decisions prove little.",
+        ),
+    ] = 0.02
+
     adjudicators_required: Annotated[
         int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
     ] = 1

@@ -433,6 +433,27 @@ class ProfileUnavailable(OperatorError):
     remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
 
 
+class ModelNotServing(OperatorError):
+    slug = "model-not-serving"
+    title = "The settings name another model than the one whose templates count"
+    remedy = (
+        "Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and "
+        "start anew."
+    )
+
+
+class NoMigration(OperatorError):
+    slug = "no-migration"
+    title = "No migration to another model is under way"
+    remedy = "Start one with `govid migrate start`."
+
+
+class MigrationRefused(OperatorError):
+    slug = "migration-refused"
+    title = "The migration cannot take this step now"
+    remedy = "Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is."
+
+
 class LivenessUnavailable(OperatorError):
     slug = "liveness-unavailable"
     title = "The use case demands a liveness check, which this govid does not have"

@@ -56,9 +56,7 @@ class FacePipeline:
         self.detector = Detector(_session(models.YUNET, settings), settings)
         self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
         self._quality = QualityGate(settings)
-        self._embedder = Embedder(
-            {part.model_id: Network(part.model, _embedder(part, settings)) for part in self.profile.parts}
-        )
+        self._embedder = load_embedder(self.profile, settings)
         self.detector.warm()
 
     @property
@@ -114,7 +112,7 @@ class FacePipeline:
         if keep:
             with clock.stage("keep"):
                 region = face_region(picture, face)
-        return Sample(made, face, quality, turned=90 * turns, region=region)
+        return Sample(made, face, quality, turned=90 * turns, region=region, crop=crop)
 
     def _find(self, picture: Image, choose: Choose, clock: StageClock) -> tuple[Image, Face, list[Face], int]:
         """The picture turned so that its face stands upright, that face, the others, and the turns made."""
@@ -143,6 +141,15 @@ class FacePipeline:
         made = template.unpack(model_id, data, dimensions)
         self._by_model[model_id].check(made.embedding)
         return made
+
+
+def load_embedder(profile: profiles.Profile, settings: Settings) -> Embedder:
+    """The networks of a profile.
+
+    Raises:
+        OperatorError: a model is missing, altered or of another shape.
+    """
+    return Embedder({part.model_id: Network(part.model, _embedder(part, settings)) for part in profile.parts})
 
 
 def read_photo(path: Path) -> bytes:

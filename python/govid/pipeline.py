@@ -32,7 +32,6 @@ from govid.errors import (
     InvalidParameter,
     LivenessUnavailable,
     NoComparableReference,
-    NotCalibrated,
     OperatorError,
     ProfileUnavailable,
     ReferenceTooOld,
@@ -50,6 +49,7 @@ from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
+from govid.migration.companion import Companion
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -63,13 +63,14 @@ from govid.results import (
     Verification,
 )
 from govid.search import Search
-from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store import Idempotency, NewReference, Replayed, Store, migration, verdicts
 from govid.store.audit import AuditLog
+from govid.store.database import closed_on_error
 from govid.store.erasures import Erased
 from govid.store.opening import open_store
 from govid.store.photos import KeptPhoto
 from govid.timing import StageClock
-from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
+from govid.types import Decision, Image, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
 from govid.vault.journal import ErasureJournal
 
@@ -100,6 +101,16 @@ class _Inquiry:
         allowed = self.caller.use_cases
         if self.purpose and allowed is not None and self.purpose.name not in allowed:
             raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    """What a photo or template gave; ``region``: what is kept of the photo, ``crop``: what was embedded."""
+
+    template: Template
+    quality: tuple[QualityMeasure, ...] = ()
+    region: bytes | None = None
+    crop: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,8 @@ class Engine:
         }
         self.use_cases = UseCases.of(self.settings, self._check_calibration)
         self.store = store or open_store(self.settings)
+        with closed_on_error(self.store.database):
+            self._companion = Companion(self.store, self.settings, self.model_id)
         self.ledger = Ledger(
             self.store.database,
             load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).signed_to()),
@@ -167,6 +180,10 @@ class Engine:
     def model_id(self) -> str:
         """The id that new templates carry: that of the profile the settings name."""
         return self._faces.model_id
+
+    def check_serving(self) -> None:
+        """Whether this engine may still answer: raises ModelNotServing once another model took over."""
+        self._companion.check()
 
     @property
     def dimension(self) -> int:
@@ -204,6 +221,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the gallery and the record store."""
+        self._companion.close()
         self._search.follower.close()
         self.store.close()
 
@@ -247,10 +265,10 @@ class Engine:
                     if caller.knows_subjects:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
-            target, quality, _ = self._probe(probe, inquiry)
-            verification = self._verification(inquiry, target, quality, known, missing)
+            probed = self._probe(probe, inquiry)
+            verification = self._verification(inquiry, probed, known, missing)
         assert inquiry.purpose is not None
-        self.on_verified(subject, target, inquiry.purpose)
+        self.on_verified(subject, probed.template, inquiry.purpose)
         return verification
 
     def compare(
@@ -269,9 +287,9 @@ class Engine:
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
-            known, _, _ = self._probe(reference, inquiry)
-            target, quality, _ = self._probe(probe, inquiry)
-        return self._verification(inquiry, target, quality, [known])
+            known = self._probe(reference, inquiry).template
+            probed = self._probe(probe, inquiry)
+        return self._verification(inquiry, probed, [known])
 
     # --- 1:N ----------------------------------------------------------------------------------------
 
@@ -308,10 +326,11 @@ class Engine:
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
-            target, quality, _ = self._probe(probe, inquiry)
+            probed = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
+            self._companion.check(now=True)
             findings = self._search(
-                target,
+                probed.template,
                 purpose,
                 max_candidates,
                 subjects=subjects,
@@ -336,7 +355,7 @@ class Engine:
             profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
-            quality=quality,
+            quality=probed.quality,
             stages=inquiry.clock.stages,
             milliseconds=inquiry.clock.milliseconds,
         )
@@ -532,9 +551,11 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = open_gallery(
-            self.settings, self.dimension, self.model_id, self._found_from, self.store.vault
-        )
+        with self.store.database.reading() as connection:
+            flips = migration.flips(connection)
+        # A snapshot from before another model took over may lack what came by its templates since.
+        mark = f"{self.model_id} {flips}" if flips else self.model_id
+        gallery = open_gallery(self.settings, self.dimension, mark, self._found_from, self.store.vault)
         kept = None if self.settings.gallery_snapshot == "off" else self.settings.gallery_dir
         if kept is None:
             snapshot.delete(self.settings.gallery_dir / self.store.identity)
@@ -549,14 +570,9 @@ class Engine:
             self._search.follower.catch_up()
 
     def _check_calibration(self, purpose: policy.UseCase) -> None:
-        """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
         table = self._calibrations.get(purpose.profile or self._faces.profile.name)
-        if table and not policy.supported(purpose, self.settings.max_references, table):
-            raise NotCalibrated(
-                f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
-                f"{purpose.name} with {self.settings.max_references} references needs "
-                f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
-            )
+        if table:
+            policy.check_supported(purpose, self.settings.max_references, table)
 
     def _purpose(self, use_case: str) -> policy.UseCase:
         purpose = self.use_cases(use_case)
@@ -572,6 +588,7 @@ class Engine:
         subject: str | None = None,
         use_case: str | None = None,
     ) -> _Inquiry:
+        self._companion.check()
         purpose = self._purpose(use_case) if use_case else None
         profile = self._profile(purpose)
         return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
@@ -588,13 +605,12 @@ class Engine:
         templates = self.store.templates(subject, not_before=not_before)
         known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
         if not known:
+            # Another model may have taken over this moment: then this is no answer about the subject.
+            self._companion.check(now=True)
             raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
         return known
 
-    def _probe(
-        self, probe: Probe, inquiry: _Inquiry, *, keep: bool = False
-    ) -> tuple[Template, tuple[QualityMeasure, ...], bytes | None]:
-        """Its template, the quality of its photo, and what is kept of that if anything is."""
+    def _probe(self, probe: Probe, inquiry: _Inquiry, *, keep: bool = False) -> _Probed:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
         purpose = inquiry.purpose
@@ -604,7 +620,7 @@ class Engine:
             made = self._faces.unpack(probe.model_id, probe.data)
             if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
-            return fitting, (), None
+            return _Probed(fitting)
         sample = self._faces.sample(
             probe,
             inquiry.clock,
@@ -614,13 +630,12 @@ class Engine:
         )
         if purpose:
             policy.check_quality(sample.quality, purpose)
-        return sample.template, sample.quality, sample.region
+        return _Probed(sample.template, sample.quality, sample.region, sample.crop)
 
     def _verification(
         self,
         inquiry: _Inquiry,
-        probe: Template,
-        quality: tuple[QualityMeasure, ...],
+        probed: _Probed,
         references: Sequence[Template],
         missing: CallerError | None = None,
     ) -> Verification:
@@ -628,7 +643,7 @@ class Engine:
         clock, purpose = inquiry.clock, inquiry.purpose
         assert purpose is not None
         with clock.stage("score"):
-            highest = float(score.compare_many(probe, references).max())
+            highest = float(score.compare_many(probed.template, references).max())
         with clock.stage("decide"):
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
@@ -636,6 +651,8 @@ class Engine:
                 judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
             receipt = self._audit_judgement(inquiry, judgement, len(references), missing=missing)
+        if not missing:
+            self._companion.offer(probed.crop, inquiry.subject, purpose, judgement)
         return Verification(
             request_id=inquiry.request_id,
             receipt=receipt,
@@ -654,7 +671,7 @@ class Engine:
             calibration_id=table.calibration_id,
             comparisons=len(references),
             subject_id=inquiry.subject,
-            quality=quality,
+            quality=probed.quality,
             stages=clock.stages,
             milliseconds=clock.milliseconds,
         )
@@ -697,11 +714,17 @@ class Engine:
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         now = time.time()
         kept_until = policy.photo_kept_until(self.settings.keep_photos_days, keep_days, now)
-        made, quality, region = self._probe(
+        probed = self._probe(
             content if isinstance(portrait, Path) else portrait, inquiry, keep=kept_until is not None
         )
+        made, quality, region = probed.template, probed.quality, probed.region
         photo = KeptPhoto(MEDIA_TYPE, region, kept_until) if region and kept_until else None
+        second = None
+        if self._companion.second:
+            with clock.stage("second_embed"):
+                second = self._companion.embed(probed.crop)
         with clock.stage("duplicates"):
+            self._companion.check(now=True)
             apart = partial(self._apart, subject)
             check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
         first = inquiry.operation == "enrol"
@@ -727,7 +750,7 @@ class Engine:
             reply = enrolment(reference, case_id)
             return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
 
-        new = NewReference(subject, made, quality, now, photo)
+        new = NewReference(subject, made, quality, now, photo, second)
         record = self._record(inquiry, "ENROLLED")
         with clock.stage("store"):
             if first:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.calibration import Calibration, FmrAtScore
-from govid.errors import InvalidParameter, LowQuality
+from govid.errors import InvalidParameter, LowQuality, NotCalibrated
 from govid.types import Decision, QualityMeasure
 
 Rate = Annotated[float, Meta(gt=0, lt=1)]
@@ -180,6 +180,20 @@ def oldest_reference(purpose: UseCase | None, now: float) -> float:
 def supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> bool:
     """Whether a MATCH is possible in verification against that many references."""
     return calibration.threshold(purpose.fmr / comparisons) is not None
+
+
+def check_supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> None:
+    """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start.
+
+    Raises:
+        NotCalibrated.
+    """
+    if not supported(purpose, comparisons, calibration):
+        raise NotCalibrated(
+            f"{calibration.calibration_id} supports FMR down to {calibration.lowest_fmr:.1e}; use case "
+            f"{purpose.name} with {comparisons} references needs {purpose.fmr / comparisons:.1e}: calibrate "
+            "with more people"
+        )
 
 
 def largest_gallery(purpose: UseCase, calibration: Calibration) -> int:

@@ -25,7 +25,7 @@ from govid.callers import LOCAL, Caller
 from govid.errors import InvalidReceipt, PhotoNotKept, UnknownSubject
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import ISSUER, Verifier
-from govid.store import Store, cases, held, verdicts
+from govid.store import Store, cases, held, shadow, verdicts
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditRow
 from govid.types import Reference
 
@@ -186,7 +186,16 @@ class _Held:
                 "embedding": template.pack(reference.template),
                 "quality": reference.quality,
                 "photo": self._photo(reference),
+                **self._second(reference),
             }
+
+    def _second(self, reference: Reference) -> dict[str, Any]:
+        """What a migration keeps beside it."""
+        with self._store.database.reading() as connection:
+            second = shadow.second(connection, self._store.vault, reference.reference_id)
+        if second is None:
+            return {}
+        return {"second_template": {"model_id": second.model_id, "embedding": template.pack(second)}}
 
     def _photo(self, reference: Reference) -> dict[str, Any] | None:
         try:

@@ -111,6 +111,8 @@ class Sample:
     """Degrees counter-clockwise the photo was turned to stand upright: 0, 90, 180 or 270."""
     region: bytes | None = None
     """A JPEG of the face with a margin, if it was asked for."""
+    crop: Image | None = None
+    """What was embedded: another model may embed it, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class NewReference:
     quality: tuple[QualityMeasure, ...]
     created_at: float
     photo: KeptPhoto | None = None
+    second: Template | None = None
+    """The same face by the other model of a migration."""
 
 
 @dataclass(frozen=True, slots=True)

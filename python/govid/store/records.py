@@ -37,7 +37,9 @@ from govid.store import (
     attempts,
     cases,
     erasures,
+    migration,
     photos,
+    shadow,
     templates,
     verdicts,
 )
@@ -46,12 +48,13 @@ from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.store.erasures import Erased
 from govid.store.photos import Photos
+from govid.store.shadow import SERVING, SERVING_COLUMNS, SERVING_SHADOW
 from govid.types import QualityMeasure, Reference, Template
 from govid.vault.initial import seal_old_store
 from govid.vault.vault import SubjectKey, Vault
 
 IDEMPOTENCY_SECONDS = 24 * 3600
-_ACTIVE = "reference JOIN subject USING (subject_id) LEFT JOIN subject_key USING (subject_id)"
+_ACTIVE = f"{SERVING} JOIN subject USING (subject_id) LEFT JOIN subject_key USING (subject_id)"
 _IDS_AT_ONCE = 500
 _CHANGES_AT_ONCE = 1000
 
@@ -236,7 +239,7 @@ class SqlStore:
     def references(self, subject_id: str) -> list[Reference]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                f"SELECT {templates.COLUMNS}, quality FROM reference LEFT JOIN subject_key USING (subject_id)"
+                f"SELECT {templates.COLUMNS}, quality FROM {SERVING} LEFT JOIN subject_key USING (subject_id)"
                 " WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
@@ -411,18 +414,21 @@ def insert_reference(connection: Connection, vault: Vault, new: NewReference, *,
 
 
 def _insert_reference(connection: Connection, key: SubjectKey, new: NewReference, *, held: bool) -> Reference:
+    kept, beside = migration.placed(connection, new.template, new.second)
     row = connection.row(
         "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at, sealed)"
         " VALUES (?, ?, ?, ?, ?, 1) RETURNING reference_id",
         (
             new.subject_id,
-            new.template.model_id,
-            templates.sealed(key, new.template.model_id, new.created_at, codec.pack(new.template)),
+            kept.model_id,
+            templates.sealed(key, kept.model_id, new.created_at, codec.pack(kept)),
             msgspec.json.encode(new.quality).decode(),
             new.created_at,
         ),
     )
     assert row is not None
+    if beside:
+        shadow.insert(connection, [shadow.sealed(key, row[0], new.created_at, beside)])
     if not held:
         announce(connection, [row[0]])
     return Reference(int(row[0]), new.subject_id, new.template, new.quality, new.created_at)
@@ -443,9 +449,10 @@ def _judged(connection: Connection, vault: Vault, gate: Gate | None) -> Sequence
 def _changes(connection: Connection, vault: Vault, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
         # Without brackets around the joins, for which SQLite would read all references first.
-        f"SELECT sequence, gallery_change.reference_id, subject.subject_id, {templates.COLUMNS}"
+        f"SELECT sequence, gallery_change.reference_id, subject.subject_id, {SERVING_COLUMNS}"
         " FROM gallery_change"
         " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        f" LEFT JOIN {SERVING_SHADOW}"
         " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
         " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",
