@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from lfw_eval.results import Curve, Discard, Histogram
-from lfw_eval.svg import Axis, Band, Line, histogram, line_chart
+from govid.svg import Axis, Band, Line, histogram, line_chart
 
 Curves = Sequence[tuple[str, Curve]]
 

@@ -35,15 +35,10 @@ class SystemController(Controller):
 
         A shared gallery that is away is named and does not change the status: verification goes on.
         """
-        checks = {"models": "ok", "gallery": "ok", "store": "ok"}
-        try:
-            checks["gallery"] = await service.ping()
-        except NotReady:
-            return _not_now("loading", dict.fromkeys(checks, "loading"))
-        except StoreUnavailable as error:
-            log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
-            return _not_now("unavailable", {**checks, "store": error.slug})
-        return Response(Health(status="ready", checks=checks))
+        health = await readiness(service)
+        if health.status == "ready":
+            return Response(health)
+        return Response(health, status_code=503, headers={"Retry-After": "1"})
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
     async def prometheus(self, service: NamedDependency[Service]) -> bytes:
@@ -53,14 +48,24 @@ class SystemController(Controller):
     @get("/v1/models", responses=problems(503))
     async def models(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> ModelList:
         """The models in use with digest and licence."""
-        return await service.run(request, "models", _models)
+        return await service.run(request, "models", models)
 
 
-def _not_now(status: str, checks: dict[str, str]) -> Response[Health]:
-    return Response(Health(status=status, checks=checks), status_code=503, headers={"Retry-After": "1"})
+async def readiness(service: Service) -> Health:
+    """``ready``, ``loading`` or ``unavailable``, and each dependency by name."""
+    checks = {"models": "ok", "gallery": "ok", "store": "ok"}
+    try:
+        checks["gallery"] = await service.ping()
+    except NotReady:
+        return Health(status="loading", checks=dict.fromkeys(checks, "loading"))
+    except StoreUnavailable as error:
+        log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
+        return Health(status="unavailable", checks={**checks, "store": error.slug})
+    return Health(status="ready", checks=checks)
 
 
-def _models(engine: Engine) -> ModelList:
+def models(engine: Engine) -> ModelList:
+    """The models in use."""
     return ModelList(
         models=tuple(
             ModelInfo(

@@ -42,10 +42,11 @@ class UseCaseController(Controller):
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
     ) -> list[UseCaseInfo]:
         """All use cases, by name."""
-        return await service.run(request, "use_cases", _use_cases)
+        return await service.run(request, "use_cases", use_cases)
 
 
-def _use_cases(engine: Engine) -> list[UseCaseInfo]:
+def use_cases(engine: Engine) -> list[UseCaseInfo]:
+    """All use cases, and what this installation makes of each."""
     return [
         UseCaseInfo(
             policy=about.purpose.policy_id,

@@ -219,6 +219,15 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
+    # Sessions of the operator console: the word that a browser keeps is kept nowhere, only its digest.
+    """
+    CREATE TABLE console_session (
+        digest TEXT PRIMARY KEY,
+        key_id TEXT NOT NULL,
+        begun_at {real} NOT NULL,
+        used_at {real} NOT NULL
+    ){keyed};
+    """,
 )
 
 
