@@ -1,4 +1,4 @@
-"""What this process did in the last hour: the metrics looked at now and then, for a person without Prometheus."""
+"""What this process did in the last hour, for a person: the metrics, looked at now and then."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import Counter as Counts
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from prometheus_client import Counter, Histogram
@@ -52,7 +53,7 @@ class Span(NamedTuple):
 
     @property
     def failed_per_second(self) -> float:
-        """Answers a second with a status of 500 or above: overload, and faults of the operator or of govid."""
+        """Answers a second with a status of 500 or above: overload, faults of the operator or of govid."""
         failed = sum(count for status, count in self.statuses.items() if status >= "500")
         return failed / max(self.end - self.begin, 1e-9)
 
@@ -86,7 +87,7 @@ class History:
         """The steps of the last seconds, the last one up to now."""
         samples = [*self._samples, _sample(self._metrics)]
         wanted = [s for s in samples if s.at >= samples[-1].at - seconds]
-        return [_between(a, b) for a, b in zip(wanted, wanted[1:], strict=False)]
+        return [_between(a, b) for a, b in pairwise(wanted)]
 
     def total(self, seconds: float) -> Span:
         """The last seconds as one."""

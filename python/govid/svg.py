@@ -94,25 +94,28 @@ def line_chart(
         parts.append(f'<polygon points="{points}" fill="#999" fill-opacity="0.3"/>')
     for number, line in enumerate(lines):
         dash = _DASHES[number % len(_DASHES)] if line.dashed else ""
-        parts += [
-            f'<polyline points="{_points(run, x, y, height)}" fill="none" '
-            f'stroke="{COLOURS[line.colour % len(COLOURS)]}" stroke-width="2" stroke-linecap="round"'
-            + (f' stroke-dasharray="{dash}"' if dash else "")
-            + "/>"
-            for run in _runs(line)
-        ]
+        colour = COLOURS[line.colour % len(COLOURS)]
+        for run in _runs(line):
+            if len(run) == 1:
+                left, top = _points(run, x, y, height).split(",")
+                parts.append(f'<circle cx="{left}" cy="{top}" r="3" fill="{colour}"/>')
+                continue
+            parts.append(
+                f'<polyline points="{_points(run, x, y, height)}" fill="none" '
+                f'stroke="{colour}" stroke-width="2"' + (f' stroke-dasharray="{dash}"' if dash else "") + "/>"
+            )
     return _svg(title, parts, height)
 
 
 def _runs(line: Line) -> list[list[tuple[float, float]]]:
-    """The points between gaps; a lonely one twice, or it would not be drawn."""
+    """The points between gaps."""
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in zip(line.x, line.y, strict=True):
         if math.isnan(y):
             runs.append([])
         else:
             runs[-1].append((x, y))
-    return [run * 2 if len(run) == 1 else run for run in runs if run]
+    return [run for run in runs if run]
 
 
 def legend_key(number: int) -> str:

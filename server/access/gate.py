@@ -30,7 +30,6 @@ from server.access.routes import ROUTES, Door
 from server.access.settings import AccessSettings
 from server.access.tokens import TokenReader
 
-
 # Of one key from one address: five tries at once, then one a minute.
 TRIES, TRIES_PER_SECOND = 5, 1 / 60
 
@@ -97,9 +96,9 @@ class Gate:
         caller = await (self._operator(connection) if in_console else self._caller(scope))
         if caller is not LOCAL:
             self._buckets.take(caller.name)
+        scope["state"]["caller"] = caller
         if isinstance(door, frozenset) and not door & caller.scopes:
             raise NotAllowed(f"one of: {', '.join(sorted(door))}")
-        scope["state"]["caller"] = caller
 
     async def _caller(self, scope: Any) -> Caller:  # noqa: ANN401 - an ASGI scope with its server's own keys
         found: dict[bytes, list[bytes]] = {b"authorization": [], b"client-cert": []}
@@ -143,19 +142,20 @@ class Gate:
 
         Raises:
             InvalidCredential: it is none, or no valid one.
-            TooManyTries: of this key from there; a right one is not looked at either.
+            TooManyTries: wrong ones of this id from there; a right one is not looked at either.
             OperatorError: the keys cannot be read.
         """
         if not self._ring.fresh:
             await self._ring.refresh()
         # Counted by keys that exist, so that made-up ids do not fill the memory.
-        known = keys.id_of(presented) if self._ring.knows(presented) else ""
+        tried = f"{address} {keys.id_of(presented) if self._ring.knows(presented) else ''}"
         try:
-            self._tries.take(f"{address} {known}")
+            self._tries.take(tried)
         except RateLimited as error:
             raise TooManyTries(error.retry_after_seconds) from None
         if (key := self._ring.key(presented)) is None:
             raise InvalidCredential
+        self._tries.fill(tried)
         return key
 
     async def _bearer(self, values: list[bytes]) -> Caller:

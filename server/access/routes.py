@@ -46,7 +46,7 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /console/cases/{case_id}": frozenset({Scope.ADJUDICATE}),
     "POST /console/cases/{case_id}/photos": frozenset({Scope.ADJUDICATE}),
     "POST /console/cases/{case_id}/verdicts": frozenset({Scope.ADJUDICATE}),
-    # What each purpose allows is no secret to whoever works here; what is wrong with a file is the operator's.
+    # What each purpose allows is no secret to whoever works here.
     "GET /console/policies": Door.KNOWN,
     "GET /v1/models": Door.KNOWN,
     "POST /v1/compare": frozenset({Scope.VERIFY}),

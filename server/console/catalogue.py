@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}
-"""By the code of the file: how a language calls itself. The first one is for whoever asks for none of them."""
+"""By the code of the file: how a language calls itself. The first is for whoever asks for none."""
 TAGS: Mapping[str, str] = {"en": "en", "zh": "zh-Hans"}
 """The BCP 47 tag of each, for the ``lang`` attribute."""
 

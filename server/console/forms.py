@@ -1,4 +1,4 @@
-"""What people send from a page: small forms, each with the token of its session, and a way back within the console."""
+"""What people send from a page: small forms, each with the token of its session, and where to go then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kept photos of a pair, as a page shows them: within the page itself, so that no address leads to a face."""
+"""The kept photos of a pair, within the page that shows them: no address leads to a face."""
 
 from __future__ import annotations
 

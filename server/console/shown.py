@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from markupsafe import Markup
@@ -18,8 +19,11 @@ def moment(seconds: float | None) -> Markup | str:
 
 
 def rate(value: float | None) -> str:
-    """An error rate in as few digits as tell it."""
-    return "–" if value is None else f"{value:.2g}"
+    """An error rate in as few digits as tell it: 0.01, 5e-6."""
+    if value is None:
+        return "–"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{value:.2g}" if value >= 0.01 else f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def score(value: float | None) -> str:
@@ -29,11 +33,11 @@ def score(value: float | None) -> str:
 
 def milliseconds(seconds: float) -> str:
     """A time in milliseconds; a dash for none (NaN)."""
-    return "–" if seconds != seconds else f"{seconds * 1e3:.3g}"
+    return "–" if math.isnan(seconds) else f"{seconds * 1e3:.3g}"
 
 
 def seconds_of(text: str) -> float | None:
-    """Seconds since the epoch of what a `datetime-local` field sends, read as UTC; None for nothing.
+    """Seconds since the epoch of a date, or a date and time (ISO 8601), in UTC; None for nothing.
 
     Raises:
         ValueError: it is no date and time.

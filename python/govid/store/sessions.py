@@ -1,4 +1,4 @@
-"""Sessions of people who signed in with an API key: a random word that they keep, and the key it stands for."""
+"""Sessions of people who signed in with an API key: a random word they keep, and the key it stands for."""
 
 from __future__ import annotations
 

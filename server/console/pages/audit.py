@@ -25,7 +25,7 @@ from server.errors import NotFound
 
 ROWS = 50
 MOST_EXAMINED = 1_000_000
-"""Rows of a chain that a worker of the server follows while others wait; beyond it is for the command line."""
+"""Rows of a chain that a worker of the server follows while others wait; more are for the command line."""
 _FIELDS = ("operation", "outcome", "use_case", "caller", "subject_id", "request_id")
 _TIMES = ("since", "until")
 

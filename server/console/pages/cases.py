@@ -51,7 +51,9 @@ class CasePages(Controller):
             "cases",
             lambda engine: queue(engine).page(closed=which == "closed", after=after, limit=ROWS),
         )
-        return console.page(request, "cases", found=shown(found, caller_of(request)), which=which, after=after)
+        return console.page(
+            request, "cases", found=shown(found, caller_of(request)), which=which, after=after
+        )
 
     @get("/cases/{case_id:int}")
     async def case(
@@ -118,7 +120,9 @@ async def _page(
     written: dict[str, str] | None = None,
 ) -> Template:
     caller = caller_of(request)
-    case, pairs = await console.service.run(request, "case", lambda engine: _evidence(engine, case_id, caller))
+    case, pairs = await console.service.run(
+        request, "case", lambda engine: _evidence(engine, case_id, caller)
+    )
     return console.page(
         request,
         "case",

@@ -89,7 +89,7 @@ class SignInPages(Controller):
         """Keep the reader's language, and go back to what they read."""
         fields = await forms.read(request, console.cookies)
         back = forms.way_back(fields.get("next"))
-        if (language := fields.get("language")) not in catalogue.LANGUAGES:
+        if (language := fields.get("language", "")) not in catalogue.LANGUAGES:
             return to(back)
         return to(back, console.cookies.make(console.cookies.language, language, seconds=_YEAR))
 
