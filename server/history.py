@@ -84,8 +84,10 @@ class History:
         self._samples.append(_sample(self._metrics))
 
     def spans(self, seconds: float) -> list[Span]:
-        """The steps of the last seconds, the last one up to now."""
-        samples = [*self._samples, _sample(self._metrics)]
+        """The steps of the last seconds; one that has just begun would show a rate of nearly no time."""
+        samples = [*self._samples]
+        if len(samples) == 1 or time.time() - samples[-1].at >= STEP_SECONDS / 2:
+            samples.append(_sample(self._metrics))
         wanted = [s for s in samples if s.at >= samples[-1].at - seconds]
         return [_between(a, b) for a, b in pairwise(wanted)]
 

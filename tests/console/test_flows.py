@@ -67,20 +67,34 @@ def tab_to(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"{wanted} cannot be reached by the keyboard")
 
 
+def go(page: Page) -> None:
+    """Press Enter where that leads to another page, and wait for it."""
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def access_key(page: Page, key: str) -> None:
+    """Alt and a key. Playwright's keyboard leaves out the character, by which Chromium knows it."""
+    event = {"modifiers": 1, "key": key, "windowsVirtualKeyCode": ord(key.upper()), "unmodifiedText": key}
+    session = page.context.new_cdp_session(page)
+    session.send("Input.dispatchKeyEvent", {"type": "keyDown", **event})
+    session.send("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+    session.detach()
+
+
 def follow(page: Page, name: str) -> None:
     """Go to a link or button of that name by Tab, and press Enter."""
     link = page.get_by_role("link", name=name, exact=True)
     tab_to(page, link if link.count() else page.get_by_role("button", name=name, exact=True))
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    go(page)
 
 
 def sign_in(page: Page, site: Site, name: str = "officer") -> None:
     """From any page to the first one. The field has the focus already."""
     page.goto("/console")
     page.keyboard.type(site.keys[name])
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Overview").wait_for()
+    go(page)
+    assert page.get_by_role("heading", name="Overview").is_visible()
 
 
 def picture(page: Page, name: str) -> None:
@@ -93,10 +107,10 @@ def test_sign_in_look_at_health_and_sign_out(page: Page, site: Site) -> None:
     page.goto("/console/policies")
     assert page.get_by_role("heading", name="Sign in").is_visible()
     page.keyboard.type("govid_wrong")
-    page.keyboard.press("Enter")
+    go(page)
     assert "not a valid key" in page.get_by_role("alert").inner_text()
     page.keyboard.type(site.keys["officer"])
-    page.keyboard.press("Enter")
+    go(page)
     # On to the page that was asked for.
     assert page.get_by_role("heading", name="Policies").is_visible()
     follow(page, "Overview")
@@ -122,11 +136,10 @@ def test_the_first_tab_skips_to_the_content(page: Page, site: Site) -> None:
 def test_search_the_audit(page: Page, site: Site) -> None:
     sign_in(page, site)
     follow(page, "Audit")
-    page.keyboard.press("Alt+s")
+    access_key(page, "s")
     assert page.evaluate("document.activeElement.id") == "subject_id"
     page.keyboard.type("biden")
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    go(page)
     rows = page.get_by_role("region", name="Rows of the audit, newest first").get_by_role("row")
     assert rows.count() == 3  # the head, a verification, an enrolment
     follow(page, rows.nth(1).get_by_role("link").first.inner_text())
@@ -139,16 +152,15 @@ def test_adjudicate_a_duplicate(page: Page, site: Site) -> None:
     follow(page, "Cases")
     follow(page, str(case_id))
     assert page.get_by_role("heading", name="obama").first.is_visible()
-    page.keyboard.press("Alt+p")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        access_key(page, "p")
     assert page.get_by_text("No photo is kept of this reference").count() == 2
-    page.keyboard.press("Alt+2")
+    access_key(page, "2")
     assert page.get_by_role("radio", name="different people").is_checked()
-    page.keyboard.press("Alt+n")
+    access_key(page, "n")
     page.keyboard.type("their ears differ")
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    go(page)
     assert "Your verdict is recorded" in page.get_by_role("status").inner_text()
     assert "their ears differ" in page.get_by_role("main").inner_text()
     decided = site.api.get(f"/v1/cases/{case_id}", headers=bearer(site.keys["officer"])).json()
@@ -164,10 +176,9 @@ def test_a_case_that_another_has_decided_is_said_in_words(page: Page, site: Site
     verdict = {"verdict": "same"}
     address = f"/v1/cases/{case_id}/verdicts"
     assert site.api.post(address, json=verdict, headers=bearer(site.keys["second"])).status_code == 200
-    page.keyboard.press("Alt+2")
+    access_key(page, "2")
     tab_to(page, page.get_by_role("button", name="Record the verdict"))
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    go(page)
     assert "decided already" in page.get_by_role("alert").inner_text()
     assert "second" in page.get_by_role("main").inner_text()
 
@@ -180,8 +191,7 @@ def test_answer_a_complaint(page: Page, site: Site) -> None:
     tab_to(page, first.get_by_role("textbox"))
     page.keyboard.type("We looked again and were wrong.")
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    go(page)
     assert "answered and closed" in page.get_by_role("status").inner_text()
     follow(page, "All")
     assert "We looked again and were wrong." in page.get_by_role("main").inner_text()
@@ -224,7 +234,6 @@ def test_everybody_can_use_it(browser: Browser, site: Site, language: str) -> No
         if number == 0:
             page.set_viewport_size({"width": 1280, "height": 900})
             page.keyboard.type(site.keys["officer"])
-            page.keyboard.press("Enter")
-            page.wait_for_url("**/console")
+            go(page)
     context.close()
     assert found == []

@@ -28,7 +28,7 @@ def test_an_open_server_needs_no_key_says_so_and_serves_no_foreign_page(tmp_path
         assert foreign.status_code == 403
         assert "another website" in foreign.text
         page = "/console/cases/1"
-        nameless = visitor.send(f"{page}/verdicts", {"verdict": "same"}, page)
+        nameless = visitor.submit(f"{page}/verdicts", {"verdict": "same"}, page)
         assert nameless.status_code == 400
         form = {"verdict": "same", "adjudicator": "Wang Fang"}
         refused = visitor.post(f"{page}/verdicts", data={**form, "token": ""})
@@ -85,7 +85,7 @@ def test_older_rows_are_a_page_further(site: Site) -> None:
 
 def test_the_chain_is_examined_on_demand(site: Site) -> None:
     visitor = site.visitor("auditor")
-    page = visitor.send("/console/audit/examination", page="/console/audit")
+    page = visitor.submit("/console/audit/examination", page="/console/audit")
     assert page.status_code == 200
     assert "Intact" in page.text
 

@@ -7,12 +7,25 @@ from html.parser import HTMLParser
 
 import httpx
 
+# Nobody closes a visitor: no connection outlives its request.
+NO_KEEPING = httpx.Limits(max_keepalive_connections=0)
+
 
 class Visitor(httpx.Client):
     """Follows no redirect by itself: a test looks at each step."""
 
     def __init__(self, address: str, language: str = "en") -> None:
-        super().__init__(base_url=address, headers={"Accept-Language": language}, timeout=30, trust_env=False)
+        super().__init__(
+            base_url=address,
+            headers={"Accept-Language": language},
+            timeout=30,
+            trust_env=False,
+            limits=NO_KEEPING,
+        )
+
+    def keep(self, word: str) -> None:
+        """Have a session cookie, wherever it came from."""
+        self.cookies.set("govid_session", word, domain=self.base_url.host, path="/console")
 
     def token(self, page: str = "/console/sign-in") -> str:
         """The token of the forms that this visitor is shown."""
@@ -20,7 +33,7 @@ class Visitor(httpx.Client):
         assert found, "no form"
         return found[1]
 
-    def send(
+    def submit(
         self, address: str, fields: dict[str, str] | None = None, page: str = "/console/sign-in"
     ) -> httpx.Response:
         """Fill in a form of a page and send it."""
@@ -28,7 +41,7 @@ class Visitor(httpx.Client):
 
     def sign_in(self, key: str, following: str = "") -> httpx.Response:
         """Sign in by the form."""
-        return self.send("/console/sign-in", {"key": key, "next": following})
+        return self.submit("/console/sign-in", {"key": key, "next": following})
 
 
 class Tags(HTMLParser):

@@ -24,6 +24,7 @@ def test_spans_count_what_happened_between_two_looks() -> None:
     history.look()
     answered(metrics, "/console", "200", 0.001)
     answered(metrics, "/readyz", "200", 0.001)
+    history.look()
     first, last = history.spans(3600)
     assert first.requests == 10
     assert first.decisions == {"MATCH": 1}
@@ -32,8 +33,11 @@ def test_spans_count_what_happened_between_two_looks() -> None:
     assert 0.1 < first.quantile(0.99) <= 0.25
     assert first.quantile(0.99, "/v1/verify") <= 0.005
     assert last.requests == 0
+    answered(metrics, "/v1/verify", "200", 0.004)
+    # A moment that has just begun is no step of its own, and counts all the same.
+    assert history.spans(3600) == [first, last]
     assert math.isnan(last.quantile(0.5))
-    assert history.total(3600).requests == 10
+    assert history.total(3600).requests == 11
 
 
 def test_what_takes_longer_than_the_last_bucket_is_not_guessed() -> None:

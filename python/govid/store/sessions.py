@@ -37,7 +37,7 @@ class Sessions:
         word, now = secrets.token_urlsafe(32), time.time()
         with self._database.writing() as connection:
             connection.execute(
-                "DELETE FROM console_session WHERE used_at < ? OR begun_at < ?",
+                "DELETE FROM console_session WHERE used_at <= ? OR begun_at <= ?",
                 (now - self._idle, now - self._longest),
             )
             connection.execute(
