@@ -36,7 +36,7 @@ _MENU = (
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The parts of the server that the pages need. ``admin`` and the like follow the caller's scopes."""
+    """The parts of the server that the pages need."""
 
     service: Service
     gate: Gate

@@ -21,8 +21,10 @@ def failed(console: Console, request: Request[Any, Any, Any], error: Exception) 
     if isinstance(known, SignedOut):
         back = f"?next={quote(request.scope['path'], safe='/')}" if request.method == "GET" else ""
         had = console.cookies.session in request.cookies
-        ended = ("&" if back else "?") + "ended=1" if had else ""
-        return to(f"{CONSOLE}/sign-in{back}{ended}", console.cookies.gone(console.cookies.session))
+        if not had:
+            return to(f"{CONSOLE}/sign-in{back}")
+        ended = f"{back}&ended=1" if back else "?ended=1"
+        return to(f"{CONSOLE}/sign-in{ended}", console.cookies.gone(console.cookies.session))
     return console.page(
         request,
         "error",
