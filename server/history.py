@@ -17,6 +17,8 @@ from server.metrics import BUCKETS, Metrics
 
 STEP_SECONDS = 10.0
 KEPT_SECONDS = 3600.0
+MOST_SPANS = 90
+"""What a chart can show; more steps are put together."""
 # Of the interface: neither probes of health nor the pages that show this.
 _COUNTED = "/v1/"
 
@@ -67,7 +69,7 @@ class Span(NamedTuple):
 
 
 class History:
-    """The last hour in steps of ten seconds. Of the event loop alone."""
+    """The last hour in steps of ten seconds. Written by the event loop, read by any thread: from a copy."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -89,7 +91,9 @@ class History:
         if len(samples) == 1 or time.time() - samples[-1].at >= STEP_SECONDS / 2:
             samples.append(_sample(self._metrics))
         wanted = [s for s in samples if s.at >= samples[-1].at - seconds]
-        return [_between(a, b) for a, b in pairwise(wanted)]
+        # Counted from the end, so that the last step is the latest.
+        every = math.ceil(len(wanted) / MOST_SPANS)
+        return [_between(a, b) for a, b in pairwise(wanted[::-every][::-1])]
 
     def total(self, seconds: float) -> Span:
         """The last seconds as one."""

@@ -60,6 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         caller("auditor", Scope.AUDIT),
         caller("desk", Scope.VERIFY),
         caller("leaver", Scope.AUDIT),
+        caller("guessed", Scope.AUDIT),
     )
     with support.server(folder, GOVID_ON_DUPLICATE="hold", GOVID_REQUEST_BURST="1000") as (client, _):
         site = Site(str(client.base_url), keys, folder, client)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -51,4 +52,8 @@ def test_it_forgets_after_an_hour() -> None:
     history = History(Metrics())
     for _ in range(1000):
         history.look()
-    assert len(history.spans(7200)) <= 361
+    assert len(history._samples) == 361
+    spans = history.spans(7200)
+    assert 72 <= len(spans) <= 90
+    assert spans[-1].end == history._samples[-1].at
+    assert all(a.end == b.begin for a, b in pairwise(spans))

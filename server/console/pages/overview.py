@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,11 +20,12 @@ from govid.pipeline import Engine
 from govid.runtime import live_isa
 from govid.svg import legend_key
 from server.console import charts
+from server.console.catalogue import Words
 from server.console.console import Console, may
 from server.controllers.cases import queue
 from server.controllers.reply import caller_of
 from server.controllers.system import models, readiness
-from server.history import Span
+from server.history import History, Span
 from server.schemas import ModelList
 
 # More are not counted: it is a number for a person to act on.
@@ -42,6 +44,17 @@ class Inside:
     overdue: int
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The traffic of a time: in all, as charts, and by route."""
+
+    total: Span
+    requests: Markup
+    latency: Markup
+    routes: list[tuple[str, int, tuple[float, ...]]]
+    """Address, answers, and p50, p95, p99 in seconds, the busiest first."""
+
+
 class OverviewPage(Controller):
     """The first page."""
 
@@ -56,9 +69,10 @@ class OverviewPage(Controller):
         caller = caller_of(request)
         health = await readiness(console.service)
         inside = await console.service.run(request, "overview", lambda engine: _inside(engine, caller))
-        spans = console.history.spans(minutes * 60) if may(caller, Scope.ADMIN) else []
-        total = console.history.total(minutes * 60)
-        t = console.words(request)
+        figures = None
+        if may(caller, Scope.ADMIN):
+            # Some milliseconds of work, which nobody at a desk shall wait for.
+            figures = await asyncio.to_thread(_figures, console.history, minutes * 60, console.words(request))
         return console.page(
             request,
             "overview",
@@ -66,12 +80,8 @@ class OverviewPage(Controller):
             inside=inside,
             most=_MOST,
             minutes=minutes,
-            spans=spans,
-            requests=charts.requests(t, spans) if spans else "",
-            latency=charts.latency(t, spans) if spans else "",
-            total=total,
+            figures=figures,
             keys=[Markup(legend_key(number)) for number in range(3)],  # noqa: S704 - of our own making
-            routes=_routes(total),
             now=time.time(),
         )
 
@@ -91,10 +101,11 @@ def _inside(engine: Engine, caller: Caller) -> Inside:
     return Inside(models(engine), gallery, live_isa(), cases, complaints, overdue)
 
 
-def _routes(total: Span) -> list[tuple[str, int, tuple[float, ...]]]:
-    """Address, answers, and p50, p95, p99 in seconds, the busiest first."""
-    rows = [
+def _figures(history: History, seconds: float, t: Words) -> Figures:
+    spans, total = history.spans(seconds), history.total(seconds)
+    routes = [
         (route, counts[-1], tuple(total.quantile(part, route) for part in (0.5, 0.95, 0.99)))
         for route, counts in total.durations.items()
     ]
-    return sorted(rows, key=lambda row: -row[1])
+    routes.sort(key=lambda row: -row[1])
+    return Figures(total, charts.requests(t, spans), charts.latency(t, spans), routes)
