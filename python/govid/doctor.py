@@ -68,7 +68,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"storage     {name}: {value}" for name, value in self.storage.items()]
         lines += [f"advice      {advice}" for advice in self.advice]
         lines += [f"HARDENING   {piece}" for piece in self.hardening]
-        lines += [f"PROBLEM     {problem}" for problem in self.problems] or ["all well"]
+        lines += [f"PROBLEM     {problem}" for problem in self.problems]
+        if not self.problems:
+            lines.append("works; before it serves others: what HARDENING says" if self.hardening else "all well")
         return "\n".join(lines)
 
 

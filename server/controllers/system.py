@@ -8,9 +8,11 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid.errors import NotReady
+from govid.errors import GovidError, NotReady
 from govid.pipeline import Engine
 from govid.wire import Health, ModelInfo, ModelList
+from server.language import Language
+from server.messages import message
 from server.openapi import OPEN, problems
 from server.service import Service
 
@@ -49,7 +51,7 @@ class SystemController(Controller):
         return await service.run(request, "models", models)
 
 
-async def readiness(service: Service) -> Health:
+async def readiness(service: Service, language: Language = Language.ENGLISH) -> Health:
     """``ready``, ``degraded``, ``loading``, ``unavailable`` or ``draining``, and each dependency by name."""
     if service.draining:
         return Health(status="draining", checks={"server": "draining"})
@@ -62,8 +64,14 @@ async def readiness(service: Service) -> Health:
     return Health(
         status="unavailable" if vital else "degraded" if wrong else "ready",
         checks={check.name: check.state for check in checks},
-        reasons={name: f"{problem.title}. {problem.remedy}" for name, problem in wrong.items()},
+        reasons={name: _reason(problem, language) for name, problem in wrong.items()},
     )
+
+
+def _reason(problem: GovidError, language: Language) -> str:
+    # Details name files and addresses: they stay in the log.
+    said = message(problem, language, with_detail=False)
+    return f"{said.title}. {said.remedy}" if language is Language.ENGLISH else f"{said.title}。{said.remedy}"
 
 
 def models(engine: Engine) -> ModelList:

@@ -182,5 +182,44 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "storage-full": ("记录库所在磁盘已满", "请释放空间；其间仍可读取。"),
     "not-ready": ("服务器仍在加载模型和底库", "请等到 /readyz 返回 200。"),
     "issuer-unreachable": ("无法获取令牌签发方的公钥", "请检查 jwks 设置以及到签发方的网络。"),
+    "photo-not-kept": (
+        "没有保留该参考照片",
+        "请在没有照片的情况下作出裁决；以后登记的照片是否保留，由 GOVID_KEEP_PHOTOS_DAYS 决定。",
+    ),
+    # The console
+    "signed-out": ("会话已结束，或尚未登录", "请使用 API 密钥重新登录。"),
+    "too-many-tries": ("登录尝试次数过多", "请等待一分钟后再试。"),
+    "form-expired": ("该表单不属于当前会话", "请重新打开页面，再提交表单。"),
+    # Models and keys
+    "model-not-serving": (
+        "设置中的模型不是当前启用模板所用的模型",
+        "请把 GOVID_PROFILE、GOVID_PRECISION 和 GOVID_EMBEDDER 设为 `govid migrate status` 给出的值，"
+        "再重新启动。",
+    ),
+    "no-migration": ("没有正在进行的模型迁移", "请先运行 `govid migrate start`。"),
+    "migration-refused": (
+        "模型迁移现在不能执行这一步",
+        "请按详情处理；当前进度见 `govid migrate status` 和 `govid migrate report`。",
+    ),
+    "seal-broken": (
+        "记录库中有模板损坏或被篡改，与 govid 封存的内容不符",
+        "请保留一份数据库副本作为证据，查明何人写入过数据库，并恢复备份。",
+    ),
+    "encryption-key-missing": (
+        "缺少加密模板所用的密钥",
+        "请放回加密密钥文件（数据文件夹中的 keys/encryption.json，或 GOVID_ENCRYPTION_KEYS_FILE 指定的"
+        "文件）；没有该密钥，任何人都无法读取受其保护的内容。",
+    ),
+    # What /readyz names
+    "disk-low": (
+        "数据文件夹所在磁盘的可用空间不足 1 GiB",
+        "请释放空间：磁盘写满后无法记录审计，也就无法作出判定。",
+    ),
+    "use-cases-stale": ("有用途文件存在错误，所有用途保持原状", "日志写明了文件和键；请更正或移走该文件。"),
+    "signing-key-gone": (
+        "无法读取签名密钥文件",
+        "请在下次启动之前恢复该文件：缺少它，服务器无法在这批记录上启动。",
+    ),
+    "chore-failing": ("审计检查点或通知执行失败", "原因见日志。"),
     "overloaded": ("排队的请求过多，服务器无法及时答复", _LATER),
 }

@@ -82,6 +82,20 @@ DETAILS: Mapping[str, str] = {
     "the job compares templates of {}": "该任务比对 {} 的模板",
     "about {} pairs of strangers in {} comparisons": "{1} 次比对中约有 {0} 对陌生人",
     "{} is no id of a reference; 0 stands before the first": "{} 不是参考照片的编号；0 表示第一张之前",
+    # Kept photos, exports of a subject
+    "keep_photo_days is {}, allowed are 0 to {}": "keep_photo_days 为 {}，允许 0 至 {}",
+    "not an export of a subject": "不是个人数据的导出文件",
+    "the export does not end with its proof": "导出文件末尾不是其证明",
+    "the export ends before its proof": "导出文件在证明之前中断",
+    "the export was altered": "导出文件被改动过",
+    "{}, line {}: {}": "{} 第 {} 行：{}",
+    "{}: nothing was written": "{}：没有写入任何内容",
+    # Forms of the console
+    "not a well-formed form": "表单格式不正确",
+    "send {}": "请发送 {}",
+    "verdict: choose one": "请选择一项裁定",
+    "{}: a number": "{}：应为数字",
+    "{}: {} characters, at most {}": "{}：{} 个字符，上限为 {}",
     # The schema library's words
     "Object missing required field `{}`": "缺少必填字段 `{}`",
     "Object contains unknown field `{}`": "含有未知字段 `{}`",

@@ -139,7 +139,7 @@ def test_each_container_is_confined() -> None:
 
 def test_the_deployment_has_settings_that_the_server_takes() -> None:
     one = container()
-    environment = {variable["name"]: variable["value"] for variable in one["env"]}
+    environment = {variable["name"]: variable.get("value", "") for variable in one["env"]}
     _, server, access = understood(environment)
     server.check()
     assert access.authentication == "required"
@@ -155,3 +155,15 @@ def test_the_deployment_has_settings_that_the_server_takes() -> None:
     for name, value in environment.items():
         if name.endswith("_FILE") or name in {"GOVID_TLS_KEY", "GOVID_TLS_CERTIFICATE"}:
             assert any(value.startswith(f"{path}/") for path in mounted), name
+
+
+def test_no_pod_makes_keys_of_its_own() -> None:
+    """They would end with it, and all that it sealed or signed."""
+    sources = {variable["name"]: variable.get("valueFrom") for variable in container()["env"]}
+    assert sources["GOVID_ENCRYPTION_KEYS"]["secretKeyRef"]["name"] == "govid-encryption"
+    assert "GOVID_SIGNING_KEY_FILE" in sources
+    # What says how to start names every secret.
+    told = (KUBERNETES / "kustomization.yaml").read_text()
+    asked = {volume["secret"]["secretName"] for volume in pod()["volumes"] if "secret" in volume}
+    for name in asked | {"govid-encryption"}:
+        assert re.search(rf"create secret \w+ {name} ", told), name

@@ -67,7 +67,7 @@ class OverviewPage(Controller):
     ) -> Template:
         """Health for everybody who signed in; figures of the traffic for the operator."""
         caller = caller_of(request)
-        health = await readiness(console.service)
+        health = await readiness(console.service, console.words(request).spoken)
         inside = await console.service.run(request, "overview", lambda engine: _inside(engine, caller))
         figures = None
         if may(caller, Scope.ADMIN):
