@@ -70,7 +70,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"HARDENING   {piece}" for piece in self.hardening]
         lines += [f"PROBLEM     {problem}" for problem in self.problems]
         if not self.problems:
-            lines.append("works; before it serves others: what HARDENING says" if self.hardening else "all well")
+            lines.append(
+                "works; before it serves others: what HARDENING says" if self.hardening else "all well"
+            )
         return "\n".join(lines)
 
 

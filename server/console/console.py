@@ -118,6 +118,7 @@ def templates() -> TemplateConfig[JinjaTemplateEngine]:
     environment.filters |= {
         "moment": shown.moment,
         "rate": shown.rate,
+        "one_in": shown.one_in,
         "score": shown.score,
         "ms": shown.milliseconds,
     }

@@ -26,6 +26,12 @@ def rate(value: float | None) -> str:
     return f"{value:.2g}" if value >= 0.01 else f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
+def one_in(rate: float) -> str:
+    """An error rate as the number of tries that one error stands for, to two digits: 4e-7 is 2,500,000."""
+    many = 1 / rate
+    return f"{round(many, 1 - math.floor(math.log10(many))):,.0f}"
+
+
 def score(value: float | None) -> str:
     """A comparison score."""
     return "–" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")

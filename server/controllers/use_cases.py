@@ -32,6 +32,9 @@ class UseCaseController(Controller):
         return Response(found, headers=language.headers(spoken))
 
 
+_COLON = {Language.ENGLISH: ": ", Language.CHINESE: "："}
+
+
 def use_cases(engine: Engine, spoken: Language) -> list[UseCaseInfo]:
     """All use cases, and what this installation makes of each."""
     return [_told(about, spoken) for about in engine.purposes()]
@@ -45,5 +48,5 @@ def _told(about: Purpose, spoken: Language) -> UseCaseInfo:
         model_id=about.model_id,
         threshold=about.threshold,
         available=reason is None,
-        reason=f"{reason.title}: {reason.detail}" if reason else "",
+        reason=f"{reason.title}{_COLON[spoken]}{reason.detail}" if reason else "",
     )

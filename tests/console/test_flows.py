@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import support
 from tests.console.conftest import MARKUP, Site
 from tests.server.access import bearer
 
@@ -167,6 +168,30 @@ def test_adjudicate_a_duplicate(page: Page, site: Site) -> None:
     assert [one["adjudicator"] for one in decided["verdicts"]] == ["officer"] * len(decided["verdicts"])
     assert decided["closed_at"] is not None
     assert decided["held"] is None or decided["settled"]
+
+
+def test_both_photos_are_as_wide_on_a_telephone_and_larger_on_demand(
+    browser: Browser, tmp_path: Path
+) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder, GOVID_ON_DUPLICATE="hold", GOVID_KEEP_PHOTOS_DAYS="1") as (client, _):
+        for subject, photo in (("310101196108040017", support.OBAMA), ("b", support.OBAMA_LATER)):
+            client.post("/v1/subjects", json={"subject_id": subject, "photo": support.b64(photo)})
+        page = browser.new_page(base_url=str(client.base_url), viewport={"width": 390, "height": 800})
+        page.goto("/console/cases/1")
+        with page.expect_navigation():
+            access_key(page, "p")
+
+        def widths() -> list[float]:
+            photos = page.get_by_role("img", name="Photo of").all()
+            return [round(photo.evaluate("one => one.getBoundingClientRect().width")) for photo in photos]
+
+        small = widths()
+        assert small == [small[0]] * 2
+        access_key(page, "z")
+        assert min(widths()) > 3 * small[0]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself is wider"
+        page.close()
 
 
 def test_a_case_that_another_has_decided_is_said_in_words(page: Page, site: Site) -> None:

@@ -260,10 +260,14 @@ def test_scopes_open_pages_as_they_open_the_interface(site: Site, name: str, pag
 
 def test_scores_are_shown_by_the_rule_of_the_interface(site: Site) -> None:
     case = "/console/cases/1"
-    assert "0.7786" in site.visitor("officer").get(case).text
+    seen = site.visitor("officer").get(case).text
+    assert "0.7786" in seen
+    # What that means, for who does not think in powers of ten.
+    assert "fewer than 1 in 2,500,000 reach this one" in seen
     hidden = site.visitor("second").get(case).text
     assert "0.77" not in hidden
-    assert "not shown to this key" in hidden
+    assert hidden.count("not shown to this key") == 2
+    assert "1 in " not in hidden
 
 
 def test_who_acts_stands_in_the_audit(site: Site) -> None:
