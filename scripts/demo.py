@@ -119,6 +119,8 @@ def _show(client: httpx.Client) -> None:
 
 def _post(client: httpx.Client, path: str, body: dict[str, str]) -> dict[str, Any]:
     reply: dict[str, Any] = client.post(path, json=body).json()
+    if reply.get("slug") == "unauthenticated":
+        raise Refused("a key was made here, and every request needs one now")
     if "slug" in reply and reply["slug"] != "subject-exists":
         raise Refused(f"{path}: {reply['slug']}: {reply['title']}. {reply.get('remedy', '')}")
     return reply

@@ -93,6 +93,7 @@ def follow(page: Page, name: str) -> None:
 def sign_in(page: Page, site: Site, name: str = "officer") -> None:
     """From any page to the first one. The field has the focus already."""
     page.goto("/console")
+    page.locator("#key:focus").wait_for()
     page.keyboard.type(site.keys[name])
     go(page)
     assert page.get_by_role("heading", name="Overview").is_visible()

@@ -43,8 +43,13 @@ def test_the_service_file_is_one_that_systemd_takes(tmp_path: Path) -> None:
     (environment,) = re.findall(r"^Environment=(.*)$", text, re.MULTILINE)
     variables = dict(word.split("=", 1) for word in shlex.split(environment))
     variables.pop("GOVID_CONFIG")
-    _, server, _ = understood(variables)
+    settings, server, _ = understood(variables)
     assert server.log_format == "json"
+    (folders,) = re.findall(r"^StateDirectory=(.*)$", text, re.MULTILINE)
+    written = {str(settings.encryption_key_file.parent), settings.data_dir}
+    assert written == {f"/var/lib/{folder}" for folder in folders.split()}, (
+        "the keys lie apart from the records"
+    )
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
     assert int(seconds) > server.drain_seconds + 10
     if shutil.which("systemd-analyze") is None:

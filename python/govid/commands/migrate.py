@@ -201,7 +201,7 @@ def _text(found: Report) -> str:
     )
     text = (
         f"migration {found.migration_id} {found.state}: {found.source_model_id} -> {found.target_model_id}\n"
-        f"  templates of {found.serving_model_id} count: {counts}"
+        f"  templates of {found.serving_model_id} count: start servers with {counts}"
     )
     if found.ended_at is not None:
         return text

@@ -49,12 +49,21 @@ class AuditPages(Controller):
         self,
         request: Request[Any, Any, Any],
         console: NamedDependency[Console],
+        operation: FromQuery[str] = "",
+        outcome: FromQuery[str] = "",
+        use_case: FromQuery[str] = "",
+        caller: FromQuery[str] = "",
+        subject_id: FromQuery[str] = "",
+        request_id: FromQuery[str] = "",
+        since: FromQuery[str] = "",
+        until: FromQuery[str] = "",
         before: FromQuery[int | None] = None,
     ) -> Template:
         """A search; what is left empty does not restrict."""
-        asked = {name: request.query_params.get(name, "").strip() for name in (*_FIELDS, *_TIMES)}
+        values = (operation, outcome, use_case, caller, subject_id, request_id, since, until)
+        asked = {name: value.strip() for name, value in zip((*_FIELDS, *_TIMES), values, strict=True)}
         try:
-            since, until = (seconds_of(asked[name]) for name in _TIMES)
+            first, last = (seconds_of(asked[name]) for name in _TIMES)
         except ValueError:
             return console.page(
                 request,
@@ -68,7 +77,7 @@ class AuditPages(Controller):
                 too_long=False,
                 wrong_time=True,
             )
-        wanted = AuditFilter(**{name: asked[name] or None for name in _FIELDS}, since=since, until=until)
+        wanted = AuditFilter(**{name: asked[name] or None for name in _FIELDS}, since=first, until=last)
         found, signed_to = await console.service.run(
             request,
             "audit",
