@@ -53,7 +53,7 @@ class UpgradeNotSupported(CallerError):
 class NotFound(CallerError):
     slug = "not-found"
     title = "No such address"
-    remedy = "See /schema for all addresses."
+    remedy = "See /schema for all addresses; people begin at /console."
 
 
 class MethodNotAllowed(CallerError):

@@ -124,7 +124,7 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "请求带有请求体，却要求切换到其他协议",
         "请使用不带 Upgrade 请求头的 HTTP/1.1（Java 中为 HttpClient.Version.HTTP_1_1），或改用 https。",
     ),
-    "not-found": ("没有这个地址", "所有地址见 /schema。"),
+    "not-found": ("没有这个地址", "所有地址见 /schema；人工操作请从 /console 进入。"),
     "method-not-allowed": ("该地址不接受此方法", "可用的方法见 /schema。"),
     "client-gone": ("客户端在请求发送完之前断开了连接", "请重新发送请求。"),
     # The installation
@@ -220,6 +220,6 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "无法读取签名密钥文件",
         "请在下次启动之前恢复该文件：缺少它，服务器无法在这批记录上启动。",
     ),
-    "chore-failing": ("审计检查点或通知执行失败", "原因见日志。"),
+    "chore-failing": ("审计检查点、通知或到期数据的清除执行失败", "原因见日志。"),
     "overloaded": ("排队的请求过多，服务器无法及时答复", _LATER),
 }

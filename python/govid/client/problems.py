@@ -504,7 +504,7 @@ class UpgradeNotSupported(CallerProblem):
 
 
 class NotFound(CallerProblem):
-    """No such address. See /schema for all addresses."""
+    """No such address. See /schema for all addresses; people begin at /console."""
 
     slug = "not-found"
 
