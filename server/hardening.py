@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from govid.callers import Sight
-from govid.config import Settings
+from govid.config import Settings, open_to_others
 from govid.errors import GovidError
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
@@ -84,10 +84,12 @@ def _files(settings: Settings, server: ServerSettings, access: AccessSettings) -
     unwritable: list[str | Path] = [server.tls_certificate, server.client_ca, access.client_parties]
     unwritable += [settings.use_cases, *settings.use_cases.glob("*.toml")]
     unwritable += [access.jwks] if "://" not in access.jwks else []
-    for paths, forbidden, others in ((private, 0o077, "read or written"), (unwritable, 0o022, "written")):
-        for path in (Path(path) for path in paths if path):
-            if path.exists() and path.stat().st_mode & forbidden:
-                yield f"{path} can be {others} by others: chmod {'go-rwx' if forbidden & 0o044 else 'go-w'}"
+    for path in (Path(path) for path in private if path):
+        if path.exists() and open_to_others(path.stat()):
+            yield f"{path} can be read or written by others: chmod go-rwx"
+    for path in (Path(path) for path in unwritable if path):
+        if path.exists() and path.stat().st_mode & 0o022:
+            yield f"{path} can be written by others: chmod go-w"
 
 
 def _encryption(settings: Settings) -> Iterator[str]:

@@ -497,6 +497,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InvalidSettings(f"{path}: {error}") from None
 
 
+def open_to_others(found: os.stat_result) -> bool:
+    """Whether anybody but this process's user, and root, may read or write a secret.
+
+    A secret that is mounted belongs to root and is read by a group: that of the process (Kubernetes'
+    fsGroup), or root's own with a list of users beside it (systemd's credentials). Neither lets anybody
+    else in.
+    """
+    mounted = found.st_uid == 0 and os.geteuid() != 0 and found.st_gid in {0, os.getegid(), *os.getgroups()}
+    return bool(found.st_mode & 0o077 & ~(0o040 if mounted else 0))
+
+
 def private_folder(path: Path) -> Path:
     """Make a folder for its owner only, where it is not there yet: faces will lie in it.
 

@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from govid.config import private_folder
+from govid.config import open_to_others, private_folder
 from govid.errors import InvalidReceipt, InvalidSettings
 
 ISSUER = "govid"
@@ -116,7 +116,7 @@ def load_signer(path: Path, *, create: bool = True) -> Signer:
         if create and not path.exists():
             private_folder(path.parent)
             _make(path)
-        if path.stat().st_mode & 0o077:
+        if open_to_others(path.stat()):
             raise InvalidSettings(f"{path}: others may read this key: chmod 600, and ask who did")
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from govid.config import Settings, private_folder
+from govid.config import Settings, open_to_others, private_folder
 from govid.errors import EncryptionKeyMissing, InvalidSettings
 from govid.vault import KeyService
 
@@ -112,7 +112,7 @@ class FileKeys:
             stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
             if stamp == self._stamp:
                 return self._keys
-            if found.st_mode & 0o077:
+            if open_to_others(found):
                 raise InvalidSettings(f"{self.path}: others may read these keys: chmod 600, and ask who did")
             content = msgspec.json.decode(self.path.read_bytes(), type=_File)
         except FileNotFoundError:
