@@ -44,3 +44,5 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Who decided a case."""
     about: str | None = None
     """Request id of the decision that was rated or complained of."""
+    statements: tuple[str, ...] = ()
+    """What a retired signing key and its successor say of each other, as signed JWS."""

@@ -460,6 +460,12 @@ class AuditBroken(OperatorError):
     remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
+class SigningKeyRetired(OperatorError):
+    slug = "signing-key-retired"
+    title = "The signing key of this server was replaced by another one"
+    remedy = "Copy keys/signing.pem from the server where `govid audit keys rotate` ran, mode 0600."
+
+
 class StorageFull(OperatorError):
     slug = "storage-full"
     title = "The disk of the record store is full"

@@ -46,7 +46,6 @@ from govid.gallery import Gallery
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
-from govid.ledger.signing import load_signer
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -61,7 +60,6 @@ from govid.results import (
 )
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
-from govid.store.audit import AuditLog
 from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
@@ -138,7 +136,7 @@ class Engine:
         self.store = store or open_store(self.settings)
         self.ledger = Ledger(
             self.store.database,
-            load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).signed_to()),
+            self.settings.signing_key,
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )

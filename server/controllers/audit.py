@@ -48,9 +48,12 @@ class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Jwks(msgspec.Struct, frozen=True, kw_only=True):
-    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints."""
+    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints.
 
-    keys: list[dict[str, str]]
+    A retired key has ``exp``, seconds since the epoch: what it signs later does not count.
+    """
+
+    keys: list[dict[str, str | int]]
 
 
 class AuditController(Controller):

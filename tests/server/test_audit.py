@@ -173,3 +173,35 @@ def test_a_receipt_holds_no_name_and_no_score(api: httpx.Client) -> None:
     payload = base64.urlsafe_b64decode(str(decided["receipt"]).split(".")[1] + "==")
     assert b"audit-pseudonym" not in payload
     assert "score" not in json.loads(payload)
+
+
+def test_a_running_server_takes_up_a_new_signing_key(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+
+    def govid(*arguments: str) -> dict[str, object]:
+        command = [GOVID, "--data-dir", str(folder), *arguments, "--json"]
+        return dict(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+
+    with support.server(folder) as (client, _):
+        old = decide(client, "obama")
+        (before,) = client.get("/v1/receipts/keys").json()["keys"]
+        rotated = govid("audit", "keys", "rotate")
+        assert rotated["retired"] == before["kid"]
+        deadline = time.monotonic() + 30
+        while jwt.get_unverified_header(new := decide(client, "obama")["receipt"])["kid"] == before["kid"]:
+            assert time.monotonic() < deadline
+        keys = client.get("/v1/receipts/keys").json()
+        assert [key["kid"] for key in keys["keys"]] == [rotated["key_id"], before["kid"]]
+        assert jwt.decode(
+            new, jwt.PyJWK(keys["keys"][0]), algorithms=["EdDSA"], options={"verify_iat": False}
+        )
+        rated = client.post(
+            f"/v1/receipts/{old['request_id']}/feedback", json={"receipt": old["receipt"], "rating": "bad"}
+        )
+        assert rated.status_code == 201, "a receipt outlives its key"
+    govid("audit", "checkpoint")
+    assert govid("audit", "verify")["uncovered"] == 0
+    (tmp_path / "keys.json").write_text(json.dumps(govid("audit", "keys", "list")))
+    govid("audit", "export", str(tmp_path / "audit.ndjson"))
+    offline = ("--file", str(tmp_path / "audit.ndjson"), "--keys", str(tmp_path / "keys.json"))
+    assert govid("audit", "verify", *offline)["reason"] == ""

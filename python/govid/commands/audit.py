@@ -15,6 +15,7 @@ import msgspec
 
 from govid import config
 from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.signing_keys import signing_keys_group
 from govid.errors import InvalidSettings
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def verify(
 ) -> None:
     """Follow the chain and check the signed checkpoints; fails and names the first row that is broken."""
     from govid.ledger import checkpoints
-    from govid.ledger.signing import load_signer, read_verifier
+    from govid.ledger.rotation import current_signer
+    from govid.ledger.signing import read_verifier
 
     if (exported is None) != (keys is None) or (published and not exported):
         raise click.UsageError("--file and --keys go together, and --checkpoints with them")
@@ -59,7 +61,7 @@ def verify(
     else:
         chosen = settings_of(context)
         with _log(chosen) as log:
-            verifier = load_signer(chosen.signing_key, create=False).verifier
+            verifier = current_signer(chosen.signing_key, log, create=False).verifier
             finding = checkpoints.examine_log(log, verifier)
     show(finding, as_json, _text(finding))
     if not finding.intact:
@@ -72,11 +74,11 @@ def verify(
 def checkpoint(context: click.Context, /, as_json: bool) -> None:
     """Sign the rows since the last checkpoint. Publish what it prints: it is what later tampering betrays."""
     from govid.ledger import checkpoints
-    from govid.ledger.signing import load_signer
+    from govid.ledger.rotation import current_signer
 
     chosen = settings_of(context)
     with _log(chosen) as log:
-        made = checkpoints.make(log, load_signer(chosen.signing_key, create=not log.signed_to()))
+        made = checkpoints.make(log, current_signer(chosen.signing_key, log))
     lines = [f"rows {one.first} to {one.last}, root {one.root}" for one in made]
     show({"checkpoints": made}, as_json, "\n".join(lines) or "nothing new to sign")
 
@@ -100,6 +102,9 @@ def export(context: click.Context, /, file: Path, as_json: bool) -> None:
         for _, statement in statements:
             out.write(json.dumps({"checkpoint": statement}) + "\n")
     show({"rows": count}, as_json, f"{count} rows")
+
+
+audit_group.add_command(signing_keys_group)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from govid.ledger.chain import GENESIS, Link, link
 from govid.store.database import Connection, Database, Value
 
 MAX_ROWS = 1000
+ROTATION = "rotate_signing_key"
+"""Operation of the rows that change the signing key; the schema has an index of them."""
 # What a row is found by, as its record has it.
 _COLUMNS = ("request_id", "time", "operation", "outcome", "caller", "use_case")
 _encode = msgspec.json.Encoder().encode
@@ -168,11 +170,52 @@ class AuditLog:
             )
         return bytes(row[0]) if row and row[0] else GENESIS
 
-    def add_checkpoint(self, first: int, last: int, statement: str) -> bool:
-        """Keep a signed statement over these rows; False if another process has signed them meanwhile."""
+    def rotations(self) -> list[tuple[int, AuditRecord]]:
+        """Id and record of each change of the signing key, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.rows(
+                f"SELECT audit_id, record FROM audit WHERE operation = '{ROTATION}' ORDER BY audit_id"
+            )
+        return [(int(audit_id), msgspec.json.decode(record, type=AuditRecord)) for audit_id, record in rows]
+
+    def last_rotation(self) -> int:
+        """Id of the last change of the signing key; 0 without one."""
+        with self._database.reading() as connection:
+            return _last_rotation(connection)
+
+    def add_rotation(self, record: AuditRecord, *, after: int) -> bool:
+        """Change the signing key; False if somebody has since the change ``after``."""
+        with self._database.writing() as connection:
+            # No checkpoint by the old key may come to stand behind this row.
+            connection.exclusive("audit_checkpoint")
+            if _last_rotation(connection) != after:
+                return False
+            append(connection, record)
+        return True
+
+    def find(self, request_id: str, digest: str) -> AuditRecord | None:
+        """The record of a request, if it is the row of this digest (hexadecimal)."""
+        with self._database.reading() as connection:
+            rows = connection.rows("SELECT record, digest FROM audit WHERE request_id = ?", (request_id,))
+        for record, found in rows:
+            if found is not None and bytes(found).hex() == digest:
+                return msgspec.json.decode(record, type=AuditRecord)
+        return None
+
+    def add_checkpoint(self, first: int, last: int, statement: str, *, since: int) -> bool:
+        """Keep a signed statement over these rows.
+
+        Args:
+            since: the change of the signing key that made its key the one that signs.
+
+        Returns:
+            False if another process has signed them meanwhile, or changed the key.
+        """
         with self._database.writing() as connection:
             connection.exclusive("audit_checkpoint")
-            if connection.row("SELECT 1 FROM audit_checkpoint WHERE last_audit_id >= ?", (first,)):
+            if _last_rotation(connection) != since or connection.row(
+                "SELECT 1 FROM audit_checkpoint WHERE last_audit_id >= ?", (first,)
+            ):
                 return False
             connection.execute(
                 "INSERT INTO audit_checkpoint (last_audit_id, statement) VALUES (?, ?)", (last, statement)
@@ -193,6 +236,12 @@ class AuditLog:
                 "SELECT last_audit_id, statement FROM audit_checkpoint ORDER BY checkpoint_id"
             )
         return [(int(last), statement) for last, statement in rows]
+
+
+def _last_rotation(connection: Connection) -> int:
+    row = connection.row(f"SELECT coalesce(max(audit_id), 0) FROM audit WHERE operation = '{ROTATION}'")
+    assert row is not None
+    return int(row[0])
 
 
 def _conditions(wanted: AuditFilter) -> tuple[list[str], list[Value]]:

@@ -219,6 +219,10 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
+    # Servers look for a new signing key each second.
+    """
+    CREATE INDEX audit_rotation ON audit (audit_id) WHERE operation = 'rotate_signing_key';
+    """,
 )
 
 

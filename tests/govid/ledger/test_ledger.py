@@ -28,8 +28,8 @@ attacked = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def ledger(store: SqlStore, tmp_path: Path) -> Ledger:
-    signer = load_signer(tmp_path / "keys" / "signing.pem")
-    return Ledger(store.database, signer, {"sface": "ab" * 32}, complaint_days=2)
+    key = tmp_path / "keys" / "signing.pem"
+    return Ledger(store.database, key, {"sface": "ab" * 32}, complaint_days=2)
 
 
 def record(number: int, subject: str | None = "alice", **other: object) -> AuditRecord:
@@ -162,7 +162,8 @@ def test_a_chain_that_was_computed_anew_contradicts_its_checkpoint(
 
 def test_a_forged_checkpoint_is_noticed(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:
     written(store, 3)
-    other = Ledger(store.database, load_signer(tmp_path / "other" / "signing.pem"), {}, complaint_days=1)
+    load_signer(tmp_path / "other" / "signing.pem")
+    other = Ledger(store.database, tmp_path / "other" / "signing.pem", {}, complaint_days=1)
     other.checkpoint()
     assert not ledger.examine().intact
 
@@ -182,7 +183,7 @@ def test_rows_of_an_older_version_stay_readable_and_outside_of_the_chain(tmp_pat
     with sqlite3.connect(tmp_path / "govid.sqlite3") as older:
         older.execute("UPDATE audit SET digest = NULL")
     written(store, 2)
-    ledger = Ledger(store.database, load_signer(tmp_path / "signing.pem"), {}, complaint_days=1)
+    ledger = Ledger(store.database, tmp_path / "signing.pem", {}, complaint_days=1)
     assert ledger.examine().rows == 2
     assert ledger.examine().intact
     assert len(ledger.rows(AuditFilter()).rows) == 5
