@@ -306,9 +306,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
 
     @property
+    def keys_dir(self) -> Path:
+        """Where private keys lie, for their owner only."""
+        return Path(self.data_dir) / "keys"
+
+    @property
     def signing_key(self) -> Path:
         """The PEM file of the signing key."""
-        return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
+        return Path(self.signing_key_file or self.keys_dir / "signing.pem")
 
     @property
     def models_dir(self) -> Path:

@@ -460,6 +460,39 @@ class AuditBroken(OperatorError):
     remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
+class BackupFailed(OperatorError):
+    slug = "backup-failed"
+    title = "The backup could not be made or restored"
+    remedy = "Mend what the detail names and start again: nothing half-done is kept."
+
+
+class BackupToolMissing(OperatorError):
+    slug = "backup-tool-missing"
+    title = "The programs that copy PostgreSQL are not installed"
+    remedy = "Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client)."
+
+
+class BackupBroken(OperatorError):
+    slug = "backup-broken"
+    title = "The backup is not what was written, or nobody here can tell"
+    remedy = "Use another backup; keep this one as evidence if somebody may have altered it."
+
+
+class TargetNotEmpty(OperatorError):
+    slug = "target-not-empty"
+    title = "Something is there already"
+    remedy = "Name a new folder or an empty database: nothing is ever overwritten."
+
+
+class ErasuresUnknown(OperatorError):
+    slug = "erasures-unknown"
+    title = "Nobody says who was erased after the backup was made"
+    remedy = (
+        "Give the audit of the lost installation, exported after the backup (--newer-audit FILE), or, if it is "
+        "certain that nobody was erased since, --none-erased."
+    )
+
+
 class SigningKeyRetired(OperatorError):
     slug = "signing-key-retired"
     title = "The signing key of this server was replaced by another one"

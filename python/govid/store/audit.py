@@ -97,6 +97,18 @@ def _subjects(record: AuditRecord) -> set[str]:
     return {*record.candidates, *((record.subject_id,) if record.subject_id else ())}
 
 
+def links(connection: Connection, *, first: int = 0) -> Iterator[Link]:
+    """The chain in its order, from that id on; rows from before it are left out."""
+    begun = False
+    for audit_id, record, digest in connection.stream(
+        "SELECT audit_id, record, digest FROM audit WHERE audit_id >= ? ORDER BY audit_id", (first,)
+    ):
+        # Once the chain has begun a row without a digest is a break, not a memory of older times.
+        if digest is not None or begun:
+            begun = True
+            yield Link(audit_id, record.encode(), bytes(digest or b""))
+
+
 class AuditLog:
     """Reads what was appended."""
 
@@ -127,14 +139,7 @@ class AuditLog:
     def links(self, *, first: int = 0) -> Iterator[Link]:
         """The chain in its order, from that id on; rows from before it are left out."""
         with self._database.reading() as connection:
-            begun = False
-            for audit_id, record, digest in connection.stream(
-                "SELECT audit_id, record, digest FROM audit WHERE audit_id >= ? ORDER BY audit_id", (first,)
-            ):
-                # Once the chain has begun a row without a digest is a break, not a memory of older times.
-                if digest is not None or begun:
-                    begun = True
-                    yield Link(audit_id, record.encode(), bytes(digest or b""))
+            yield from links(connection, first=first)
 
     def misfiled(self) -> int | None:
         """The first row of the chain that is not found under what its record says; None if all are.

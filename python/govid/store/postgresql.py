@@ -80,8 +80,8 @@ class PostgresqlStore(SqlStore):
         super().__init__(PostgresqlDatabase(url, connections=connections))
 
 
-class _Statements:
-    """``govid.store.database.Connection``."""
+class Statements:
+    """``govid.store.database.Connection`` on one of PostgreSQL's."""
 
     __slots__ = ("_connection", "_held")
 
@@ -146,16 +146,16 @@ class PostgresqlDatabase:
             self._migrate(statements)
 
     @contextmanager
-    def reading(self) -> Iterator[_Statements]:
+    def reading(self) -> Iterator[Statements]:
         with self._connection() as connection:
-            yield _Statements(connection)
+            yield Statements(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[_Statements]:
+    def writing(self) -> Iterator[Statements]:
         with self._connection() as connection:
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             try:
-                yield _Statements(connection)
+                yield Statements(connection)
             except psycopg.Error:
                 raise
             except BaseException:
@@ -199,7 +199,7 @@ class PostgresqlDatabase:
             )
         return connection
 
-    def _migrate(self, statements: _Statements) -> None:
+    def _migrate(self, statements: Statements) -> None:
         row = statements.row("SELECT to_regclass('govid_schema')::text")
         assert row is not None
         # Looked up first: a role that may not create tables can still use them.

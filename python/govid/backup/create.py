@@ -1,0 +1,137 @@
+"""Make a backup."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from govid import __version__, config, profiles
+from govid.backup import manifest
+from govid.backup.copiers import copier_of
+from govid.backup.manifest import Manifest
+from govid.errors import BackupFailed, TargetNotEmpty
+from govid.ledger.rotation import current_signer
+from govid.ledger.signing import ISSUER
+from govid.store.audit import AuditLog
+from govid.store.opening import open_store
+
+# A password, or an address that may hold one. Files with secrets are named, not copied.
+_SECRET = frozenset({"store_url", "webhook_url", "data_dir"})
+_PARTS = (("calibrations", "*.json"), ("use_cases", "*.toml"))
+
+
+def create(folder: Path, settings: config.Settings, others: tuple[msgspec.Struct, ...] = ()) -> Manifest:
+    """Make a backup in a folder that does not exist yet. Servers go on meanwhile.
+
+    Args:
+        others: settings of the server, which this package does not know.
+
+    Raises:
+        TargetNotEmpty: the folder exists.
+        BackupFailed, OperatorError: it could not be made; nothing is left behind.
+    """
+    if folder.exists():
+        raise TargetNotEmpty(f"{folder}: it exists")
+    copier = copier_of(settings)
+    # Under another name until it is whole: what is called a backup is one.
+    draft = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        config.private_folder(draft.parent)
+        draft.mkdir(mode=0o700)
+        store = open_store(settings)
+        try:
+            signer = current_signer(settings.signing_key, AuditLog(store.database))
+        finally:
+            store.close()
+        moment = copier.save(draft / copier.file)
+        for name, pattern in _PARTS:
+            _copied(_source(settings, name), pattern, draft / name)
+        (draft / "settings.toml").write_text(_toml(settings, *others), encoding="utf-8")
+        (draft / "keys.json").write_bytes(msgspec.json.encode(signer.verifier.jwks()))
+        made = Manifest(
+            iss=ISSUER,
+            iat=int(time.time()),
+            version=__version__,
+            records=copier.file,
+            moment=moment,
+            models={model.model_id: model.digest for model in profiles.active(settings)[0].models},
+            files=manifest.described(draft),
+        )
+        (draft / manifest.NAME).write_text(signer.sign(manifest.KIND, made))
+        for path in draft.rglob("*"):
+            _synced(path)
+        draft.rename(folder)
+        _synced(folder.parent)
+    except OSError as error:
+        raise BackupFailed(f"{error.filename}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return made
+
+
+def save_keys(file: Path, settings: config.Settings) -> list[str]:
+    """Write all private keys of the installation to one file, for its owner only; their names.
+
+    Raises:
+        TargetNotEmpty: the file exists.
+        BackupFailed: a key cannot be read, or the file not written.
+    """
+    try:
+        kept = {path.name: path for path in sorted(settings.signing_key.parent.glob("*")) if path.is_file()}
+        kept |= {path.name: path for path in sorted(settings.keys_dir.glob("*")) if path.is_file()}
+        kept["signing.pem"] = settings.signing_key
+        keys = {name: base64.b64encode(path.read_bytes()).decode() for name, path in kept.items()}
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(msgspec.json.encode(keys))
+            out.flush()
+            os.fsync(out.fileno())
+    except FileExistsError:
+        raise TargetNotEmpty(f"{file}: it exists") from None
+    except OSError as error:
+        raise BackupFailed(f"{error.filename}: {error.strerror}") from None
+    return sorted(keys)
+
+
+def _source(settings: config.Settings, name: str) -> Path:
+    return settings.use_cases if name == "use_cases" else settings.calibrations_dir
+
+
+def _copied(source: Path, pattern: str, target: Path) -> None:
+    for path in sorted(source.glob(pattern)):
+        target.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(path, target / path.name)
+
+
+def _toml(*given: msgspec.Struct) -> str:
+    lines = ["# Settings that differ from their defaults, without secrets and the data folder.\n"]
+    for settings in given:
+        defaults = msgspec.structs.asdict(type(settings)())
+        lines += [
+            f"{name} = {_value(value)}\n"
+            for name, value in msgspec.structs.asdict(settings).items()
+            if value != defaults[name] and name not in _SECRET
+        ]
+    return "".join(lines)
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - whatever a setting holds
+    """JSON's texts, numbers, truth values and lists are TOML's, too."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{msgspec.json.encode(k).decode()} = {_value(v)}" for k, v in value.items()) + "}"
+    return msgspec.json.encode(value).decode()
+
+
+def _synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
