@@ -13,6 +13,7 @@ import msgspec
 from govid import config, errors, models
 from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
+from govid.commands.backup import backup_group, restore_command
 from govid.commands.bulk import export_command, import_command
 from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
@@ -64,6 +65,8 @@ cli.add_command(import_command)
 cli.add_command(export_command)
 cli.add_command(plan)
 cli.add_command(audit_group)
+cli.add_command(backup_group)
+cli.add_command(restore_command)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -205,6 +205,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
+    encryption_keys_file: Annotated[
+        str,
+        Meta(
+            description="File of the keys that encrypt templates; empty: keys/encryption.json in the data "
+            "folder, made with the store. Put it on another volume than the store, and back it up apart: "
+            "without it no template can be read."
+        ),
+    ] = ""
+
+    encryption_keys: Annotated[
+        str,
+        Meta(
+            description="These keys themselves instead, for a secret in the environment: 32 random bytes in "
+            "base64, the current key first, older ones behind it with commas between."
+        ),
+    ] = ""
+
     complaint_days: Annotated[
         float, Meta(gt=0, description="Days within which a bad rating of a decision has to be answered.")
     ] = 15.0
@@ -296,8 +313,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 1
 
     def __repr__(self) -> str:
-        """Without the URL, which may hold a password."""
-        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        """Without the URL, which may hold a password, and without keys."""
+        shown = msgspec.structs.asdict(self)
+        shown |= {name: "***" for name in ("store_url", "encryption_keys") if shown[name]}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -314,6 +332,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def signing_key(self) -> Path:
         """The PEM file of the signing key."""
         return Path(self.signing_key_file or self.keys_dir / "signing.pem")
+
+    @property
+    def encryption_key_file(self) -> Path:
+        """The file of key-encryption keys."""
+        return Path(self.encryption_keys_file or self.keys_dir / "encryption.json")
 
     @property
     def models_dir(self) -> Path:
@@ -361,16 +384,8 @@ def load(
             raise InvalidSettings(f"{source}: unknown setting; known are {', '.join(sorted(fields))}")
         raw[name], origin[name] = value, source
 
-    if path := environment.get(PREFIX + "CONFIG"):
-        for name, value in _read_toml(Path(path)).items():
-            put(name, value, f"{path}: {name}")
-    for variable, text in environment.items():
-        name = variable.removeprefix(PREFIX)
-        if variable.startswith(PREFIX) and name not in RESERVED:
-            name = name.lower()
-            put(name, text.split(",") if name in LISTS else text, variable)
-    for name, value in (overrides or {}).items():
-        put(name, value, name)
+    for name, value, source in given(environment, overrides):
+        put(name, value, source)
 
     def build(settings_type: type[S]) -> S:
         mine = {k: v for k, v in raw.items() if k in settings_type.__struct_fields__}
@@ -381,6 +396,26 @@ def load(
             raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}") from None
 
     return tuple(build(t) for t in types)
+
+
+def given(
+    environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and source of all that file, environment and keywords set, in rising precedence, unchecked.
+
+    Raises:
+        InvalidSettings: the file cannot be read.
+    """
+    if path := environment.get(PREFIX + "CONFIG"):
+        for name, value in _read_toml(Path(path)).items():
+            yield name, value, f"{path}: {name}"
+    for variable, text in environment.items():
+        name = variable.removeprefix(PREFIX)
+        if variable.startswith(PREFIX) and name not in RESERVED:
+            name = name.lower()
+            yield name, text.split(",") if name in LISTS else text, variable
+    for name, value in (overrides or {}).items():
+        yield name, value, name
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -448,6 +448,21 @@ class StoreDriverMissing(OperatorError):
     remedy = "Install it (`pip install 'psycopg[binary]'`), or unset GOVID_STORE_URL."
 
 
+class EncryptionKeyMissing(OperatorError):
+    slug = "encryption-key-missing"
+    title = "A key that the templates are encrypted with is not here"
+    remedy = (
+        "Put the file of encryption keys back (keys/encryption.json of the data folder, or what "
+        "GOVID_ENCRYPTION_KEYS_FILE names); without that key nobody can read what it protects."
+    )
+
+
+class SealBroken(StoreUnavailable):
+    slug = "seal-broken"
+    title = "A template in the record store is damaged or was tampered with: it is not what govid sealed"
+    remedy = "Keep a copy of the database as evidence, find out who wrote to it, and restore a backup."
+
+
 class GalleryUnavailable(OperatorError):
     slug = "gallery-unavailable"
     title = "The gallery cannot be searched"
@@ -488,8 +503,8 @@ class ErasuresUnknown(OperatorError):
     slug = "erasures-unknown"
     title = "Nobody says who was erased after the backup was made"
     remedy = (
-        "Give the audit of the lost installation, exported after the backup (--newer-audit FILE), or, if it is "
-        "certain that nobody was erased since, --none-erased."
+        "Give the audit of the lost installation, exported after the backup (--newer-audit FILE), or, if it "
+        "is certain that nobody was erased since, --none-erased."
     )
 
 

@@ -48,7 +48,7 @@ class Registry:
         with self.store.database.writing() as connection:
             for number, row in enumerate(self.unit(count)):
                 new = NewReference(str(number), Template(self.profile.model_id, row), (), 0.0)
-                assert insert_subject(connection, new)
+                assert insert_subject(connection, self.store.vault, new)
 
     def enrol(self, subject_id: str, embedding: NDArray[np.float32]) -> int:
         """Enrol a subject and do not tell the gallery; the id of its reference."""

@@ -9,7 +9,7 @@ import pytest
 
 from govid.store.records import SqlStore
 from govid.store.sqlite import SqliteStore
-from tests.govid.store.support import OpenStore
+from tests.govid.store.support import VAULT, OpenStore
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -22,7 +22,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenS
         def make() -> SqlStore:
             from govid.store.postgresql import PostgresqlStore
 
-            return PostgresqlStore(url)
+            return PostgresqlStore(url, VAULT)
     else:
 
         def make() -> SqlStore:

@@ -6,8 +6,8 @@
     keys.json                          public keys that the audit is checked with
     manifest.jws                       digests of all these, head of the audit; signed
 
-The moment is one of the database: no writer is stopped, and all that was acknowledged before the command began
-is in it. Faces lie in it as they lie in the store.
+The moment is one of the database: no writer is stopped, and all that was acknowledged before the command
+began is in it. Faces lie in it as they lie in the store: sealed.
 """
 
 from __future__ import annotations
@@ -15,24 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Protocol
-
-import msgspec
-from msgspec import Meta
+from typing import Protocol
 
 from govid.ledger.chain import Link
-from govid.store.database import Connection
-
-
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the records stood when they were copied."""
-
-    schema: Annotated[int, Meta(ge=0, description="Version of the tables")]
-    identity: str
-    subjects: int
-    references: int
-    audit_position: Annotated[int, Meta(description="Id of the last row of the audit; 0 without one")]
-    audit_head: Annotated[str, Meta(description="Its digest, hexadecimal; empty without one")]
+from govid.store.backup import Moment
 
 
 class Copier(Protocol):
@@ -63,24 +49,6 @@ class Copier(Protocol):
         Raises:
             BackupFailed, StoreUnavailable: nothing is stored.
         """
-
-
-def moment(connection: Connection, *, schema: int) -> Moment:
-    """Where the records stand."""
-    identity = connection.row("SELECT identity FROM store_identity")
-    head = connection.row("SELECT audit_id, digest FROM audit ORDER BY audit_id DESC LIMIT 1")
-    subjects, references = (
-        row[0] if (row := connection.row(f"SELECT count(*) FROM {table}")) else 0
-        for table in ("subject", "reference")
-    )
-    return Moment(
-        schema=schema,
-        identity=identity[0] if identity else "",
-        subjects=subjects,
-        references=references,
-        audit_position=head[0] if head else 0,
-        audit_head=bytes(head[1]).hex() if head and head[1] else "",
-    )
 
 
 @contextmanager

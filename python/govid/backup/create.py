@@ -6,9 +6,7 @@ import base64
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,15 +21,12 @@ from govid.store.audit import AuditLog
 from govid.store.opening import open_store
 
 # A password, or an address that may hold one. Files with secrets are named, not copied.
-_SECRET = frozenset({"store_url", "webhook_url", "data_dir"})
+_LEFT_OUT = frozenset({"store_url", "webhook_url", "encryption_keys", "data_dir"})
 _PARTS = (("calibrations", "*.json"), ("use_cases", "*.toml"))
 
 
-def create(folder: Path, settings: config.Settings, others: tuple[msgspec.Struct, ...] = ()) -> Manifest:
+def create(folder: Path, settings: config.Settings) -> Manifest:
     """Make a backup in a folder that does not exist yet. Servers go on meanwhile.
-
-    Args:
-        others: settings of the server, which this package does not know.
 
     Raises:
         TargetNotEmpty: the folder exists.
@@ -54,7 +49,7 @@ def create(folder: Path, settings: config.Settings, others: tuple[msgspec.Struct
         moment = copier.save(draft / copier.file)
         for name, pattern in _PARTS:
             _copied(_source(settings, name), pattern, draft / name)
-        (draft / "settings.toml").write_text(_toml(settings, *others), encoding="utf-8")
+        (draft / "settings.toml").write_text(_given(), encoding="utf-8")
         (draft / "keys.json").write_bytes(msgspec.json.encode(signer.verifier.jwks()))
         made = Manifest(
             iss=ISSUER,
@@ -62,6 +57,7 @@ def create(folder: Path, settings: config.Settings, others: tuple[msgspec.Struct
             version=__version__,
             records=copier.file,
             moment=moment,
+            signed_by=signer.key_id,
             models={model.model_id: model.digest for model in profiles.active(settings)[0].models},
             files=manifest.described(draft),
         )
@@ -85,9 +81,10 @@ def save_keys(file: Path, settings: config.Settings) -> list[str]:
         BackupFailed: a key cannot be read, or the file not written.
     """
     try:
-        kept = {path.name: path for path in sorted(settings.signing_key.parent.glob("*")) if path.is_file()}
-        kept |= {path.name: path for path in sorted(settings.keys_dir.glob("*")) if path.is_file()}
+        kept = {path.name: path for path in settings.keys_dir.glob("[!.]*") if path.is_file()}
         kept["signing.pem"] = settings.signing_key
+        if settings.encryption_key_file.exists():
+            kept["encryption.json"] = settings.encryption_key_file
         keys = {name: base64.b64encode(path.read_bytes()).decode() for name, path in kept.items()}
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             out.write(msgspec.json.encode(keys))
@@ -110,23 +107,15 @@ def _copied(source: Path, pattern: str, target: Path) -> None:
         shutil.copyfile(path, target / path.name)
 
 
-def _toml(*given: msgspec.Struct) -> str:
-    lines = ["# Settings that differ from their defaults, without secrets and the data folder.\n"]
-    for settings in given:
-        defaults = msgspec.structs.asdict(type(settings)())
-        lines += [
-            f"{name} = {_value(value)}\n"
-            for name, value in msgspec.structs.asdict(settings).items()
-            if value != defaults[name] and name not in _SECRET
-        ]
-    return "".join(lines)
-
-
-def _value(value: Any) -> str:  # noqa: ANN401 - whatever a setting holds
-    """JSON's texts, numbers, truth values and lists are TOML's, too."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{msgspec.json.encode(k).decode()} = {_value(v)}" for k, v in value.items()) + "}"
-    return msgspec.json.encode(value).decode()
+def _given() -> str:
+    """What the operator has set, for engine and server, as TOML."""
+    lines = {
+        # JSON's texts, numbers, truth values and lists are TOML's, too.
+        name: f"{name} = {msgspec.json.encode(value).decode()}\n"
+        for name, value, _ in config.given(os.environ)
+        if name not in _LEFT_OUT
+    }
+    return "# Settings of the backup, without secrets and the data folder.\n" + "".join(lines.values())
 
 
 def _synced(path: Path) -> None:

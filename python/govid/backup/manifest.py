@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from govid.backup import Moment
 from govid.errors import BackupBroken, InvalidReceipt
 from govid.ledger.signing import Verifier
+from govid.store.backup import Moment
 
 KIND = "govid-backup+jws"
 NAME = "manifest.jws"
@@ -33,6 +33,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[str, Meta(description="Of govid")]
     records: Annotated[str, Meta(description="The file that holds the record store")]
     moment: Moment
+    signed_by: Annotated[str, Meta(description="Id of the key that signed at that time")]
     models: Annotated[dict[str, str], Meta(description="SHA-256 of the models in use by their id")]
     files: dict[str, File]
 

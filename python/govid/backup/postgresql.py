@@ -15,9 +15,10 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from govid.backup import Moment, moment, private_file
+from govid.backup import private_file
 from govid.errors import BackupBroken, BackupFailed, BackupToolMissing, StoreUnavailable, TargetNotEmpty
 from govid.ledger.chain import Link
+from govid.store.backup import Moment, moment
 from govid.store.postgresql import Statements
 
 # COPY's text format: what a backslash and a letter stand for.
@@ -94,7 +95,7 @@ class PostgresqlCopier:
             for option in pq.Conninfo.get_defaults()
             if option.envvar and option.keyword.decode() in given
         }
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - PostgreSQL's own, without a shell
             [_program(program), "--no-password", *arguments],
             env={**os.environ, **variables},
             capture_output=True,
@@ -133,7 +134,7 @@ def _exactly(schema: str) -> str:
 def _table(copy: Path, name: str, columns: tuple[str, ...]) -> Iterator[tuple[bytes | None, ...]]:
     """Columns of a table in a dump, without a server; raises BackupBroken."""
     command = [_program("pg_restore"), "--data-only", f"--table={name}", "--file=-", str(copy)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         assert process.stdout is not None
         places: list[int] | None = None
         for line in process.stdout:

@@ -6,7 +6,7 @@ import base64
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,14 @@ from msgspec import Meta
 from govid import config
 from govid.audit import AuditRecord, new_request_id
 from govid.backup import manifest
+from govid.backup.afterwards import Afterwards, Erasure
 from govid.backup.copiers import copier_of
-from govid.backup.erasures import Erasure
 from govid.backup.manifest import Manifest
 from govid.callers import LOCAL
 from govid.errors import BackupBroken, BackupFailed, InvalidSettings, TargetNotEmpty, UnknownSubject
-from govid.store import restored
+from govid.ledger.rotation import current_signer
+from govid.store.audit import AuditLog
+from govid.store.backup import adopt
 from govid.store.database import Database
 from govid.store.keys import KeyStore
 from govid.store.opening import open_store
@@ -68,7 +70,7 @@ def restore(
     folder: Path,
     found: Manifest,
     settings: config.Settings,
-    erasures: Sequence[Erasure],
+    afterwards: Afterwards,
     *,
     private_keys: Mapping[str, bytes] | None = None,
 ) -> Restored:
@@ -78,7 +80,7 @@ def restore(
     half of it.
 
     Args:
-        erasures: of subjects since the backup; they are deleted from what was restored, and so audited.
+        afterwards: who was erased since the backup is deleted from what was restored, and so audited.
         private_keys: files for the keys folder, by name.
 
     Raises:
@@ -93,11 +95,13 @@ def restore(
         _put_keys(target, stage, private_keys or {})
         for name, place in _PLACES.items():
             if (folder / name).exists():
-                (shutil.copytree if (folder / name).is_dir() else shutil.copyfile)(folder / name, stage / place)
+                (shutil.copytree if (folder / name).is_dir() else shutil.copyfile)(
+                    folder / name, stage / place
+                )
         copier = copier_of(staged)
         copier.load(folder / found.records)
         _check_copied(staged.database, found)
-        done = _brought_forward(staged, found, erasures)
+        done = _brought_forward(staged, found, afterwards)
         for path in sorted(stage.iterdir(), key=lambda path: path == staged.database):
             if not (target / path.name).exists():
                 path.rename(target / path.name)
@@ -151,12 +155,13 @@ def _check_copied(database: Path, found: Manifest) -> None:
             raise BackupBroken(f"{found.records} was altered")
 
 
-def _brought_forward(staged: config.Settings, found: Manifest, erasures: Sequence[Erasure]) -> Restored:
+def _brought_forward(staged: config.Settings, found: Manifest, afterwards: Afterwards) -> Restored:
     store = open_store(staged)
     try:
-        restored.adopt(store.database, _record("restore", "RESTORED"))
+        adopt(store.database, _record("restore", "RESTORED"))
+        _change_keys(staged, AuditLog(store.database), found, afterwards)
         erased = 0
-        for erasure in erasures:
+        for erasure in afterwards.erasures:
             record = _record("delete", "DELETED", erasure)
             with suppress(UnknownSubject):
                 store.delete_subject(erasure.subject_id, record, None, b"")
@@ -172,6 +177,19 @@ def _brought_forward(staged: config.Settings, found: Manifest, erasures: Sequenc
         )
     finally:
         store.close()
+
+
+def _change_keys(staged: config.Settings, log: AuditLog, found: Manifest, afterwards: Afterwards) -> None:
+    """Follow to the signing key of today, and refuse one that no rotation leads to from the backup's."""
+    for rotation in afterwards.rotations:
+        log.add_rotation(rotation, after=log.last_rotation())
+    if not staged.signing_key.exists():
+        return  # no server starts without it
+    if found.signed_by not in current_signer(staged.signing_key, log, create=False).verifier.key_ids:
+        raise BackupFailed(
+            f"{staged.signing_key.name} is newer than the backup: give the audit that has the change "
+            "(--newer-audit)"
+        )
 
 
 def _record(operation: str, outcome: str, erasure: Erasure | None = None) -> AuditRecord:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from govid.backup import Moment, moment, private_file
+from govid.backup import private_file
 from govid.errors import BackupBroken, BackupFailed, TargetNotEmpty
 from govid.ledger.chain import Link
 from govid.store.audit import links
+from govid.store.backup import Moment, moment
 from govid.store.sqlite import Statements
 
 

@@ -24,9 +24,8 @@ from govid.bulk.prepare import Batch, Embed, Fault
 from govid.callers import LOCAL
 from govid.errors import CallerError, InvalidSubjectId, Refusal
 from govid.profiles import Profile
-from govid.store import bulk
+from govid.store import Store, bulk
 from govid.store.audit import append_many
-from govid.store.database import Database
 
 # A batch of templates takes a tenth of a second, one of photos a few; a stop loses no more than that.
 BATCH_ITEMS = 8192
@@ -66,7 +65,7 @@ class Importer:
 
     def __init__(
         self,
-        database: Database,
+        store: Store,
         profile: Profile,
         embed: Embed,
         *,
@@ -80,7 +79,8 @@ class Importer:
             embed: makes the sample of a photo; called from several threads.
             threads: photos embedded at once; twice as many are held.
         """
-        self._database, self._profile, self._embed = database, profile, embed
+        self._database, self._vault = store.database, store.vault
+        self._profile, self._embed = profile, embed
         self._max_references, self._threads = max_references, threads
         self._batch_items, self._batch_photos = batch_items, batch_photos
 
@@ -147,7 +147,10 @@ class Importer:
         places = sorted(ready)
         with self._database.writing() as connection:
             placed = bulk.insert(
-                connection, [ready[place] for place in places], max_references=self._max_references
+                connection,
+                self._vault,
+                [ready[place] for place in places],
+                max_references=self._max_references,
             )
             outcomes: dict[int, bulk.Placed | Fault] = {**faults, **dict(zip(places, placed, strict=True))}
             results = [_result(source, item, outcomes[place]) for place, item in enumerate(batch.items)]

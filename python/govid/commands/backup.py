@@ -10,11 +10,12 @@ import click
 import msgspec
 
 from govid import config
-from govid.commands.context import audit_file, json_option, read_json, settings_of, show
-from govid.errors import BackupBroken, ErasuresUnknown, InvalidSettings
+from govid.commands import audit_file
+from govid.commands.context import json_option, read_json, settings_of, show, store
+from govid.errors import BackupBroken, ErasuresUnknown
 
 if TYPE_CHECKING:
-    from govid.backup.erasures import Erasure
+    from govid.backup.afterwards import Afterwards
     from govid.backup.manifest import Manifest
     from govid.backup.restore import Restored
     from govid.ledger.signing import Verifier
@@ -24,7 +25,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _keys_option = click.option(
     "--keys",
     type=_FILE,
-    help="Published JWK set (GET /v1/receipts/keys), kept apart from the backup. Default: the signing key here.",
+    help="Published JWK set (GET /v1/receipts/keys), not the backup's own. Default: the signing key here.",
 )
 
 
@@ -49,7 +50,7 @@ def create(context: click.Context, /, folder: Path, keys_file: Path | None, as_j
     from govid.backup.create import save_keys
 
     chosen = settings_of(context)
-    made = make(folder, chosen, server_settings(context))
+    made = make(folder, chosen)
     names = save_keys(keys_file, chosen) if keys_file else []
     text = f"{folder}: {_summary(made)}\n" + (
         f"{keys_file}: private keys {', '.join(names)}; keep it apart from the backup"
@@ -80,7 +81,7 @@ def verify(context: click.Context, /, folder: Path, keys: Path | None, as_json: 
 @click.option(
     "--newer-audit",
     type=_FILE,
-    help="Export (`govid audit export`) of the installation after the backup: who was erased since, is again.",
+    help="Export (`govid audit export`) from after the backup: who was erased since, is again.",
 )
 @click.option("--none-erased", is_flag=True, help="It is certain that nobody was erased since the backup.")
 @json_option
@@ -112,46 +113,46 @@ def restore_command(
     trusted = _trusted(chosen, keys, kept.get("signing.pem"))
     found = check(folder, trusted)
     check_place(chosen, found)
-    erasures: list[Erasure] = []
-    if newer_audit:
-        erasures = _erasures(found, newer_audit, trusted, folder)
-    elif not none_erased:
+    if not newer_audit and not none_erased:
         raise ErasuresUnknown
-    done = restore(folder, found, chosen, erasures, private_keys=kept)
+    done = restore(folder, found, chosen, _afterwards(found, newer_audit, trusted), private_keys=kept)
     show(done, as_json, _restored(done, chosen))
 
 
-def _erasures(found: Manifest, newer_audit: Path, trusted: Verifier, folder: Path) -> list[Erasure]:
-    from govid.backup import erasures
+def _afterwards(found: Manifest, newer_audit: Path | None, trusted: Verifier) -> Afterwards:
+    from govid.backup import afterwards
 
-    rows, statements = audit_file(newer_audit)
-    return erasures.since(found.moment, rows, statements, trusted)
+    if newer_audit is None:
+        return afterwards.Afterwards()
+    rows, statements = audit_file.links(newer_audit), audit_file.checkpoints(newer_audit)
+    return afterwards.since(found.moment, rows, statements, trusted)
 
 
 def _trusted(chosen: config.Settings, keys: Path | None, private_key: bytes | None = None) -> Verifier:
     """Keys from elsewhere than the backup: it must not vouch for itself."""
+    from govid.ledger.rotation import current_signer
     from govid.ledger.signing import load_signer, parsed_signer, read_verifier
+    from govid.store.audit import AuditLog
 
     if keys:
         return read_verifier(read_json(keys))
     if private_key:
         return parsed_signer(private_key).verifier
-    if chosen.signing_key.exists():
-        return load_signer(chosen.signing_key, create=False).verifier
-    raise BackupBroken("no key is here that could have signed it: name the published ones by --keys")
-
-
-def server_settings(context: click.Context) -> tuple[msgspec.Struct, ...]:
-    """What the server is set to, which govid itself does not know."""
-    return tuple((context.find_root().meta.get("server_settings") or tuple)())
+    if not chosen.signing_key.exists():
+        raise BackupBroken("no key is here that could have signed it: name the published ones by --keys")
+    if chosen.database.exists():
+        with store(chosen) as records:
+            return current_signer(chosen.signing_key, AuditLog(records.database), create=False).verifier
+    return load_signer(chosen.signing_key, create=False).verifier
 
 
 def _summary(found: Manifest) -> str:
     moment = found.moment
     size = sum(file.bytes for file in found.files.values())
     return (
-        f"{moment.subjects} subjects, {moment.references} references, audit up to row {moment.audit_position}, "
-        f"{size / 1e6:.1f} MB, made {_time(found.iat)} by govid {found.version}"
+        f"{moment.subjects} subjects, {moment.references} references, "
+        f"audit up to row {moment.audit_position}, {size / 1e6:.1f} MB, "
+        f"made {_time(found.iat)} by govid {found.version}"
     )
 
 
@@ -160,8 +161,8 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
         f"restored {done.subjects} subjects and {done.references} references as of {_time(done.made_at)}",
         f"{done.erased} subjects that were erased since are erased again",
         "Now check:",
-        "  govid audit verify      the chain is intact; rows after the backup are gone, keep what was published",
-        f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since the backup",
+        "  govid audit verify      the chain; rows after the backup are gone: keep what was published",
+        f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since",
         f"  {Path(chosen.data_dir) / 'settings.toml'}   settings of then, without secrets (GOVID_CONFIG)",
     ]
     if not chosen.signing_key.exists():

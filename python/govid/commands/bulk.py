@@ -96,7 +96,7 @@ def import_command(
         journal = stack.enter_context(Journal(results, opened.name))
         records = stack.enter_context(store(settings))
         importer = Importer(
-            records.database,
+            records,
             profiles.active(settings)[0],
             _LazyFaces(settings).sample,
             max_references=settings.max_references,

@@ -163,13 +163,19 @@ def load_signer(path: Path, *, create: bool = True) -> Signer:
             _make(path)
         if path.stat().st_mode & 0o077:
             raise InvalidSettings(f"{path}: others may read this key: chmod 600, and ask who did")
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return parsed_signer(path.read_bytes(), str(path))
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
+
+
+def parsed_signer(pem: bytes, name: str = "signing key") -> Signer:
+    """The Ed25519 key of a PEM text; raises InvalidSettings, which calls it ``name``."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidSettings(f"{path}: no unencrypted private key in PEM") from None
+        raise InvalidSettings(f"{name}: no unencrypted private key in PEM") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidSettings(f"{path}: not an Ed25519 key")
+        raise InvalidSettings(f"{name}: not an Ed25519 key")
     return Signer(key)
 
 

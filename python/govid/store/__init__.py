@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
+
+if TYPE_CHECKING:
+    from govid.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class Store(Protocol):
 
     database: Database
     """For the tables that have files of their own beside ``records.py``."""
+    vault: Vault
+    """Seals and opens what is stored of a face; for the tables that have files of their own."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 

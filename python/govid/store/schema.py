@@ -219,6 +219,29 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
+    # Templates are sealed under a key per subject (``govid.vault``). Its row goes with the subject, and names
+    # a key-encryption key that nobody has destroyed. What is not sealed yet is found by an index of its own.
+    """
+    CREATE TABLE encryption_key (
+        key_id TEXT PRIMARY KEY,
+        created_at {real} NOT NULL
+    ){keyed};
+    CREATE TABLE subject_key (
+        subject_id TEXT{bytewise} PRIMARY KEY REFERENCES subject ON DELETE CASCADE,
+        key_id TEXT NOT NULL REFERENCES encryption_key,
+        wrapped {bytes} NOT NULL,
+        fingerprint {bytes} NOT NULL
+    ){keyed};
+    CREATE TABLE store_sealed (
+        sealed_at {real} NOT NULL
+    );
+    CREATE TABLE erasure (
+        erasure_id {serial},
+        receipt TEXT NOT NULL
+    );
+    ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;
+    """,
     # Servers look for a new signing key each second.
     """
     CREATE INDEX audit_rotation ON audit (audit_id) WHERE operation = 'rotate_signing_key';

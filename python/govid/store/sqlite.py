@@ -19,6 +19,8 @@ from govid.errors import InvalidSettings, StorageFull, StoreUnavailable
 from govid.store.database import Row, Value
 from govid.store.records import SqlStore
 from govid.store.schema import migrate
+from govid.vault.keys import FileKeys
+from govid.vault.vault import Vault
 
 BUSY_SECONDS = 10
 # Only SQLite files are old enough to hold rows from before the audit had columns.
@@ -47,13 +49,19 @@ _WORDS: Mapping[str, str] = MappingProxyType(
 class SqliteStore(SqlStore):
     """``govid.store.Store`` in one SQLite file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, vault: Vault | None = None) -> None:
         """Open or create the file and bring its schema forward.
+
+        Args:
+            vault: None: with the keys that lie beside the file where no setting says otherwise.
 
         Raises:
             StoreUnavailable: the folder or file cannot be used, or was written by a newer govid.
+            EncryptionKeyMissing: the keys of its templates are not there.
         """
-        super().__init__(SqliteDatabase(path))
+        super().__init__(
+            SqliteDatabase(path), vault or Vault(FileKeys(path.parent / "keys" / "encryption.json"))
+        )
 
 
 class _Connection(sqlite3.Connection):
@@ -64,8 +72,8 @@ class _Connection(sqlite3.Connection):
             self.close()
 
 
-class _Statements:
-    """``govid.store.database.Connection``."""
+class Statements:
+    """``govid.store.database.Connection`` on one of SQLite's."""
 
     __slots__ = ("_connection",)
 
@@ -119,12 +127,12 @@ class SqliteDatabase:
             statements.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager
-    def reading(self) -> Iterator[_Statements]:
+    def reading(self) -> Iterator[Statements]:
         with _translated():
             yield self._statements()
 
     @contextmanager
-    def writing(self) -> Iterator[_Statements]:
+    def writing(self) -> Iterator[Statements]:
         with self._write_lock, _translated():
             statements = self._statements()
             connection = self.connection()
@@ -152,6 +160,12 @@ class SqliteDatabase:
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
+    def rewrite(self, table: str) -> None:  # noqa: ARG002
+        """Write the whole file anew; SQLite knows no smaller step."""
+        with self._write_lock, _translated():
+            self.connection().execute("VACUUM")
+        self.scrub()
+
     def close(self) -> None:
         self._closed = True
         with self._write_lock:
@@ -164,10 +178,10 @@ class SqliteDatabase:
         connection: _Connection = self._local.connection
         return connection
 
-    def _statements(self) -> _Statements:
+    def _statements(self) -> Statements:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        statements: _Statements | None = getattr(self._local, "statements", None)
+        statements: Statements | None = getattr(self._local, "statements", None)
         if statements is None:
             connection = sqlite3.connect(
                 self._path,
@@ -184,7 +198,7 @@ class SqliteDatabase:
                 "secure_delete = ON",
             ):
                 connection.execute(f"PRAGMA {pragma}")
-            statements = self._local.statements = _Statements(connection)
+            statements = self._local.statements = Statements(connection)
             self._local.connection = connection
             self._open.add(connection)
         return statements

@@ -103,7 +103,7 @@ def test_a_released_subject_counts_as_new(store: SqlStore) -> None:
         from govid.types import Template
 
         template = Template(support.PROFILE.model_id, faces[0])
-        insert_subject(connection, NewReference("held", template, (), 1.0), held=True)
+        insert_subject(connection, store.vault, NewReference("held", template, (), 1.0), held=True)
     support.enrol(store, [*faces[1:], support.like(faces[0])])
     work = support.dedup(store)
     first = done(work)
@@ -268,7 +268,7 @@ def test_a_name_that_is_enrolled_anew_is_not_settled(store: SqlStore) -> None:
         from govid.types import Template
 
         template = Template(support.PROFILE.model_id, support.like(face, 3))
-        insert_subject(connection, NewReference("s1", template, (), 1.0))
+        insert_subject(connection, store.vault, NewReference("s1", template, (), 1.0))
     assert done(work).cases == 1
 
 

@@ -317,7 +317,7 @@ def test_imports_and_enrolments_of_the_same_subjects_do_not_lock_each_other_out(
     def put(seed: int) -> list[bulk.Placed | GovidError]:
         with store.database.writing() as connection:
             batch = [incoming(f"{number}", seed + number) for number in range(20)]
-            return [*bulk.insert(connection, batch, max_references=9)]
+            return [*bulk.insert(connection, store.vault, batch, max_references=9)]
 
     for seed in range(0, 500, 50):
         enrolments = [
@@ -337,7 +337,7 @@ def test_an_import_that_comes_again_finds_what_it_stored(store: SqlStore) -> Non
     batch = [incoming(f"{number}", number) for number in range(700)]
     for is_new in (True, False):
         with store.database.writing() as connection:
-            placed = bulk.insert(connection, batch, max_references=2)
+            placed = bulk.insert(connection, store.vault, batch, max_references=2)
         assert [one.is_new for one in placed if isinstance(one, bulk.Placed)] == [is_new] * 700
     assert len(store.changes(after=0, limit=999)) == len(list(store.all_templates()[1])) == 700
 

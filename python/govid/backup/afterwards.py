@@ -1,18 +1,19 @@
-"""Who was erased after a backup was made: a restore must not bring them back."""
+"""What happened after a backup and must not be undone by it: erasures, and changes of the signing key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from govid.audit import AuditRecord
-from govid.backup import Moment
 from govid.errors import BackupBroken
 from govid.ledger import checkpoints
 from govid.ledger.chain import Link
 from govid.ledger.signing import Verifier
+from govid.store.audit import ROTATION
+from govid.store.backup import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,23 @@ class Erasure:
     request_id: str
 
 
-def since(moment: Moment, rows: Iterable[Link], statements: Sequence[str], verifier: Verifier) -> list[Erasure]:
-    """The deletions in a newer audit of the same installation.
+@dataclass(slots=True)
+class Afterwards:
+    """In the order in which it happened."""
+
+    erasures: list[Erasure] = field(default_factory=list)
+    rotations: list[AuditRecord] = field(default_factory=list)
+
+    def add(self, record: AuditRecord) -> None:
+        """Take over what must not be undone."""
+        if record.operation == "delete" and record.outcome == "DELETED" and record.subject_id is not None:
+            self.erasures.append(Erasure(record.subject_id, record.request_id))
+        elif record.operation == ROTATION:
+            self.rotations.append(record)
+
+
+def since(moment: Moment, rows: Iterable[Link], statements: Sequence[str], verifier: Verifier) -> Afterwards:
+    """What a newer audit of the same installation says.
 
     Args:
         moment: of the backup.
@@ -34,14 +50,14 @@ def since(moment: Moment, rows: Iterable[Link], statements: Sequence[str], verif
     Raises:
         BackupBroken: the chain is broken, or does not go on from the backup.
     """
-    found: list[Erasure] = []
+    found = Afterwards()
     seen = not moment.audit_head
 
     def watched() -> Iterator[Link]:
         nonlocal seen
         for row in rows:
             if row.audit_id > moment.audit_position:
-                found.extend(_erasures(row.record))
+                found.add(msgspec.json.decode(row.record, type=AuditRecord))
             elif row.audit_id == moment.audit_position:
                 seen = row.digest.hex() == moment.audit_head
             yield row
@@ -50,11 +66,7 @@ def since(moment: Moment, rows: Iterable[Link], statements: Sequence[str], verif
     if not chain.intact:
         raise BackupBroken(f"the newer audit, row {chain.broken_at}: {chain.reason}")
     if not seen:
-        raise BackupBroken("the newer audit does not go on from this backup: it is of another installation, or older")
+        raise BackupBroken(
+            "the newer audit does not go on from this backup: it is older, or of another store"
+        )
     return found
-
-
-def _erasures(record: bytes) -> Iterator[Erasure]:
-    row = msgspec.json.decode(record, type=AuditRecord)
-    if row.operation == "delete" and row.outcome == "DELETED" and row.subject_id is not None:
-        yield Erasure(row.subject_id, row.request_id)
