@@ -42,6 +42,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     case_id: int | None = None
     adjudicator: str | None = None
     """Who decided a case."""
+    data_key: str | None = None
+    """Fingerprint, hexadecimal, of the key that was destroyed with a subject."""
     about: str | None = None
     """Request id of the decision that was rated or complained of."""
     statements: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
 from govid.commands.plan import plan
+from govid.commands.vault import vault_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -69,6 +70,7 @@ cli.add_command(backup_group)
 cli.add_command(restore_command)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
+cli.add_command(vault_group)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -339,6 +339,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.encryption_keys_file or self.keys_dir / "encryption.json")
 
     @property
+    def erasures_file(self) -> Path:
+        """Signed receipts of all erasures, beside the keys: what a restored backup must lose again."""
+        return self.encryption_key_file.with_name("erasures.jws")
+
+    @property
     def models_dir(self) -> Path:
         """Where verified model files lie."""
         return Path(self.data_dir) / "models"

@@ -503,8 +503,8 @@ class ErasuresUnknown(OperatorError):
     slug = "erasures-unknown"
     title = "Nobody says who was erased after the backup was made"
     remedy = (
-        "Give the audit of the lost installation, exported after the backup (--newer-audit FILE), or, if it "
-        "is certain that nobody was erased since, --none-erased."
+        "Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the "
+        "backup (--newer-audit FILE); if it is certain that nobody was erased since, --none-erased."
     )
 
 

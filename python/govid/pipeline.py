@@ -60,10 +60,12 @@ from govid.results import (
 )
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store.erasures import Erased
 from govid.store.opening import open_store
 from govid.timing import StageClock
 from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
+from govid.vault.journal import ErasureJournal
 
 if TYPE_CHECKING:
     from govid.gallery.feeder import GalleryFeeder
@@ -140,6 +142,10 @@ class Engine:
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
+        self._erasures = ErasureJournal(
+            self.settings.erasures_file, self.store.database, lambda: self.ledger.signer
+        )
+        self._erasures.catch_up()
         gallery, follower = self._open_gallery()
         self._search = Search(
             gallery,
@@ -374,26 +380,33 @@ class Engine:
         request_id: str | None = None,
         caller: Caller = LOCAL,
     ) -> Deletion:
-        """Delete a subject with all its references; no search finds it once this returns.
+        """Erase a subject: its references, and the key without which no copy of them can be read.
+
+        No search finds it once this returns. The reply has a signed receipt.
 
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
         inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
         idempotency = _idempotency(idempotency_key, caller, "delete", subject, b"")
-        deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
+
+        def deletion(erased: Erased) -> Deletion:
+            receipt = self.ledger.erasure_receipt(erased)
+            return Deletion(request_id=erased.request_id, subject_id=subject, receipt=receipt)
+
         with self._refusals_audited(inquiry):
             outcome = self.store.delete_subject(
                 subject,
                 self._record(inquiry, "DELETED"),
                 idempotency,
-                msgspec.json.encode(deletion),
+                lambda erased: msgspec.json.encode(deletion(erased)),
                 adjudicators=self.settings.adjudicators_required,
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
         self._announce()
-        return deletion
+        self._erasures.catch_up()
+        return deletion(outcome)
 
     def subject(self, subject: str) -> Subject:
         """What is held on a subject, without its templates.

@@ -127,6 +127,10 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True):
 
     request_id: str
     subject_id: str
+    receipt: Annotated[
+        str,
+        Meta(description="JWS (EdDSA) of what was erased, when, and of which key was destroyed with it"),
+    ] = ""
 
 
 class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):

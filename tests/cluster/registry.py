@@ -58,7 +58,7 @@ class Registry:
 
     def delete(self, subject_id: str) -> None:
         """Delete a subject and do not tell the gallery."""
-        self.store.delete_subject(subject_id, AUDIT, None, b"")
+        self.store.delete_subject(subject_id, AUDIT, None, lambda _: b"")
 
     def embeddings(self) -> dict[int, NDArray[np.float32]]:
         """All that the records hold, by reference id."""

@@ -11,9 +11,12 @@ from govid.audit import AuditRecord
 from govid.errors import BackupBroken
 from govid.ledger import checkpoints
 from govid.ledger.chain import Link
+from govid.ledger.erasures import Erasure as Receipt
 from govid.ledger.signing import Verifier
 from govid.store.audit import ROTATION
 from govid.store.backup import Moment
+
+_ERASES = ("delete", "replay_erasure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,12 @@ class Afterwards:
 
     erasures: list[Erasure] = field(default_factory=list)
     rotations: list[AuditRecord] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    """Those of the file that is kept beside the keys (``govid.vault.journal``)."""
 
     def add(self, record: AuditRecord) -> None:
         """Take over what must not be undone."""
-        if record.operation == "delete" and record.outcome == "DELETED" and record.subject_id is not None:
+        if record.operation in _ERASES and record.outcome == "DELETED" and record.subject_id is not None:
             self.erasures.append(Erasure(record.subject_id, record.request_id))
         elif record.operation == ROTATION:
             self.rotations.append(record)

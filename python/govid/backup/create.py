@@ -81,7 +81,9 @@ def save_keys(file: Path, settings: config.Settings) -> list[str]:
         BackupFailed: a key cannot be read, or the file not written.
     """
     try:
-        kept = {path.name: path for path in settings.keys_dir.glob("[!.]*") if path.is_file()}
+        # Which has no key in it, and is worth the more the newer it is.
+        left_out = settings.erasures_file.name
+        kept = {p.name: p for p in settings.keys_dir.glob("[!.]*") if p.is_file() and p.name != left_out}
         kept["signing.pem"] = settings.signing_key
         if settings.encryption_key_file.exists():
             kept["encryption.json"] = settings.encryption_key_file

@@ -6,7 +6,7 @@ import base64
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -22,13 +22,16 @@ from govid.backup.copiers import copier_of
 from govid.backup.manifest import Manifest
 from govid.callers import LOCAL
 from govid.errors import BackupBroken, BackupFailed, InvalidSettings, TargetNotEmpty, UnknownSubject
+from govid.ledger.erasures import Erasure as Receipt
 from govid.ledger.rotation import current_signer
+from govid.store import erasures
 from govid.store.audit import AuditLog
 from govid.store.backup import adopt
 from govid.store.database import Database
 from govid.store.keys import KeyStore
 from govid.store.opening import open_store
 from govid.store.schema import MIGRATIONS
+from govid.vault.journal import replay
 
 # What may lie in the folder before: models are pulled, and keys brought, independently of a backup.
 _WELCOME = frozenset({"models", "keys"})
@@ -138,8 +141,9 @@ def read_private_keys(file: Path) -> dict[str, bytes]:
 def _put_keys(target: Path, stage: Path, private_keys: Mapping[str, bytes]) -> None:
     brought = target / "keys"
     if brought.exists():
+        # What somebody has put there counts: its erasures may be newer than any copy.
         shutil.copytree(brought, stage / "keys")
-    elif private_keys:
+    else:
         for name, key in private_keys.items():
             path = config.private_folder(stage / "keys") / name
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -160,12 +164,15 @@ def _brought_forward(staged: config.Settings, found: Manifest, afterwards: After
     try:
         adopt(store.database, _record("restore", "RESTORED"))
         _change_keys(staged, AuditLog(store.database), found, afterwards)
+        if afterwards.receipts:
+            _check_as_new(store.database, afterwards.receipts)
         erased = 0
         for erasure in afterwards.erasures:
-            record = _record("delete", "DELETED", erasure)
+            record = _record("replay_erasure", "DELETED", erasure)
             with suppress(UnknownSubject):
-                store.delete_subject(erasure.subject_id, record, None, b"")
+                store.delete_subject(erasure.subject_id, record, None, lambda _: b"")
                 erased += 1
+        erased += len(replay(store, afterwards.receipts))
         counts = store.counts()
         return Restored(
             subjects=counts.subjects,
@@ -190,6 +197,22 @@ def _change_keys(staged: config.Settings, log: AuditLog, found: Manifest, afterw
             f"{staged.signing_key.name} is newer than the backup: give the audit that has the change "
             "(--newer-audit)"
         )
+
+
+def _check_as_new(database: Database, receipts: Iterable[Receipt]) -> None:
+    """Refuse a file of erasures from before the backup, which says nothing of those since."""
+    known = {receipt.data_key for receipt in receipts}
+    last = 0
+    while True:
+        with database.reading() as connection:
+            some = erasures.after(connection, last)
+        if not some:
+            return
+        if any(one.fingerprint.hex() not in known for _, one in some):
+            raise BackupBroken(
+                "the file of erasures is older than the backup: it lacks some that the backup has"
+            )
+        last = some[-1][0]
 
 
 def _record(operation: str, outcome: str, erasure: Erasure | None = None) -> AuditRecord:

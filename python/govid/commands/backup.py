@@ -83,6 +83,12 @@ def verify(context: click.Context, /, folder: Path, keys: Path | None, as_json: 
     type=_FILE,
     help="Export (`govid audit export`) from after the backup: who was erased since, is again.",
 )
+@click.option(
+    "--erasures",
+    "erasures_file",
+    type=_FILE,
+    help="keys/erasures.jws of the installation, newer than the backup: who is in it, is erased again.",
+)
 @click.option("--none-erased", is_flag=True, help="It is certain that nobody was erased since the backup.")
 @json_option
 @click.pass_context
@@ -94,6 +100,7 @@ def restore_command(
     keys: Path | None,
     private_keys: Path | None,
     newer_audit: Path | None,
+    erasures_file: Path | None,
     none_erased: bool,
     as_json: bool,
 ) -> None:
@@ -103,19 +110,24 @@ def restore_command(
     """
     from govid.backup.restore import check_place, read_private_keys, restore
     from govid.backup.verify import verify as check
+    from govid.vault.journal import read as read_erasures
 
     chosen = settings_of(context)
     if data_dir is not None:
         chosen = msgspec.structs.replace(chosen, data_dir=data_dir)
-    if newer_audit and none_erased:
-        raise click.UsageError("--newer-audit and --none-erased exclude each other")
+    if none_erased and (newer_audit or erasures_file):
+        raise click.UsageError("--none-erased excludes --erasures and --newer-audit")
     kept = read_private_keys(private_keys) if private_keys else {}
     trusted = _trusted(chosen, keys, kept.get("signing.pem"))
     found = check(folder, trusted)
     check_place(chosen, found)
-    if not newer_audit and not none_erased:
+    if not newer_audit and not erasures_file and not none_erased:
         raise ErasuresUnknown
-    done = restore(folder, found, chosen, _afterwards(found, newer_audit, trusted), private_keys=kept)
+    afterwards = _afterwards(found, newer_audit, trusted)
+    if erasures_file:
+        afterwards.receipts = read_erasures(erasures_file, trusted)
+        kept[chosen.erasures_file.name] = erasures_file.read_bytes()
+    done = restore(folder, found, chosen, afterwards, private_keys=kept)
     show(done, as_json, _restored(done, chosen))
 
 

@@ -16,6 +16,7 @@ from govid.store.database import Database
 from govid.types import QualityMeasure, Reference, Template
 
 if TYPE_CHECKING:
+    from govid.store.erasures import Erased
     from govid.vault.vault import Vault
 
 
@@ -66,6 +67,10 @@ class Replayed:
 
 ReplyTo: TypeAlias = Callable[[Reference, int | None], bytes]
 """The reply to keep for a stored reference, and for the case that holds it, if one does."""
+
+
+ReplyToErasure: TypeAlias = Callable[["Erased"], bytes]
+"""The reply to keep for a subject that is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +165,11 @@ class Store(Protocol):
         subject_id: str,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: bytes,
+        reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
-    ) -> Replayed | None:
-        """Delete a subject and all its references; raises UnknownSubject.
+    ) -> Erased | Replayed:
+        """Delete a subject, all its references and the key that opens them; raises UnknownSubject.
 
         A case that has no pair left but those on which so many ``adjudicators`` agree ends with it.
         """

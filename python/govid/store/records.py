@@ -30,17 +30,20 @@ from govid.store import (
     NewReference,
     Replayed,
     ReplyTo,
+    ReplyToErasure,
     Stored,
     SubjectRecord,
     Suspicion,
     attempts,
     cases,
+    erasures,
     templates,
     verdicts,
 )
 from govid.store.audit import append as append_audit
 from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
+from govid.store.erasures import Erased
 from govid.types import QualityMeasure, Reference, Template
 from govid.vault.initial import seal_old_store
 from govid.vault.vault import SubjectKey, Vault
@@ -140,15 +143,16 @@ class SqlStore:
         subject_id: str,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: bytes,
+        reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
-    ) -> Replayed | None:
+    ) -> Erased | Replayed:
         with self.database.writing() as connection:
             if replayed := claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
-            connection.execute(
+            key_id, fingerprint = erasures.key_of(connection, subject_id)
+            references = connection.execute(
                 "INSERT INTO gallery_change (reference_id)"
                 " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
@@ -159,10 +163,24 @@ class SqlStore:
             for case_id in cases.open_with(connection, subject_id):
                 verdicts.conclude(connection, case_id, adjudicators)
             cases.close_empty(connection, subject_id)
-            append_audit(connection, audit)
-            remember(connection, idempotency, lambda: reply)
+            digest = append_audit(
+                connection, msgspec.structs.replace(audit, data_key=fingerprint.hex() or None)
+            )
+            erased = Erased(
+                subject_id=subject_id,
+                request_id=audit.request_id,
+                caller=audit.caller,
+                erased_at=audit.time,
+                key_id=key_id,
+                fingerprint=fingerprint,
+                references=references,
+                photos=0,
+                audit_digest=digest,
+            )
+            erasures.remember(connection, erased)
+            remember(connection, idempotency, lambda: reply(erased))
         self.database.scrub()
-        return None
+        return erased
 
     def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:

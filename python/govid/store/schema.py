@@ -237,7 +237,15 @@ MIGRATIONS = (
     );
     CREATE TABLE erasure (
         erasure_id {serial},
-        receipt TEXT NOT NULL
+        subject_id TEXT{bytewise} NOT NULL,
+        request_id TEXT NOT NULL,
+        caller TEXT,
+        erased_at {real} NOT NULL,
+        key_id TEXT NOT NULL,
+        fingerprint {bytes} NOT NULL,
+        reference_count {integer} NOT NULL,
+        photo_count {integer} NOT NULL,
+        audit_digest {bytes} NOT NULL
     );
     ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;

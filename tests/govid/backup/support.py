@@ -45,7 +45,7 @@ class Place:
     def delete(self, *subjects: str) -> None:
         store = self.store()
         for subject in subjects:
-            store.delete_subject(subject, _record("delete", "DELETED", subject), None, b"")
+            store.delete_subject(subject, _record("delete", "DELETED", subject), None, lambda _: b"")
         store.close()
 
     def subjects(self) -> list[str]:

@@ -53,7 +53,7 @@ def test_galleries_of_all_followers_end_as_the_store_stands(open_store: OpenStor
             subject = f"{worker}-{number}"
             writing.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda *_: b"")
             if number % 3 == 0:
-                writing.delete_subject(subject, AUDIT, None, b"")
+                writing.delete_subject(subject, AUDIT, None, lambda _: b"")
 
     def follow(results: list[set[int]]) -> None:
         store, gallery = open_store(), gallery_of(tmp_path)
@@ -102,7 +102,7 @@ def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path:
     )
     first.close()
     enrolled(store, "new")
-    store.delete_subject("old-7", AUDIT, None, b"")
+    store.delete_subject("old-7", AUDIT, None, lambda _: b"")
 
     gallery = gallery_of(tmp_path)
     asked: list[str] = []
@@ -130,7 +130,7 @@ def test_a_removed_face_does_not_outlast_the_server(least: int, left: int, tmp_p
     (vectors,) = kept.rglob("vectors")
     assert face.embedding.tobytes() in vectors.read_bytes()
     follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=least)
-    store.delete_subject("s-7", AUDIT, None, b"")
+    store.delete_subject("s-7", AUDIT, None, lambda _: b"")
     follower.catch_up()
     follower.close()
     snapshots = list(kept.rglob("vectors"))
@@ -148,7 +148,7 @@ def test_a_removed_face_goes_though_no_snapshot_can_be_written(
     enrolled(store, "a", "b")
     kept = tmp_path / "kept"
     GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1).close()
-    store.delete_subject("a", AUDIT, None, b"")
+    store.delete_subject("a", AUDIT, None, lambda _: b"")
     follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1)
     monkeypatch.setattr("govid.gallery.snapshot.write", full)
     follower.close()
