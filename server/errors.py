@@ -94,7 +94,6 @@ STATUS: dict[type[GovidError], int] = {
     errors.UnknownCase: 404,
     errors.CaseClosed: 409,
     errors.OperatorError: 503,
-    errors.StorageFull: 507,
     UnsupportedContentType: 415,
     BodyTooLarge: 413,
     NotFound: 404,

@@ -190,6 +190,7 @@ class Service:
         Raises:
             NotReady: the engine is still loading.
             StoreUnavailable: the store does not answer.
+            StorageFull: the last write found no space, and there still is none.
         """
         engine = self.engine
         await asyncio.to_thread(engine.store.ping)

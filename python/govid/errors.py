@@ -517,7 +517,9 @@ class SigningKeyRetired(OperatorError):
 class StorageFull(OperatorError):
     slug = "storage-full"
     title = "The disk of the record store is full"
-    remedy = "Free some space; reads go on meanwhile."
+    remedy = "Free some space; reads go on meanwhile, and writes without a restart once there is some."
+    retry_after_seconds: ClassVar[int] = 30
+    """Somebody has to act first."""
 
 
 class NotReady(OperatorError):

@@ -130,7 +130,7 @@ class AuditController(Controller):
         security=OPEN,
         operation_class=reads(FeedbackRequest),
         status_code=201,
-        responses=problems(400, 408, 409, 413, 415, 422, 503, 507),
+        responses=problems(400, 408, 409, 413, 415, 422, 503),
     )
     async def feedback(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], receipt_id: FromPath[str]
@@ -165,7 +165,7 @@ class AuditController(Controller):
         "/complaints/{complaint_id:int}/answer",
         operation_class=reads(AnswerRequest),
         status_code=204,
-        responses=problems(400, 404, 408, 413, 415, 422, 503, 507),
+        responses=problems(400, 404, 408, 413, 415, 422, 503),
     )
     async def answer(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], complaint_id: FromPath[int]

@@ -54,7 +54,7 @@ class CaseController(Controller):
     @post(
         "/{case_id:int}/verdicts",
         operation_class=reads(VerdictRequest),
-        responses=problems(400, 404, 408, 409, 413, 415, 422, 503, 507),
+        responses=problems(400, 404, 408, 409, 413, 415, 422, 503),
         status_code=200,
     )
     async def decide(

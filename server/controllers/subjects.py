@@ -24,7 +24,7 @@ from server.openapi import problems, reads
 from server.schemas import EnrolRequest, ReferenceRequest
 from server.service import Service
 
-PROBLEMS = problems(400, 404, 408, 409, 413, 415, 422, 503, 507)
+PROBLEMS = problems(400, 404, 408, 409, 413, 415, 422, 503)
 
 
 class SubjectController(Controller):
@@ -103,7 +103,7 @@ class SubjectController(Controller):
         """What is held on a subject, without its templates."""
         return await service.run(request, "subject", lambda engine: engine.subject(subject_id))
 
-    @delete("/{subject_id:str}", status_code=200, responses=problems(400, 404, 422, 503, 507))
+    @delete("/{subject_id:str}", status_code=200, responses=problems(400, 404, 422, 503))
     async def delete(
         self,
         request: Request[Any, Any, Any],

@@ -72,7 +72,7 @@ class Registrar:
         if reply.is_success:
             self.acknowledged += 1
             return True
-        if reply.status_code == 503 and reply.json()["slug"] == "store-unavailable":
+        if reply.status_code == 503 and reply.json()["slug"] in {"store-unavailable", "storage-full"}:
             self.away.append(reply)
             time.sleep(0.05)
         else:

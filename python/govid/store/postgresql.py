@@ -142,6 +142,7 @@ class PostgresqlDatabase:
             raise InvalidSettings("store_url: in a user name or password, @ is written %40")
         self._parameters = {**_CONNECTION, **given, "client_encoding": "UTF8"}
         self.name = _name(given)
+        self.full = False
         self._pool = pool.ConnectionPool(self._connect, connections)
         with closed_on_error(self), self.writing() as statements:
             # One process at a time brings the schema forward, however long that takes.
@@ -168,6 +169,7 @@ class PostgresqlDatabase:
             # After a failed statement that somebody caught, COMMIT rolls back without an error.
             if (ended := connection.execute("COMMIT").statusmessage) != "COMMIT":
                 raise StoreUnavailable(f"{self.name}: the transaction ended in {ended}")
+            self.full = False
 
     def scrub(self) -> None:
         """Nothing: the server's own vacuum and log recycling erase, in their own time (docs/stores.md)."""
@@ -194,6 +196,7 @@ class PostgresqlDatabase:
             with self._pool.connection() as connection:
                 yield connection
         except psycopg.errors.DiskFull as error:
+            self.full = True
             raise StorageFull(f"{self.name}: {error.diag.message_primary}") from None
         except psycopg.Error as error:
             if isinstance(error, psycopg.DataError) and error.sqlstate is None:

@@ -340,6 +340,9 @@ class SqlStore:
     def ping(self) -> None:
         with self.database.reading() as connection:
             connection.row("SELECT 1 FROM subject LIMIT 1")
+        if self.database.full:
+            with self.database.writing() as connection:
+                connection.execute("UPDATE store_identity SET identity = identity")
 
     def counts(self) -> Counts:
         with self.database.reading() as connection:

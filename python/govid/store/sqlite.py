@@ -113,6 +113,7 @@ class SqliteDatabase:
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
         self._closed = False
+        self.full = False
         try:
             private_folder(path.parent)
             path.touch(mode=0o600, exist_ok=True)
@@ -140,6 +141,10 @@ class SqliteDatabase:
             try:
                 yield statements
                 connection.execute("COMMIT")
+                self.full = False
+            except sqlite3.OperationalError as error:
+                self.full |= error.sqlite_errorcode == sqlite3.SQLITE_FULL
+                raise
             finally:
                 # Still inside means that the block or the commit failed: nothing half-written stays.
                 if connection.in_transaction:

@@ -25,6 +25,7 @@ from govid.errors import (
     OperatorError,
     TargetNotEmpty,
 )
+from govid.vault.journal import ErasureJournal, read
 from tests.govid.backup.conftest import NewPlace
 from tests.govid.backup.support import Place
 
@@ -92,9 +93,48 @@ def test_whoever_was_erased_since_stays_erased(place: Place, new_place: NewPlace
     assert target.subjects() == ["alice", "王\\n小\\明"]
     store = target.store()
     ledger = target.ledger(store)
-    assert ledger.uses("bob").uses[0].operation == "delete"
+    assert ledger.uses("bob").uses[0].operation == "replay_erasure"
     assert ledger.examine().intact
     store.close()
+
+
+def journal(place: Place) -> Path:
+    """The file of erasures, brought up to date."""
+    store = place.store()
+    ledger = place.ledger(store)
+    ErasureJournal(place.settings.erasures_file, store.database, lambda: ledger.signer).catch_up()
+    store.close()
+    return place.settings.erasures_file
+
+
+def test_the_file_of_erasures_does_as_well(place: Place, new_place: NewPlace, tmp_path: Path) -> None:
+    place.delete("alice")
+    journal(place)
+    place.enrol("alice")
+    place.backup(tmp_path / "backup")
+    older = tmp_path / "older.jws"
+    shutil.copy(journal(place), older)
+    place.delete("bob")
+    place.enrol("bob")
+    receipts = read(journal(place), place.verifier())
+    target = new_place("restored")
+    brought_back(place, tmp_path / "backup", target, Afterwards(receipts=receipts))
+    assert target.subjects() == ["alice", "王\\n小\\明"], "alice was erased before the backup, and came again"
+    assert len(read(older, place.verifier())) < len(receipts)
+
+
+@only_sqlite
+def test_a_file_of_erasures_from_before_the_backup_is_refused(
+    place: Place, new_place: NewPlace, tmp_path: Path
+) -> None:
+    place.delete("alice")
+    older = read(journal(place), place.verifier())
+    place.delete("bob")
+    place.backup(tmp_path / "backup")
+    target = new_place("restored")
+    with pytest.raises(BackupBroken, match="older than the backup"):
+        brought_back(place, tmp_path / "backup", target, Afterwards(receipts=older))
+    assert not target.folder.exists()
 
 
 @only_sqlite
