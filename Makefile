@@ -32,6 +32,9 @@ load-report: dev ## latency by rate of arrival beyond the capacity, as load-repo
 soak: dev ## memory and latency under mixed and hostile requests; fails on growth (MINUTES=30)
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
+restore-test: dev ## back up under load, kill, restore, compare all answers (SECONDS=30)
+	@RESTORE_SECONDS=$(or $(SECONDS),30) $(BIN)/pytest -q tests/faults/test_restore.py
+
 bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
 	@scripts/setup.sh bench
 	@.venv/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)")
@@ -56,4 +59,4 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load load-report soak bench bench-core calibrations ranges openapi lock clean
+.PHONY: help setup run dev test lfw load load-report soak restore-test bench bench-core calibrations ranges openapi lock clean

@@ -7,10 +7,16 @@ jump errs on the side of refusing, except that what has an end by the calendar g
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
+import jwt
+import msgspec
 import pytest
 
 from govid.audit import AuditRecord
@@ -25,6 +31,7 @@ from govid.store.records import SqlStore
 from govid.store.sqlite import SqliteStore
 from server.access.errors import InvalidCredential, RateLimited
 from server.access.quota import TokenBuckets
+from tests import support
 from tests.attacks.test_tokens import reading
 from tests.govid.store.support import AUDIT, new, reply
 from tests.server.access import token
@@ -48,7 +55,16 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
+
+    class Wall(datetime):
+        """What PyJWT reads."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(made(), tz)
+
     monkeypatch.setattr(time, "time", made)
+    monkeypatch.setattr(jwt.api_jwt, "datetime", Wall)
     return made
 
 
@@ -126,20 +142,32 @@ def test_an_access_token_is_refused_by_a_wrong_clock(tmp_path: Path, clock: Cloc
     with pytest.raises(InvalidCredential):
         asyncio.run(reader.caller(issued))
     clock.ahead = 0.0
-    assert asyncio.run(reader.caller(issued)).name == "hotel"
+    assert asyncio.run(reader.caller(issued)).name == "token:hotel"
 
 
 def test_a_clock_set_back_does_not_put_off_the_next_check_of_a_token(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    issued = token()
+    issued = token(nbf=time.time())
     reader = reading(tmp_path)
     monkeypatch.setattr(reader, "RECHECK_SECONDS", 0.0)
-    assert asyncio.run(reader.caller(issued)).name == "hotel"
+    assert asyncio.run(reader.caller(issued)).name == "token:hotel"
     # What the issuer signed for later is not remembered from before.
     clock.ahead = -DAY
     with pytest.raises(InvalidCredential):
         asyncio.run(reader.caller(issued))
+
+
+def test_doctor_says_that_the_clock_is_behind(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    store = SqliteStore(folder / "govid.sqlite3")
+    store.append_audit(msgspec.structs.replace(record("r"), time=time.time() + DAY))
+    store.close()
+    said = subprocess.run(
+        [support.GOVID, "--data-dir", str(folder), "doctor", "--json"], check=False, capture_output=True
+    )
+    (problem,) = json.loads(said.stdout)["problems"]
+    assert "the clock is 86" in problem
 
 
 def test_an_api_key_ends_by_the_calendar(store: SqlStore, clock: Clock) -> None:

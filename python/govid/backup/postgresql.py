@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from psycopg.conninfo import conninfo_to_dict
 from govid.backup import private_file
 from govid.errors import BackupBroken, BackupFailed, BackupToolMissing, StoreUnavailable, TargetNotEmpty
 from govid.ledger.chain import Link
+from govid.store import sqlite
+from govid.store.audit import links
 from govid.store.backup import Moment, moment
 from govid.store.postgresql import Statements
 
@@ -55,12 +58,15 @@ class PostgresqlCopier:
         return where
 
     def links(self, copy: Path) -> Iterator[Link]:
-        begun = False
-        for audit_id, record, digest in _table(copy, "audit", ("audit_id", "record", "digest")):
-            # As in the store: a row from before the chain has none, and none has none behind it.
-            if digest is not None or begun:
-                begun = True
-                yield Link(int(audit_id or 0), record or b"", bytes.fromhex((digest or b"\\x")[2:].decode()))
+        # A dump has the rows as they lie on the disk, and there may be more than memory holds.
+        with closing(sqlite3.connect("", isolation_level=None)) as sorter:
+            sorter.execute("CREATE TABLE audit (audit_id INTEGER PRIMARY KEY, record TEXT, digest BLOB)")
+            sorter.execute("BEGIN")
+            try:
+                sorter.executemany("INSERT INTO audit VALUES (?, ?, ?)", _audit_rows(copy))
+            except (sqlite3.Error, ValueError) as error:
+                raise BackupBroken(f"{copy.name}: its audit cannot be read: {error}") from None
+            yield from links(sqlite.Statements(sorter))
 
     def checkpoints(self, copy: Path) -> list[str]:
         found = sorted(
@@ -104,6 +110,15 @@ class PostgresqlCopier:
         )
         if done.returncode:
             raise BackupFailed(f"{program}: {done.stderr.strip().splitlines()[0] if done.stderr else ''}")
+
+
+def _audit_rows(copy: Path) -> Iterator[tuple[int, str, bytes | None]]:
+    for audit_id, record, digest in _table(copy, "audit", ("audit_id", "record", "digest")):
+        yield (
+            int(audit_id or 0),
+            (record or b"").decode(),
+            None if digest is None else bytes.fromhex(digest.decode().removeprefix("\\x")),
+        )
 
 
 @contextmanager
