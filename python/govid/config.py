@@ -259,6 +259,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 0.995
 
+    gallery_snapshot: Annotated[
+        Literal["sealed", "clear", "off"],
+        Meta(
+            description="Copy of a large gallery on disk, for a quicker start: `sealed` with a key of the "
+            "installation and opened into memory; `clear` and mapped; `off`."
+        ),
+    ] = "sealed"
+
     gallery_url: Annotated[
         str,
         Meta(

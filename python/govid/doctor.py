@@ -20,6 +20,7 @@ from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store
 from govid.store.audit import AuditFilter, AuditLog
 from govid.store.opening import open_store
+from govid.vault import rotation
 
 _LOW_DISK = 1 << 30
 _CLOCK_SECONDS = 60
@@ -151,6 +152,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         counts = store.counts()
         left_out = _left_out(settings, store)
         behind = _clock_behind(store)
+        sealed = rotation.status(store.database, store.vault)
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -159,6 +161,12 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     storage["records"] = (
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
+    storage["keys"] = f"{sealed.keys}, current {sealed.current_key}"
+    if not sealed.sealed:
+        problems.append(
+            f"{sealed.clear_references} templates lie in clear, or free pages may hold some: "
+            "`govid vault encrypt`"
+        )
     if left_out:
         problems.append(f"{left_out} references were made by another model or profile: enrol them anew")
     if behind > _CLOCK_SECONDS:

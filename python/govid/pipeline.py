@@ -42,7 +42,7 @@ from govid.errors import (
     UseCaseNotAllowed,
 )
 from govid.faces import FacePipeline, Photo, read_photo
-from govid.gallery import Gallery
+from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
@@ -504,8 +504,13 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
-        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+        gallery = open_gallery(
+            self.settings, self.dimension, self.model_id, self._found_from, self.store.vault
+        )
+        kept = None if self.settings.gallery_snapshot == "off" else self.settings.gallery_dir
+        if kept is None:
+            snapshot.delete(self.settings.gallery_dir / self.store.identity)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, kept)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.

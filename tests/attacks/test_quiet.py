@@ -69,13 +69,18 @@ def test_an_erased_template_is_in_no_file(tmp_path: Path) -> None:
         made = client.post("/v1/embed", json={"photo": b64(OBAMA)}).json()
         client.post("/v1/subjects", json={"subject_id": "gone", "photo": b64(OBAMA)}).raise_for_status()
         template = base64.b64decode(made["embedding"])[:64]
+        with sqlite3.connect(folder / "govid.sqlite3") as records:
+            (sealed,) = records.execute("SELECT embedding FROM reference").fetchone()
+            (key,) = records.execute("SELECT wrapped FROM subject_key").fetchone()
 
-        def holding() -> list[str]:
-            return [file.name for file in folder.glob("govid.sqlite3*") if template in file.read_bytes()]
+        def holding(*wanted: bytes) -> list[str]:
+            files = [(file.name, file.read_bytes()) for file in folder.rglob("*") if file.is_file()]
+            return [name for name, content in files if any(one in content for one in wanted)]
 
-        assert holding()
+        assert holding(sealed, key)
+        assert holding(template) == []
         client.delete("/v1/subjects/gone").raise_for_status()
-        assert holding() == []
+        assert holding(template, sealed[:64], key) == []
 
 
 def test_a_damaged_record_is_named_and_never_compared(tmp_path: Path) -> None:
@@ -85,5 +90,5 @@ def test_a_damaged_record_is_named_and_never_compared(tmp_path: Path) -> None:
         with sqlite3.connect(folder / "govid.sqlite3") as records:
             records.execute("UPDATE reference SET embedding = zeroblob(512)")
         reply = client.post("/v1/verify", json={"subject_id": "damaged", "photo": b64(OBAMA)})
-        assert (reply.status_code, reply.json()["slug"]) == (503, "store-unavailable")
-    assert "the template of reference 1 is damaged" in (folder / "server.log").read_text()
+        assert (reply.status_code, reply.json()["slug"]) == (503, "seal-broken")
+    assert "reference 1: A template in the record store is damaged" in (folder / "server.log").read_text()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -136,6 +137,38 @@ def test_a_removed_face_does_not_outlast_the_server(least: int, left: int, tmp_p
     snapshots = list(kept.rglob("vectors"))
     assert len(snapshots) == left
     assert all(face.embedding.tobytes() not in vectors.read_bytes() for vectors in snapshots)
+
+
+@pytest.mark.parametrize("small", [False, True], ids=["written anew", "too small by now"])
+def test_a_removed_face_leaves_the_disk_while_the_server_runs(
+    small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.gallery.follower.FORGET_SECONDS", 0.05)
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"s-{i}" for i in range(20)))
+    kept = tmp_path / "kept"
+    follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1)
+    assert follower._writer is not None
+    follower._writer.join()
+    (face,) = store.templates("s-7")
+    follower._snapshot_references = 20 if small else 1
+    store.delete_subject("s-7", AUDIT, None, lambda _: b"")
+    follower.catch_up()
+    deadline = time.monotonic() + 20
+    while any(face.embedding.tobytes() in _content(vectors) for vectors in kept.rglob("vectors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    while len(list(kept.rglob("vectors"))) != (0 if small else 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    follower.close()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""  # it has just been replaced
 
 
 def test_a_removed_face_goes_though_no_snapshot_can_be_written(
