@@ -191,9 +191,10 @@ class Service:
             NotReady: the engine is still loading.
             StoreUnavailable: the store does not answer.
             StorageFull: the last write found no space, and there still is none.
+            SigningKeyRetired: no decision can leave.
         """
         engine = self.engine
-        await asyncio.to_thread(engine.store.ping)
+        await asyncio.to_thread(_check, engine)
         try:
             await asyncio.to_thread(engine.gallery.ping)
         except GalleryUnavailable as error:
@@ -291,6 +292,11 @@ class _Place:
     caller: str
     body_bytes: int = 0
     held: bool = False
+
+
+def _check(engine: Engine) -> None:
+    engine.store.ping()
+    _ = engine.ledger.signer
 
 
 def _only(request: Request[Any, Any, Any], name: bytes) -> str:

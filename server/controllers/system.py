@@ -9,7 +9,7 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid.errors import NotReady, StorageFull, StoreUnavailable
+from govid.errors import NotReady, SigningKeyRetired, StorageFull, StoreUnavailable
 from govid.pipeline import Engine
 from server.openapi import OPEN, problems
 from server.schemas import Health, ModelInfo, ModelList
@@ -40,7 +40,7 @@ class SystemController(Controller):
             checks["gallery"] = await service.ping()
         except NotReady:
             return _not_now("loading", dict.fromkeys(checks, "loading"))
-        except (StoreUnavailable, StorageFull) as error:
+        except (StoreUnavailable, StorageFull, SigningKeyRetired) as error:
             log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
             return _not_now("unavailable", {**checks, "store": error.slug})
         return Response(Health(status="ready", checks=checks))

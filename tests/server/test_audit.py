@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import os
+import shutil
 import subprocess
 import threading
 import time
@@ -205,3 +207,27 @@ def test_a_running_server_takes_up_a_new_signing_key(tmp_path: Path) -> None:
     govid("audit", "export", str(tmp_path / "audit.ndjson"))
     offline = ("--file", str(tmp_path / "audit.ndjson"), "--keys", str(tmp_path / "keys.json"))
     assert govid("audit", "verify", *offline)["reason"] == ""
+
+
+def test_a_server_without_the_new_signing_key_lets_no_decision_out(tmp_path: Path) -> None:
+    """The key was rotated on another machine."""
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _):
+        decide(client, "obama")
+        elsewhere = tmp_path / "elsewhere.pem"
+        shutil.copy(folder / "keys" / "signing.pem", elsewhere)
+        subprocess.run(
+            [GOVID, "--data-dir", str(folder), "audit", "keys", "rotate"],
+            env={**os.environ, "GOVID_SIGNING_KEY_FILE": str(elsewhere)},
+            check=True,
+            capture_output=True,
+        )
+        time.sleep(1.1)  # it looks once a second
+        said = client.post("/v1/verify", json={"subject_id": "obama", "photo": b64(OBAMA_LATER)})
+        assert (said.status_code, said.json()["slug"]) == (503, "signing-key-retired")
+        assert "decision" not in said.json()
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]["store"]) == (503, "signing-key-retired")
+        shutil.copy(elsewhere, folder / "keys" / "signing.pem")
+        assert client.get("/readyz").status_code == 200
+        decide(client, "obama")

@@ -105,6 +105,7 @@ def restore(
         copier.load(folder / found.records)
         _check_copied(staged.database, found)
         done = _brought_forward(staged, found, afterwards)
+        _move(stage / "keys", target / "keys")
         for path in sorted(stage.iterdir(), key=lambda path: path == staged.database):
             if not (target / path.name).exists():
                 path.rename(target / path.name)
@@ -141,14 +142,21 @@ def read_private_keys(file: Path) -> dict[str, bytes]:
 def _put_keys(target: Path, stage: Path, private_keys: Mapping[str, bytes]) -> None:
     brought = target / "keys"
     if brought.exists():
-        # What somebody has put there counts: its erasures may be newer than any copy.
         shutil.copytree(brought, stage / "keys")
-    else:
-        for name, key in private_keys.items():
-            path = config.private_folder(stage / "keys") / name
+    for name, key in private_keys.items():
+        path = config.private_folder(stage / "keys") / name
+        # What somebody has brought counts: its erasures may be newer than any copy.
+        if not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
                 out.write(key)
                 os.fsync(out.fileno())
+
+
+def _move(source: Path, target: Path) -> None:
+    """The files of a folder into another, where there are none of their names."""
+    for path in source.iterdir() if source.exists() and target.exists() else ():
+        if not (target / path.name).exists():
+            path.rename(target / path.name)
 
 
 def _check_copied(database: Path, found: Manifest) -> None:
