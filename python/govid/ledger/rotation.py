@@ -112,7 +112,7 @@ def rotate(path: Path, log: AuditLog, record: AuditRecord) -> Rotation:
     statements = (signer.sign(KIND, rotation), successor.sign(KIND, rotation))
     if not log.add_rotation(msgspec.structs.replace(record, statements=statements), after=signer.since):
         raise SigningKeyRetired("the key was rotated by another process meanwhile")
-    successor_path(path).replace(path)
+    _settle(path)
     return rotation
 
 
@@ -178,15 +178,20 @@ def _successor_id(audit_id: int, record: AuditRecord) -> str:
         raise AuditBroken(f"row {audit_id}: the rotation is not signed by both keys") from None
 
 
+def _settle(path: Path) -> None:
+    """The key that waits takes the place of the old one, which is gone with that."""
+    # Another process may be faster, or the folder read-only: it serves where it waits, too.
+    with suppress(OSError):
+        successor_path(path).replace(path)
+
+
 def _taken_over(path: Path, audit_id: int, record: AuditRecord) -> Signer:
     waiting = successor_path(path)
     wanted = _successor_id(audit_id, record)
     if waiting.exists():
         successor = load_signer(waiting, create=False)
         if successor.key_id == wanted:
-            # Another process may be faster, and a folder of mounted secrets read-only: neither does harm.
-            with suppress(OSError):
-                waiting.replace(path)
+            _settle(path)
             return successor
     again = load_signer(path, create=False)
     if again.key_id != wanted:
