@@ -35,7 +35,9 @@ def test_stolen_records_hold_no_face(tmp_path: Path) -> None:
         enrolment = {"subject_id": "a", "photo": b64(OBAMA)}
         client.post("/v1/subjects", json=enrolment, headers=headers).raise_for_status()
         client.post("/v1/subjects/a/references", json={"photo": b64(OBAMA)}).raise_for_status()
-        client.post("/v1/compare", json={"reference": b64(OBAMA), "probe": b64(BIDEN)}).raise_for_status()
+        client.post(
+            "/v1/compare", json={"reference_photo": b64(OBAMA), "probe_photo": b64(BIDEN)}
+        ).raise_for_status()
         # With the log of the database, which holds what is not in the file yet.
         stolen = b"".join(file.read_bytes() for file in sorted(folder.glob("govid.sqlite3*")))
     halves = np.frombuffer(made, "<f4")
@@ -82,7 +84,8 @@ def test_records_serve_nobody_without_their_keys(tmp_path: Path) -> None:
         "UPDATE reference SET created_at = created_at + 86400",
         "UPDATE reference SET embedding = substr(embedding, 1, 300)",
         "UPDATE subject_key SET wrapped = substr(wrapped, 1, 20)",
-        "UPDATE reference SET embedding = x'01' || randomblob(length(embedding) - 1)",
+        "UPDATE reference SET embedding = randomblob(length(embedding))",
+        "UPDATE reference SET embedding = 'a text', created_at = 'another'",
     ],
 )
 def test_tampered_records_match_nobody(tampering: str, tmp_path: Path, stolen: Path) -> None:

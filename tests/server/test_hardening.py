@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 from govid.callers import Scope, Sight
 from govid.config import Settings
+from govid.store.sqlite import SqliteStore
 from server.access.settings import AccessSettings
 from server.hardening import missing
 from server.settings import ServerSettings
@@ -49,4 +51,22 @@ def test_a_sound_installation_lacks_nothing(tmp_path: Path) -> None:
     parties.write_text('[bank]\nsan = "bank.example"\nscopes = ["verify"]\n')
     server = ServerSettings(tls_certificate=str(certificate), tls_key=str(key))
     access = AccessSettings(authentication="required", client_parties=str(parties))
-    assert found(Settings(data_dir=str(folder), on_duplicate="hold"), server, access) == ""
+    elsewhere = base64.b64encode(bytes(range(32))).decode()
+    sound = Settings(data_dir=str(folder), on_duplicate="hold", encryption_keys=elsewhere)
+    assert found(sound, server, access) == ""
+
+
+def test_keys_beside_the_records_and_faces_in_clear_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    SqliteStore(folder / "govid.sqlite3").close()
+    keys = folder / "keys" / "encryption.json"
+    beside = f"{keys} lies on the file system of the records"
+    lines = found(Settings(data_dir=str(folder)), ServerSettings(), AccessSettings())
+    assert beside in lines
+    assert "gallery_snapshot" not in lines
+    keys.chmod(0o644)
+    lines = found(
+        Settings(data_dir=str(folder), gallery_snapshot="clear"), ServerSettings(), AccessSettings()
+    )
+    assert f"{keys} can be read or written by others" in lines
+    assert "gallery_snapshot is `clear`" in lines

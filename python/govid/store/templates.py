@@ -29,7 +29,11 @@ def sealed(
 
 def unsealed(key: SubjectKey, model_id: str, created_at: float, stored: bytes) -> bytes:
     """The embedding that was sealed; raises SealBroken."""
-    return key.open(KIND, bytes(stored), *context(model_id, created_at))
+    try:
+        words = context(model_id, created_at)
+    except (TypeError, ValueError):
+        raise SealBroken from None
+    return key.open(KIND, stored, *words)
 
 
 def opened(

@@ -43,7 +43,8 @@ def unseal(aead: AESGCM, sealed: bytes, bound_to: bytes) -> bytes:
     Raises:
         SealBroken: they were altered or moved, or another key sealed them.
     """
-    if len(sealed) < OVERHEAD or sealed[:1] != _VERSION:
+    # SQLite keeps a text where bytes are due, if somebody writes one.
+    if not isinstance(sealed, bytes) or len(sealed) < OVERHEAD or sealed[:1] != _VERSION:
         raise SealBroken
     try:
         return aead.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], bound_to)

@@ -137,7 +137,7 @@ class Vault:
     def _data_key(self, subject_id: str, key_id: str | None, wrapped: bytes | None) -> bytes:
         if key_id is None or wrapped is None:
             raise SealBroken("a subject has no key: it was erased, or its row was removed by hand")
-        return unseal(self._wrapping_key(key_id), bytes(wrapped), _bound(subject_id))
+        return unseal(self._wrapping_key(key_id), wrapped, _bound(subject_id))
 
     def _wrapping_key(self, key_id: str) -> AESGCM:
         found = self._wrapping.get(key_id)
