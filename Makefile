@@ -42,8 +42,11 @@ bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
 bench-core: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
+# bfloat16 needs a CPU that multiplies it: where it does not, the tables of before stay.
 calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
-	@for kind in fast:float32 high_assurance:float32 fast:int8 high_assurance:int8; do \
+	@for kind in fast:float32 high_assurance:float32 fast:int8 high_assurance:int8 \
+		$$($(BIN)/python -c 'from govid.precision import has_bfloat16 as has; \
+		print(*["fast:bfloat16", "high_assurance:bfloat16"] * has())'); do \
 		GOVID_PROFILE=$${kind%:*} GOVID_PRECISION=$${kind#*:} $(BIN)/govid calibrate --cache --data "$(DATA)" \
 		--name lfw-deepfunneled --out python/govid/calibrations || exit 1; done
 
