@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import time
@@ -71,32 +70,6 @@ def create(folder: Path, settings: config.Settings) -> Manifest:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return made
-
-
-def save_keys(file: Path, settings: config.Settings) -> list[str]:
-    """Write all private keys of the installation to one file, for its owner only; their names.
-
-    Raises:
-        TargetNotEmpty: the file exists.
-        BackupFailed: a key cannot be read, or the file not written.
-    """
-    try:
-        # Which has no key in it, and is worth the more the newer it is.
-        left_out = settings.erasures_file.name
-        kept = {p.name: p for p in settings.keys_dir.glob("[!.]*") if p.is_file() and p.name != left_out}
-        kept["signing.pem"] = settings.signing_key
-        if settings.encryption_key_file.exists():
-            kept["encryption.json"] = settings.encryption_key_file
-        keys = {name: base64.b64encode(path.read_bytes()).decode() for name, path in kept.items()}
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(msgspec.json.encode(keys))
-            out.flush()
-            os.fsync(out.fileno())
-    except FileExistsError:
-        raise TargetNotEmpty(f"{file}: it exists") from None
-    except OSError as error:
-        raise BackupFailed(f"{error.filename}: {error.strerror}") from None
-    return sorted(keys)
 
 
 def _source(settings: config.Settings, name: str) -> Path:

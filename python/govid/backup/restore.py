@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import time
@@ -16,7 +15,7 @@ from msgspec import Meta
 
 from govid import config
 from govid.audit import AuditRecord, new_request_id
-from govid.backup import manifest
+from govid.backup import keys, manifest
 from govid.backup.afterwards import Afterwards, Erasure
 from govid.backup.copiers import copier_of
 from govid.backup.manifest import Manifest
@@ -95,7 +94,7 @@ def restore(
     staged = msgspec.structs.replace(settings, data_dir=str(stage))
     try:
         config.private_folder(stage)
-        _put_keys(target, stage, private_keys or {})
+        keys.put(target, stage, private_keys or {})
         for name, place in _PLACES.items():
             if (folder / name).exists():
                 (shutil.copytree if (folder / name).is_dir() else shutil.copyfile)(
@@ -105,7 +104,7 @@ def restore(
         copier.load(folder / found.records)
         _check_copied(staged.database, found)
         done = _brought_forward(staged, found, afterwards)
-        _move(stage / "keys", target / "keys")
+        keys.settle(stage / "keys", target / "keys")
         for path in sorted(stage.iterdir(), key=lambda path: path == staged.database):
             if not (target / path.name).exists():
                 path.rename(target / path.name)
@@ -117,46 +116,6 @@ def restore(
         with suppress(OSError):
             target.rmdir()  # if it is empty: it was not there before
     return done
-
-
-def read_private_keys(file: Path) -> dict[str, bytes]:
-    """The keys that `govid backup --with-keys` wrote, by name.
-
-    Raises:
-        InvalidSettings: the file holds none, or others may read it.
-    """
-    try:
-        if file.stat().st_mode & 0o077:
-            raise InvalidSettings(f"{file}: others may read these keys: chmod 600, and ask who did")
-        keys = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
-        found = {name: base64.b64decode(text, validate=True) for name, text in keys.items()}
-    except OSError as error:
-        raise InvalidSettings(f"{file}: {error.strerror}") from None
-    except (msgspec.MsgspecError, ValueError):
-        raise InvalidSettings(f"{file}: no keys of a backup") from None
-    if any(Path(name).name != name or name.startswith(".") for name in found):
-        raise InvalidSettings(f"{file}: no keys of a backup")
-    return found
-
-
-def _put_keys(target: Path, stage: Path, private_keys: Mapping[str, bytes]) -> None:
-    brought = target / "keys"
-    if brought.exists():
-        shutil.copytree(brought, stage / "keys")
-    for name, key in private_keys.items():
-        path = config.private_folder(stage / "keys") / name
-        # What somebody has brought counts: its erasures may be newer than any copy.
-        if not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                out.write(key)
-                os.fsync(out.fileno())
-
-
-def _move(source: Path, target: Path) -> None:
-    """The files of a folder into another, where there are none of their names."""
-    for path in source.iterdir() if source.exists() and target.exists() else ():
-        if not (target / path.name).exists():
-            path.rename(target / path.name)
 
 
 def _check_copied(database: Path, found: Manifest) -> None:

@@ -47,7 +47,7 @@ def backup_group() -> None:
 def create(context: click.Context, /, folder: Path, keys_file: Path | None, as_json: bool) -> None:
     """Make a backup in the new folder FOLDER. Private keys are not in it."""
     from govid.backup.create import create as make
-    from govid.backup.create import save_keys
+    from govid.backup.keys import save as save_keys
 
     chosen = settings_of(context)
     made = make(folder, chosen)
@@ -108,7 +108,8 @@ def restore_command(
 
     Erasures after the backup are done again: name the audit that has them.
     """
-    from govid.backup.restore import check_place, read_private_keys, restore
+    from govid.backup.keys import read as read_private_keys
+    from govid.backup.restore import check_place, restore
     from govid.backup.verify import verify as check
     from govid.vault.journal import read as read_erasures
 

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from govid.backup.afterwards import Afterwards, since
-from govid.backup.create import save_keys
-from govid.backup.restore import check_place, read_private_keys, restore
+from govid.backup.keys import read as read_private_keys
+from govid.backup.keys import save as save_keys
+from govid.backup.restore import check_place, restore
 from govid.backup.verify import verify
 from govid.errors import (
     BackupBroken,
