@@ -106,7 +106,7 @@ def restore_command(
 ) -> None:
     """Put the backup in FOLDER into an empty data folder (and, with GOVID_STORE_URL, an empty database).
 
-    Erasures after the backup are done again: name the audit that has them.
+    Erasures after the backup are done again: name the file that has them.
     """
     from govid.backup.keys import read as read_private_keys
     from govid.backup.restore import check_place, restore
