@@ -56,10 +56,16 @@ ranges: dev ## measure the activation ranges of int8 anew, on LFW View 1 (DATA=f
 openapi: setup ## write openapi.json from the live routes
 	@$(BIN)/python scripts/openapi.py > openapi.json
 
+client: dev ## write the generated half of govid.client and the table of problems
+	@$(BIN)/python scripts/client.py
+
+api-record: openapi ## at a release: what openapi.json says is what callers were promised
+	@$(BIN)/python scripts/api_changes.py record
+
 lock: dev ## pin all dependencies anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
 
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load load-report soak restore-test bench bench-core calibrations ranges openapi lock clean
+.PHONY: help setup run dev test lfw load load-report soak restore-test bench bench-core calibrations ranges openapi client api-record lock clean

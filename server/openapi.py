@@ -11,8 +11,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation, Parameter, Reference, SecurityScheme
 from litestar.openapi.spec.base import BaseSchemaObject
 
+from govid.wire import Problem
 from server.bodies import BINARY, JSON, MULTIPART, parameters, takes_binary
-from server.schemas import Problem
 
 SECURITY_SCHEMES: dict[str, SecurityScheme | Reference] = {
     "bearer": SecurityScheme(

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import msgspec
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from govid.wire import Problem
+from server.errors import HeadTooLarge, Overloaded, UpgradeNotSupported, problem
 
 MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
+# Before there is a request that could have an id or a language.
+_PROBLEM = msgspec.json.encode(problem(HeadTooLarge()))
 _REFUSAL = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"Content-Type: application/problem+json\r\nConnection: close\r\nContent-Length: 120\r\n\r\n"
-)
-_PROBLEM = (
-    b'{"type":"urn:govid:problem:head-too-large","title":"The request head is too large",'
-    b'"status":431,"slug":"head-too-large"}'
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/problem+json\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(_PROBLEM)
 )
 
 
-_TOO_MANY = (
-    b'{"type":"urn:govid:problem:overloaded","title":"More connections than the server takes",'
-    b'"status":503,"slug":"overloaded","remedy":"Retry after the number of seconds in Retry-After."}'
-)
-
-
-async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """The ASGI application of a connection beyond ``MAX_CONNECTIONS``."""
+def _refusing(said: Problem) -> Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]:
+    """An application that answers everything with this problem and ends the connection."""
+    body = msgspec.json.encode(said)
     headers = [
         (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(_TOO_MANY)).encode()),
-        (b"retry-after", b"1"),
+        (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": _TOO_MANY, "more_body": False})
+    if said.status == 503:
+        headers.append((b"retry-after", b"1"))
+
+    async def refuse(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send(
+            {"type": "http.response.start", "status": said.status, "headers": headers, "trailers": False}
+        )
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    return refuse
+
+
+too_many_connections = _refusing(problem(Overloaded(1)))
+upgrade_not_supported = _refusing(problem(UpgradeNotSupported()))
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -76,7 +86,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._moved = self._in_body = True
         self._stop_deadline()
+        # The parser stops behind the head of a request that would speak another protocol, as Java's client
+        # does in the clear: without this its body would seem to be empty.
+        if self.parser.should_upgrade() and _BODY & {name for name, _ in self.headers}:
+            self.app = upgrade_not_supported
         super().on_headers_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Not into the log: any client could fill it."""
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -95,6 +112,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._grace = self.loop.call_later(GRACE_SECONDS, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
+        if self.app is upgrade_not_supported:
+            return  # nobody reads on; the answer is on its way
         if not self._in_body and self._deadline is None:
             self._start_deadline()
         self._moved = False

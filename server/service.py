@@ -17,17 +17,19 @@ from litestar import Request
 from govid.callers import LOCAL, Caller
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
-from govid.errors import GalleryUnavailable, GovidError, InvalidParameter, NotReady, Refusal
+from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
-from server import webhook
+from server import health, tracing, webhook
 from server.access.errors import QuotaExceeded
 from server.access.settings import AccessSettings
 from server.bodies import Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
+from server.drift import DriftWatch
 from server.errors import BodyTooSlow, Overloaded
 from server.metrics import Metrics
 from server.settings import ServerSettings
+from server.watch import Watch
 from server.workers import Workers
 
 R = TypeVar("R")
@@ -53,11 +55,19 @@ class Service:
         self._server = server
         self._webhook = webhook.from_settings(server)
         self._chores: Chores | None = None
+        self._dependencies: health.Dependencies | None = None
+        self._watch: Watch | None = None
+        self._drift: DriftWatch | None = None
         self.metrics = metrics
+        self.tracing = tracing.from_environment() if server.tracing else None
+        self.draining = False
+        """The server has been told to stop, and waits for its balancer to notice."""
         self._capacity = server.worker_count + server.max_waiting
         # The last places are kept for those who stand before a desk.
         self._batch_capacity = self._capacity - server.max_waiting // 4
-        self._workers = Workers(server.worker_count)
+        metrics.capacity.set(self._capacity)
+        metrics.workers.set(server.worker_count)
+        self._workers = Workers(server.worker_count, self._waited)
         self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
         self._in_flight_of: dict[str, int] = {}
@@ -119,11 +129,21 @@ class Service:
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
         self.metrics.left_out.set(engine.left_out)
-        self.metrics.ready.set(1)
         self._chores = Chores(
-            engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
+            engine,
+            self.metrics,
+            checkpoint_seconds=self._server.audit_checkpoint_seconds,
+            retention_seconds=self._server.retention_seconds,
+            webhook=self._webhook,
         )
         self._chores.start()
+        self._dependencies = health.Dependencies(engine, self._chores)
+        self._watch = Watch(engine, self._dependencies, self.metrics, self._server)
+        self._watch.start()
+        if self._server.drift_seconds:
+            self._drift = DriftWatch(engine.drift, self.metrics, every_seconds=self._server.drift_seconds)
+            self._drift.start()
+            engine.on_verified = self._drift.offer
         self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)
         self._engine = engine
         if self._dedup_resume:
@@ -157,7 +177,7 @@ class Service:
             except TimeoutError:
                 raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
             body = Body(content_type, request.scope["query_string"], data)
-            return await self._run(place, operation, lambda: call(engine, body))
+            return await self._run(place, operation, self._traced(request, lambda: call(engine, body)))
 
     async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:
         """The body, charged to the place as it comes: what is only announced takes no memory."""
@@ -178,28 +198,23 @@ class Service:
         """
         engine = self.engine
         with self._place(operation, request.scope["state"]["caller"]) as place:
-            return await self._run(place, operation, lambda: call(engine))
+            return await self._run(place, operation, self._traced(request, lambda: call(engine)))
 
-    async def ping(self) -> str:
-        """Ask the record store and the gallery, beside the queue: a busy server is ready all the same.
-
-        Returns:
-            ``ok``, or the slug of what is wrong with the gallery: verification goes on without it, and all
-            servers that share one would leave the balancer at once.
+    async def look(self) -> list[health.Check]:
+        """Ask every dependency, beside the queue: a busy server is ready all the same.
 
         Raises:
             NotReady: the engine is still loading.
-            StoreUnavailable: the store does not answer.
-            StorageFull: the last write found no space, and there still is none.
-            SigningKeyRetired: no decision can leave.
         """
-        engine = self.engine
-        await asyncio.to_thread(_check, engine)
-        try:
-            await asyncio.to_thread(engine.gallery.ping)
-        except GalleryUnavailable as error:
-            return error.slug
-        return "ok"
+        if self._engine is None or self._dependencies is None:
+            raise NotReady
+        return await asyncio.to_thread(self._dependencies.look)
+
+    def _traced(self, request: Request[Any, Any, Any], call: Callable[[], R]) -> Callable[[], R]:
+        return self.tracing.noted(request.scope["state"], call) if self.tracing else call
+
+    def _waited(self, interactive: bool, seconds: float) -> None:
+        self.metrics.queued_of("interactive" if interactive else "batch").observe(seconds)
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
@@ -278,11 +293,16 @@ class Service:
         if self._dedup is not None:
             self._dedup.stop()
         self._workers.stop()
+        for watching in (self._watch, self._drift):
+            if watching is not None:
+                watching.stop()
         if self._chores is not None:
             self._chores.stop()
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 @dataclass(slots=True)
@@ -292,11 +312,6 @@ class _Place:
     caller: str
     body_bytes: int = 0
     held: bool = False
-
-
-def _check(engine: Engine) -> None:
-    engine.store.ping()
-    _ = engine.ledger.signer
 
 
 def _only(request: Request[Any, Any, Any], name: bytes) -> str:

@@ -22,8 +22,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str
     operation: str
     outcome: str
-    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, the reason of a refusal, a state of a
-    job or a verdict."""
+    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, ``ERASED``, ``SHOWN``, the reason of a refusal,
+    a state of a job or a verdict."""
     caller: str | None = None
     """Name of the relying party that asked."""
     subject_id: str | None = None
@@ -46,5 +46,11 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Fingerprint, hexadecimal, of the key that was destroyed with a subject."""
     about: str | None = None
     """Request id of the decision that was rated or complained of."""
+    erased: dict[str, int] | None = None
+    """How many of what went because their time was over."""
+    statement: str | None = None
+    """Signed: which rows of the audit were erased (``govid.ledger.expiry``)."""
+    note: str | None = None
+    """What a step of a migration found, and why an operator forced it."""
     statements: tuple[str, ...] = ()
     """What a retired signing key and its successor say of each other, as signed JWS."""

@@ -18,7 +18,10 @@ from govid.commands.bulk import export_command, import_command
 from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
+from govid.commands.migrate import migrate
 from govid.commands.plan import plan
+from govid.commands.retention import retention_group
+from govid.commands.subject import subject_group
 from govid.commands.vault import vault_group
 
 if TYPE_CHECKING:
@@ -70,6 +73,9 @@ cli.add_command(backup_group)
 cli.add_command(restore_command)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
+cli.add_command(migrate)
+cli.add_command(retention_group)
+cli.add_command(subject_group)
 cli.add_command(vault_group)
 
 

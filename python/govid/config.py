@@ -31,8 +31,14 @@ SERVER_SETTINGS = frozenset(
         "body_seconds",
         "max_body_bytes",
         "dedup_resume",
+        "drain_seconds",
+        "drift_seconds",
         "log_level",
+        "log_format",
+        "log_requests",
+        "tracing",
         "audit_checkpoint_seconds",
+        "retention_seconds",
         "webhook_url",
         "webhook_secret_file",
         "tls_certificate",
@@ -175,6 +181,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "report"
 
+    keep_photos_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=36_525,
+            description="Days the photo of a new reference is kept, cut to its face and sealed; 0: none is. "
+            "Kept photos serve adjudicators, and a later model without enrolling everybody anew.",
+        ),
+    ] = 0.0
+
+    keep_cases_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=36_525,
+            description="Days a decided duplicate case is kept with its verdicts, and the pairs of a "
+            "finished dedup job: ten years, as long as an identity document. What holds a subject stays.",
+        ),
+    ] = 3650.0
+
+    keep_feedback_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=36_525,
+            description="Days a rating and an answered complaint are kept: three years, in which a claim "
+            "lapses in many laws. An open complaint stays.",
+        ),
+    ] = 1095.0
+
+    keep_notifications_days: Annotated[
+        float,
+        Meta(gt=0, le=36_525, description="Days a delivered announcement is kept, to look into a doubt."),
+    ] = 30.0
+
     lockout_attempts: Annotated[
         int,
         Meta(
@@ -315,6 +356,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "shows more if the calibration supports no rate so low.",
         ),
     ] = 100.0
+
+    migration_shadow_fraction: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Part of the verifications that a migration's new model judges, too, after the "
+            "reply. Each costs one more embedding, by a thread that gives way to requests.",
+        ),
+    ] = 0.1
+
+    migration_least_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Part of the references that need a template of the new model before it takes over: "
+            "the others are compared with nobody from then on.",
+        ),
+    ] = 1.0
+
+    migration_least_compared: Annotated[
+        int,
+        Meta(ge=0, description="Decisions both models must have made before the new one takes over."),
+    ] = 1000
+
+    migration_most_changed: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Largest part of the decisions that the new model may change, by the upper end of "
+            "its 95 % interval; for a single use case, by the lower end: few decisions prove little.",
+        ),
+    ] = 0.02
 
     adjudicators_required: Annotated[
         int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")

@@ -17,7 +17,7 @@ from govid import __version__, _core, calibration, config, models, precision, pr
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.runtime import embedder_runtime, live_isa
-from govid.store import Store
+from govid.store import Store, migration
 from govid.store.audit import AuditFilter, AuditLog
 from govid.store.opening import open_store
 from govid.vault import rotation
@@ -152,6 +152,8 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         counts = store.counts()
         left_out = _left_out(settings, store)
         behind = _clock_behind(store)
+        with store.database.reading() as connection:
+            now = migration.current(connection)
         sealed = rotation.status(store.database, store.vault)
         store.close()
         free = shutil.disk_usage(folder).free
@@ -161,6 +163,8 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     storage["records"] = (
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
+    if now is not None:
+        storage["migration"] = f"to {now.target.model_id}, {now.state}; a server needs {now.serving.settings}"
     storage["keys"] = f"{sealed.keys}, current {sealed.current_key}"
     if not sealed.sealed:
         problems.append(

@@ -6,15 +6,18 @@ import base64
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests import support
 from tests.attacks.test_bodies import HOSTILE as BODIES
 from tests.attacks.test_photos import HOSTILE as PHOTOS
 from tests.support import OBAMA, b64
 
 
-def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path, log_format: str) -> None:
     folder = support.data_dir(tmp_path / "var")
-    with support.server(folder, GOVID_LOG_LEVEL="debug") as (client, _):
+    with support.server(folder, GOVID_LOG_LEVEL="debug", GOVID_LOG_FORMAT=log_format) as (client, _):
         replies = [
             client.post("/v1/subjects", data={"subject_id": f"s{n}"}, files={"photo": photo})
             for n, (photo, _, _) in enumerate(PHOTOS.values())
@@ -33,6 +36,7 @@ def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
         client.post("/v1/subjects", json={"subject_id": "kept", "photo": b64(OBAMA)})
         template = base64.b64decode(made["embedding"])
         asked = {"subject_id": "kept", "model_id": made["model_id"]}
+        client.get("/v1/subjects/kept", params={"subject_id": "kept"})
         assert client.post("/v1/verify", params=asked, content=template, headers=bare).status_code == 200
     for reply in replies:
         assert "Traceback" not in reply.text
@@ -43,6 +47,7 @@ def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
     assert b64(OBAMA)[:60] not in log
     assert made["embedding"][:40] not in log
     assert repr(template[:16])[2:-1] not in log
+    assert "kept" not in log, "no subject, in no address and no query"
     with sqlite3.connect(folder / "govid.sqlite3") as records:
         assert records.execute("SELECT count(*) FROM reference").fetchone() == (1,)
         audit = "".join(row[0] for row in records.execute("SELECT record FROM audit"))

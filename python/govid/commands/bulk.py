@@ -42,7 +42,7 @@ class _LazyFaces:
                 from govid.faces import FacePipeline
 
                 self._faces = FacePipeline(self._settings)
-        return self._faces.sample(photo)
+        return self._faces.sample(photo, keep=self._settings.keep_photos_days > 0)
 
 
 @click.command(name="import")
@@ -100,6 +100,7 @@ def import_command(
             profiles.active(settings)[0],
             _LazyFaces(settings).sample,
             max_references=settings.max_references,
+            keep_photos_days=settings.keep_photos_days,
             threads=workers or os.cpu_count() or 1,
         )
         bar = stack.enter_context(tqdm(unit=" items", disable=None if not as_json else True))

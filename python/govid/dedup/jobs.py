@@ -23,7 +23,7 @@ from govid.errors import InvalidParameter, JobEnded, JobRunning, JobTooLoose, Un
 from govid.faces import PIPELINE
 from govid.profiles import Profile
 from govid.results import Score
-from govid.store import Store
+from govid.store import Store, migration
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
@@ -138,6 +138,7 @@ class Dedup:
             raise JobTooLoose(f"about {expected:.0f} pairs of strangers in {comparisons} comparisons")
         with self.database.writing() as connection:
             connection.exclusive("dedup_job")
+            migration.check_serving(connection, self.profile.model_id)
             if (running := rows.running(connection, kind=kind)) is not None:
                 raise JobRunning(running)
             job_id = rows.insert_job(
@@ -215,6 +216,7 @@ class Dedup:
                 raise JobEnded
             if job.model_id != self.profile.model_id:
                 raise InvalidParameter(f"the job compares templates of {job.model_id}")
+            migration.check_serving(connection, self.profile.model_id)
             if (running := rows.running(connection, kind=job.kind)) not in {None, job_id}:
                 assert running is not None
                 raise JobRunning(running)

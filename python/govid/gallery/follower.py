@@ -92,6 +92,10 @@ class GalleryFollower:
                 self._keep_if_due()
             return self._sequence
 
+    def covered(self) -> int:
+        """Number of the last change that searches cover, after what is behind it was brought in."""
+        return self.catch_up()
+
     def _apply(self, changes: Sequence[Change]) -> None:
         # Every change of a reference shows it as it is now, so that their order does not matter.
         gone = [change.reference_id for change in changes if change.template is None]

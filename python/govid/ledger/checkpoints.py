@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from govid.errors import AuditBroken, InvalidReceipt
-from govid.ledger.chain import GENESIS, Link, link
+from govid.ledger.chain import GENESIS, Link, expired_by, link
+from govid.ledger.expiry import Expiries
 from govid.ledger.merkle import root
 from govid.ledger.rotation import is_rotation, retired_by
 from govid.ledger.signing import Signer, Verifier
@@ -42,6 +43,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     uncovered: Annotated[
         int, Meta(description="Rows behind the last checkpoint: cut off, they leave no trace")
     ]
+    expired: Annotated[
+        int, Meta(description="Rows whose time was over: their digests are left, as they were signed")
+    ] = 0
     broken_at: Annotated[int | None, Meta(description="Id of the first row that is broken")] = None
     reason: str = ""
 
@@ -145,6 +149,7 @@ class _Walk:
         self._pending: list[tuple[str, Checkpoint]] = []
         self._leaves: list[bytes] = []
         self._retired: set[str] = set()
+        self._expiries = Expiries(verifier, self._retired)
         self._rows = self._agreed = self._behind = self._last = 0
 
     def finding(self, at: int | None = None, reason: str = "") -> Finding:
@@ -153,6 +158,7 @@ class _Walk:
             head=self._head.hex(),
             checkpoints=self._agreed,
             uncovered=self._behind,
+            expired=self._expiries.rows,
             broken_at=at,
             reason=reason,
         )
@@ -168,10 +174,8 @@ class _Walk:
             raise _Broken(None, reason) from None
 
     def step(self, row: Link) -> None:
-        if row.audit_id <= self._last:
-            raise _Broken(row.audit_id, "it stands out of order")
-        if row.digest != link(self._head, row.record):
-            raise _Broken(row.audit_id, "it, or the row before it, was altered, moved or removed")
+        if reason := self._fault(row) or self._expiries.see(row):
+            raise _Broken(row.audit_id, reason)
         self._head, self._last = row.digest, row.audit_id
         self._rows, self._behind = self._rows + 1, self._behind + 1
         if is_rotation(row.record):
@@ -180,6 +184,18 @@ class _Walk:
             self._leaves.append(row.digest)
         if self._pending and row.audit_id >= self._pending[-1][1].last:
             self._compare(row.audit_id, *self._pending.pop())
+
+    def _fault(self, row: Link) -> str:
+        """Why a row does not follow the one before, or nothing."""
+        if row.audit_id <= self._last:
+            return "it stands out of order"
+        if expired_by(row.record) is not None:
+            # Its digest cannot be computed any more, but it was signed.
+            signed = self._pending and row.audit_id >= self._pending[-1][1].first
+            return "" if signed else "it was erased before it was signed"
+        if row.digest != link(self._head, row.record):
+            return "it, or the row before it, was altered, moved or removed"
+        return ""
 
     def _retire(self, row: Link) -> None:
         try:
@@ -201,3 +217,5 @@ class _Walk:
         if self._pending:
             reason = f"rows up to {self._pending[0][1].last} were signed and are gone"
             raise _Broken(self._last + 1, reason)
+        if (row_id := self._expiries.unsigned) is not None:
+            raise _Broken(row_id, "it was erased, and nothing signed says so")

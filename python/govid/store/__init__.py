@@ -13,6 +13,7 @@ from govid.audit import AuditRecord
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
+from govid.store.photos import KeptPhoto, Photos
 from govid.types import QualityMeasure, Reference, Template
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class NewReference:
     template: Template
     quality: tuple[QualityMeasure, ...]
     created_at: float
+    photo: KeptPhoto | None = None
+    second: Template | None = None
+    """The same face by the other model of a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class Store(Protocol):
 
     database: Database
     """For the tables that have files of their own beside ``records.py``."""
+    photos: Photos
+    """Of references, where the policy keeps them."""
     vault: Vault
     """Seals and opens what is stored of a face; for the tables that have files of their own."""
     identity: str
@@ -216,8 +222,14 @@ class Store(Protocol):
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""
 
+    def newest_reference(self) -> int:
+        """The highest reference id ever given that is still there; 0 without one."""
+
     def active_references(self) -> int:
         """How many references searches cover, if their model fits."""
+
+    def newest_change(self) -> int:
+        """Number of the last change; 0 before the first."""
 
     def changes(self, *, after: int, limit: int) -> list[Change]:
         """The first ``limit`` changes behind that sequence number, in order."""

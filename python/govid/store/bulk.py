@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 
 from govid.errors import CallerError, SubjectExists, SubjectHeld, TooManyReferences
-from govid.store import templates
+from govid.store import migration, templates
 from govid.store.changes import announce
 from govid.store.database import Connection
 from govid.store.records import chunks, marks
+from govid.store.shadow import SERVING
 from govid.vault.sealing import NONCE_BYTES
 from govid.vault.vault import SubjectKey, Vault, insert_keys
 
@@ -32,6 +33,8 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     embedding: bytes
     quality: str
     created_at: float
+    region: bytes | None = None
+    """What is kept of its photo."""
 
 
 class Placed(NamedTuple):
@@ -75,6 +78,8 @@ def insert(
     subjects = sorted(first)
     # Before the subjects, as an enrolment does: of two writers, each would otherwise wait for the other.
     connection.exclusive("gallery_change")
+    for model_id in {one.model_id for one in incoming}:
+        migration.check_serving(connection, model_id)
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(subject, first[subject].created_at) for subject in subjects],
@@ -127,7 +132,7 @@ def _known(connection: Connection, vault: Vault, subjects: Sequence[str]) -> dic
     known: dict[str, _Held] = {}
     for some in chunks(subjects):
         for held, reference_id, subject_id, key_id, wrapped, model_id, stored, created_at in connection.rows(
-            f"SELECT held, {templates.COLUMNS} FROM reference JOIN subject USING (subject_id)"
+            f"SELECT held, {templates.COLUMNS} FROM {SERVING} JOIN subject USING (subject_id)"
             f" LEFT JOIN subject_key USING (subject_id) WHERE subject_id IN ({marks(some)})"
             " ORDER BY reference_id",
             some,

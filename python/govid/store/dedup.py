@@ -13,6 +13,7 @@ from typing import NamedTuple
 from govid.dedup.plan import Span
 from govid.policy import PairThreshold
 from govid.store.database import Connection, Database, Row
+from govid.store.shadow import SERVING
 from govid.store.templates import COLUMNS
 
 _JOB = (
@@ -253,7 +254,7 @@ def templates(connection: Connection, after: int, last: int) -> Iterator[Row]:
     """``store.templates.COLUMNS`` of the active references of a range."""
     return connection.stream(
         f"SELECT {COLUMNS} FROM gallery_change"
-        " JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        f" JOIN {SERVING} ON reference.reference_id = gallery_change.reference_id"
         " JOIN subject ON subject.subject_id = reference.subject_id"
         " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " WHERE held = 0 AND sequence > ? AND sequence <= ? ORDER BY sequence",

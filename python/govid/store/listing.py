@@ -9,6 +9,7 @@ from operator import itemgetter
 import msgspec
 
 from govid.store.database import Connection
+from govid.store.shadow import SERVING
 from govid.store.templates import COLUMNS, opened
 from govid.types import QualityMeasure, Reference
 from govid.vault.vault import Vault
@@ -34,7 +35,7 @@ def references(connection: Connection, vault: Vault) -> Iterator[Listed]:
         f"SELECT {COLUMNS}, quality, name, reference.reference_id ="
         "  (SELECT min(other.reference_id) FROM reference AS other"
         "   WHERE other.subject_id = reference.subject_id)"
-        " FROM reference JOIN subject ON subject.subject_id = reference.subject_id"
+        f" FROM {SERVING} JOIN subject ON subject.subject_id = reference.subject_id"
         " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " LEFT JOIN subject_group ON subject_group.subject_id = reference.subject_id"
         " WHERE held = 0 ORDER BY reference.reference_id, name"

@@ -37,6 +37,9 @@ from govid.store import (
     attempts,
     cases,
     erasures,
+    migration,
+    photos,
+    shadow,
     templates,
     verdicts,
 )
@@ -44,12 +47,14 @@ from govid.store.audit import append as append_audit
 from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
 from govid.store.erasures import Erased
+from govid.store.photos import Photos
+from govid.store.shadow import SERVING, SERVING_COLUMNS, SERVING_SHADOW
 from govid.types import QualityMeasure, Reference, Template
 from govid.vault.initial import seal_old_store
 from govid.vault.vault import SubjectKey, Vault
 
 IDEMPOTENCY_SECONDS = 24 * 3600
-_ACTIVE = "reference JOIN subject USING (subject_id) LEFT JOIN subject_key USING (subject_id)"
+_ACTIVE = f"{SERVING} JOIN subject USING (subject_id) LEFT JOIN subject_key USING (subject_id)"
 _IDS_AT_ONCE = 500
 _CHANGES_AT_ONCE = 1000
 
@@ -64,6 +69,7 @@ class SqlStore:
             EncryptionKeyMissing: the keys of its templates are not there.
         """
         self.database, self.vault = database, vault
+        self.photos = Photos(database, vault)
         with closed_on_error(database):
             with database.writing() as connection:
                 connection.exclusive("store_identity")
@@ -97,6 +103,7 @@ class SqlStore:
             reference = insert_subject(connection, self.vault, new, groups=groups, held=bool(suspicions))
             if reference is None:
                 raise SubjectExists
+            self._keep_photo(connection, reference.reference_id, new)
             case_id = None
             if suspicions:
                 case_id = cases.open_case(connection, "enrolment", reference, suspicions)
@@ -134,6 +141,7 @@ class SqlStore:
                 raise TooManyReferences(f"{held[0]} references, at most {max_references}")
             _judged(connection, self.vault, gate)
             reference = insert_reference(connection, self.vault, new, held=False)
+            self._keep_photo(connection, reference.reference_id, new)
             append_audit(connection, audit)
             remember(connection, idempotency, lambda: reply(reference, None))
             return Stored(reference)
@@ -157,6 +165,7 @@ class SqlStore:
                 " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
+            photo_count = photos.count(connection, subject_id)
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
             attempts.forget(connection, subject_id)
@@ -174,13 +183,17 @@ class SqlStore:
                 key_id=key_id,
                 fingerprint=fingerprint,
                 references=references,
-                photos=0,
+                photos=photo_count,
                 audit_digest=digest,
             )
             erasures.remember(connection, erased)
             remember(connection, idempotency, lambda: reply(erased))
         self.database.scrub()
         return erased
+
+    def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
+        if new.photo is not None:
+            self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
     def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:
@@ -226,7 +239,7 @@ class SqlStore:
     def references(self, subject_id: str) -> list[Reference]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                f"SELECT {templates.COLUMNS}, quality FROM reference LEFT JOIN subject_key USING (subject_id)"
+                f"SELECT {templates.COLUMNS}, quality FROM {SERVING} LEFT JOIN subject_key USING (subject_id)"
                 " WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
@@ -307,9 +320,7 @@ class SqlStore:
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         # A change between the two statements is seen twice and applied once: adding a known id and
         # removing an unknown one are both without effect in a gallery.
-        with self.database.reading() as connection:
-            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
-        assert row is not None
+        last = self.newest_change()
 
         def found() -> Iterator[tuple[int, Template]]:
             with self.database.reading() as connection:
@@ -318,13 +329,25 @@ class SqlStore:
                 ):
                     yield row[0], templates.opened(self.vault, *row)
 
-        return int(row[0]), found()
+        return last, found()
+
+    def newest_reference(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(reference_id), 0) FROM reference")
+        assert row is not None
+        return int(row[0])
 
     def active_references(self) -> int:
         with self.database.reading() as connection:
             row = connection.row(
                 "SELECT count(*) FROM reference JOIN subject USING (subject_id) WHERE held = 0"
             )
+        assert row is not None
+        return int(row[0])
+
+    def newest_change(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
         assert row is not None
         return int(row[0])
 
@@ -394,18 +417,21 @@ def insert_reference(connection: Connection, vault: Vault, new: NewReference, *,
 
 
 def _insert_reference(connection: Connection, key: SubjectKey, new: NewReference, *, held: bool) -> Reference:
+    kept, beside = migration.placed(connection, new.template, new.second)
     row = connection.row(
         "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at, sealed)"
         " VALUES (?, ?, ?, ?, ?, 1) RETURNING reference_id",
         (
             new.subject_id,
-            new.template.model_id,
-            templates.sealed(key, new.template.model_id, new.created_at, codec.pack(new.template)),
+            kept.model_id,
+            templates.sealed(key, kept.model_id, new.created_at, codec.pack(kept)),
             msgspec.json.encode(new.quality).decode(),
             new.created_at,
         ),
     )
     assert row is not None
+    if beside:
+        shadow.insert(connection, [shadow.sealed(key, row[0], new.created_at, beside)])
     if not held:
         announce(connection, [row[0]])
     return Reference(int(row[0]), new.subject_id, new.template, new.quality, new.created_at)
@@ -426,9 +452,10 @@ def _judged(connection: Connection, vault: Vault, gate: Gate | None) -> Sequence
 def _changes(connection: Connection, vault: Vault, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
         # Without brackets around the joins, for which SQLite would read all references first.
-        f"SELECT sequence, gallery_change.reference_id, subject.subject_id, {templates.COLUMNS}"
+        f"SELECT sequence, gallery_change.reference_id, subject.subject_id, {SERVING_COLUMNS}"
         " FROM gallery_change"
         " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        f" LEFT JOIN {SERVING_SHADOW}"
         " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
         " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",

@@ -250,6 +250,73 @@ MIGRATIONS = (
     ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;
     """,
+    # What may be kept of the photo of a reference, sealed under a key of its subject; how what is past its
+    # time is found, and what is held on one subject.
+    """
+    CREATE TABLE photo (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        data {bytes} NOT NULL,
+        kept_until {real} NOT NULL
+    );
+    CREATE INDEX photo_kept_until ON photo (kept_until);
+    CREATE INDEX erasure_subject ON erasure (subject_id);
+    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
+    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
+    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
+    """,
+    # A migration to another model. A reference keeps its template of the old one, and its template of the new
+    # one lies beside it: ``serving_reference`` shows the one that counts, so that cutting over and rolling
+    # back change one row, and no reader ever sees half of it.
+    """
+    CREATE TABLE migration (
+        migration_id {serial},
+        state TEXT NOT NULL,
+        serves TEXT NOT NULL,
+        flips INTEGER NOT NULL DEFAULT 0,
+        source_model_id TEXT NOT NULL,
+        source_profile TEXT NOT NULL,
+        source_precision TEXT NOT NULL,
+        source_embedder TEXT NOT NULL,
+        target_model_id TEXT NOT NULL,
+        target_profile TEXT NOT NULL,
+        target_precision TEXT NOT NULL,
+        target_embedder TEXT NOT NULL,
+        claimed_to {integer} NOT NULL DEFAULT 0,
+        created_at {real} NOT NULL,
+        ended_at {real}
+    );
+    CREATE TABLE shadow_template (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        model_id TEXT NOT NULL,
+        embedding {bytes} NOT NULL
+    );
+    CREATE TABLE shadow_obstacle (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        reason TEXT NOT NULL
+    );
+    CREATE TABLE shadow_outcome (
+        migration_id {integer} NOT NULL REFERENCES migration,
+        use_case TEXT NOT NULL,
+        old_decision TEXT NOT NULL,
+        new_decision TEXT NOT NULL,
+        compared {integer} NOT NULL,
+        old_score {real} NOT NULL,
+        new_score {real} NOT NULL,
+        old_log_fmr {real} NOT NULL,
+        new_log_fmr {real} NOT NULL,
+        PRIMARY KEY (migration_id, use_case, old_decision, new_decision)
+    ){keyed};
+    CREATE VIEW serving_reference AS
+        SELECT reference.reference_id, subject_id,
+            coalesce(shadow.model_id, reference.model_id) AS model_id,
+            coalesce(shadow.embedding, reference.embedding) AS embedding,
+            quality, reference.created_at
+        FROM reference LEFT JOIN shadow_template AS shadow
+            ON shadow.reference_id = reference.reference_id AND shadow.model_id = (
+                SELECT target_model_id FROM migration WHERE serves = 'target' AND state <> 'finished'
+            );
+    """,
     # Servers look for a new signing key each second.
     """
     CREATE INDEX audit_rotation ON audit (audit_id) WHERE operation = 'rotate_signing_key';
