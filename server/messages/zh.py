@@ -179,7 +179,26 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "审计记录与写入时不一致：有记录被改动、移动或删除",
         "请运行 `govid audit verify`；保留一份数据库副本作为证据，并恢复备份。",
     ),
-    "storage-full": ("记录库所在磁盘已满", "请释放空间；其间仍可读取。"),
+    "backup-failed": ("备份或恢复未能完成", "请解决详情所述问题后重新开始；不会留下半成品。"),
+    "backup-tool-missing": (
+        "未安装复制 PostgreSQL 的程序",
+        "请安装与服务器版本相同或更新的 pg_dump 和 pg_restore（postgresql-client）。",
+    ),
+    "backup-broken": (
+        "备份与写入时不一致，或此处无法判断",
+        "请使用其他备份；若可能有人改动过，请保留此备份作为证据。",
+    ),
+    "target-not-empty": ("目标位置已有内容", "请指定新的文件夹或空数据库：从不覆盖任何内容。"),
+    "erasures-unknown": (
+        "无法得知备份之后删除了哪些人",
+        "请提供原系统的 keys/erasures.jws（--erasures 文件），或备份之后导出的审计（--newer-audit 文件）；"
+        "如能确定此后无人被删除，请使用 --none-erased。",
+    ),
+    "signing-key-retired": (
+        "本服务器的签名密钥已被另一把取代",
+        "请从运行 `govid audit keys rotate` 的服务器复制 keys/signing.pem，权限设为 0600。",
+    ),
+    "storage-full": ("记录库所在磁盘已满", "请释放空间；其间仍可读取，有空间后无需重启即可写入。"),
     "not-ready": ("服务器仍在加载模型和底库", "请等到 /readyz 返回 200。"),
     "issuer-unreachable": ("无法获取令牌签发方的公钥", "请检查 jwks 设置以及到签发方的网络。"),
     "overloaded": ("排队的请求过多，服务器无法及时答复", _LATER),

@@ -69,6 +69,7 @@ DETAILS: Mapping[str, str] = {
     "allowed are: {}": "允许的有：{}",
     "one of: {}": "需要其中之一：{}",
     "it is a statement of another kind": "这是另一类声明",
+    "its key was retired before": "其签名密钥此前已停用",
     "the receipt is of another decision": "该回执属于另一个决定",
     # Cases and jobs
     "adjudicator: 1 to {} printable characters, no space at an end": "adjudicator：1 至 {} 个可打印字符，首尾无空格",  # noqa: E501

@@ -1,4 +1,4 @@
-"""The machine's clock jumps a day ahead or back: what docs/runbook-faults.md says happens, happens.
+"""The machine's clock jumps a day ahead or back: what docs/runbook.md says happens, happens.
 
 Where time only measures how long something takes, the clock of the wall is not asked. Where it is asked, a
 jump errs on the side of refusing, except that what has an end by the calendar goes by the calendar.

@@ -368,6 +368,15 @@ class UnknownCase(CallerProblem):
     slug = "unknown-case"
 
 
+class PhotoNotKept(CallerProblem):
+    """No photo of this reference is kept.
+
+    Decide without it; GOVID_KEEP_PHOTOS_DAYS says whether photos of later enrolments are kept.
+    """
+
+    slug = "photo-not-kept"
+
+
 class CaseClosed(CallerProblem):
     """The case, or this pair of it, is decided.
 
@@ -575,6 +584,31 @@ class ProfileUnavailable(OperatorProblem):
     slug = "profile-unavailable"
 
 
+class ModelNotServing(OperatorProblem):
+    """The settings name another model than the one whose templates count.
+
+    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and start
+    anew.
+    """
+
+    slug = "model-not-serving"
+
+
+class NoMigration(OperatorProblem):
+    """No migration to another model is under way. Start one with `govid migrate start`."""
+
+    slug = "no-migration"
+
+
+class MigrationRefused(OperatorProblem):
+    """The migration cannot take this step now.
+
+    Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is.
+    """
+
+    slug = "migration-refused"
+
+
 class LivenessUnavailable(OperatorProblem):
     """The use case demands a liveness check, which this govid does not have.
 
@@ -594,6 +628,15 @@ class StoreUnavailable(OperatorProblem):
     slug = "store-unavailable"
 
 
+class SealBroken(StoreUnavailable):
+    """A template in the record store is damaged or was tampered with: it is not what govid sealed.
+
+    Keep a copy of the database as evidence, find out who wrote to it, and restore a backup.
+    """
+
+    slug = "seal-broken"
+
+
 class StoreDriverMissing(OperatorProblem):
     """The package that talks to the record store of the settings is not installed.
 
@@ -601,6 +644,16 @@ class StoreDriverMissing(OperatorProblem):
     """
 
     slug = "store-driver-missing"
+
+
+class EncryptionKeyMissing(OperatorProblem):
+    """A key that the templates are encrypted with is not here.
+
+    Put the file of encryption keys back (keys/encryption.json of the data folder, or what
+    GOVID_ENCRYPTION_KEYS_FILE names); without that key nobody can read what it protects.
+    """
+
+    slug = "encryption-key-missing"
 
 
 class GalleryUnavailable(OperatorProblem):
@@ -621,8 +674,66 @@ class AuditBroken(OperatorProblem):
     slug = "audit-broken"
 
 
+class BackupFailed(OperatorProblem):
+    """The backup could not be made or restored.
+
+    Mend what the detail names and start again: nothing half-done is kept.
+    """
+
+    slug = "backup-failed"
+
+
+class BackupToolMissing(OperatorProblem):
+    """The programs that copy PostgreSQL are not installed.
+
+    Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client).
+    """
+
+    slug = "backup-tool-missing"
+
+
+class BackupBroken(OperatorProblem):
+    """The backup is not what was written, or nobody here can tell.
+
+    Use another backup; keep this one as evidence if somebody may have altered it.
+    """
+
+    slug = "backup-broken"
+
+
+class TargetNotEmpty(OperatorProblem):
+    """Something is there already.
+
+    Name a new folder or an empty database: nothing is ever overwritten.
+    """
+
+    slug = "target-not-empty"
+
+
+class ErasuresUnknown(OperatorProblem):
+    """Nobody says who was erased after the backup was made.
+
+    Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the
+    backup (--newer-audit FILE); if it is certain that nobody was erased since, --none-erased.
+    """
+
+    slug = "erasures-unknown"
+
+
+class SigningKeyRetired(OperatorProblem):
+    """The signing key of this server was replaced by another one.
+
+    Copy keys/signing.pem from the server where `govid audit keys rotate` ran, mode 0600.
+    """
+
+    slug = "signing-key-retired"
+
+
 class StorageFull(OperatorProblem):
-    """The disk of the record store is full. Free some space; reads go on meanwhile."""
+    """The disk of the record store is full.
+
+    Free some space; reads go on meanwhile, and writes without a restart once there is some.
+    """
 
     slug = "storage-full"
 
@@ -653,11 +764,16 @@ class Overloaded(OperatorProblem):
 
 BY_SLUG: dict[str, type[ApiError]] = {
     "audit-broken": AuditBroken,
+    "backup-broken": BackupBroken,
+    "backup-failed": BackupFailed,
+    "backup-tool-missing": BackupToolMissing,
     "body-too-large": BodyTooLarge,
     "body-too-slow": BodyTooSlow,
     "case-closed": CaseClosed,
     "client-gone": ClientGone,
     "duplicate-face": DuplicateFace,
+    "encryption-key-missing": EncryptionKeyMissing,
+    "erasures-unknown": ErasuresUnknown,
     "face-not-detected": FaceNotDetected,
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
@@ -684,12 +800,15 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
     "method-not-allowed": MethodNotAllowed,
+    "migration-refused": MigrationRefused,
     "model-digest-mismatch": ModelDigestMismatch,
     "model-missing": ModelMissing,
+    "model-not-serving": ModelNotServing,
     "model-source-unreachable": ModelSourceUnreachable,
     "model-unusable": ModelUnusable,
     "multiple-faces": MultipleFaces,
     "no-comparable-reference": NoComparableReference,
+    "no-migration": NoMigration,
     "not-calibrated": NotCalibrated,
     "not-found": NotFound,
     "not-ready": NotReady,
@@ -697,6 +816,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "photo-animated": PhotoAnimated,
     "photo-decompression-bomb": DecompressionBomb,
     "photo-not-an-image": PhotoNotAnImage,
+    "photo-not-kept": PhotoNotKept,
     "photo-too-large": PhotoTooLarge,
     "photo-too-many-pixels": PhotoTooManyPixels,
     "photo-too-small": PhotoTooSmall,
@@ -710,12 +830,15 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "reference-too-old": ReferenceTooOld,
     "runtime-missing": RuntimeMissing,
     "scope-missing": NotAllowed,
+    "seal-broken": SealBroken,
+    "signing-key-retired": SigningKeyRetired,
     "storage-full": StorageFull,
     "store-driver-missing": StoreDriverMissing,
     "store-unavailable": StoreUnavailable,
     "subject-exists": SubjectExists,
     "subject-held": SubjectHeld,
     "subject-locked": SubjectLocked,
+    "target-not-empty": TargetNotEmpty,
     "template-implausible": TemplateImplausible,
     "template-not-accepted": TemplateNotAccepted,
     "template-not-finite": TemplateNotFinite,
