@@ -12,7 +12,8 @@ import pytest
 
 from govid.audit import AuditRecord
 from govid.errors import AuditBroken, InvalidReceipt, OperatorError
-from govid.ledger import checkpoints, receipts, rotation
+from govid.ledger import checkpoints, expiry, receipts, rotation
+from govid.ledger.chain import Link, link, mark
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import ISSUER, Signer, load_signer
 from govid.store.audit import AuditLog, append_many
@@ -116,6 +117,27 @@ def test_a_checkpoint_by_a_retired_key_with_an_earlier_date_is_noticed(place: Pl
     found = checkpoints.examine(rows, [statement], ledger.signer.verifier)
     assert not found.intact
     assert "retired" in found.reason
+
+
+def test_a_retired_key_passes_no_removal_off_as_past_its_time(place: Place) -> None:
+    """A use is hidden as an expiry would hide it, and the old key signs that with an earlier date."""
+    ledger = place.ledger()
+    place.append(AuditRecord(time=1000.0, request_id="r3", operation="verify", outcome="MATCH"))
+    ledger.checkpoint()
+    digest = list(place.log.links())[2].digest
+    for signer, intact in ((place.stolen, False), (ledger.signer, True)):
+        said = expiry.statement(signer, "e", [digest], use_case="general", before=2000.0, now=1000.0)
+        record = AuditRecord(
+            time=1000.0, request_id="e", operation="retention", outcome="ERASED", statement=said
+        )
+        rows = [
+            row._replace(record=mark("e").encode()) if row.audit_id == 3 else row for row in place.log.links()
+        ]
+        text = msgspec.json.encode(record)
+        rows.append(Link(4, text, link(rows[-1].digest, text)))
+        statements = [statement for _, statement in ledger.log.checkpoints()]
+        found = checkpoints.examine(rows, statements, ledger.signer.verifier)
+        assert found.intact is intact, found.reason
 
 
 @pytest.mark.parametrize("word", ["current", "stolen"])

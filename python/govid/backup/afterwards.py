@@ -10,7 +10,7 @@ import msgspec
 from govid.audit import AuditRecord
 from govid.errors import BackupBroken
 from govid.ledger import checkpoints
-from govid.ledger.chain import Link
+from govid.ledger.chain import Link, expired_by
 from govid.ledger.erasures import Erasure as Receipt
 from govid.ledger.signing import Verifier
 from govid.store.audit import ROTATION
@@ -66,8 +66,11 @@ def since(moment: Moment, rows: Iterable[Link], statements: Sequence[str], verif
             yield row
             # It was found intact: otherwise nobody would ask for the next one.
             if row.audit_id > moment.audit_position:
-                if any(telling in row.record for telling in _TELLING):
-                    found.add(msgspec.json.decode(row.record, type=AuditRecord))
+                if expired_by(row.record) is None and any(telling in row.record for telling in _TELLING):
+                    try:
+                        found.add(msgspec.json.decode(row.record, type=AuditRecord))
+                    except msgspec.MsgspecError:
+                        raise BackupBroken(f"the newer audit, row {row.audit_id}: it is no record") from None
             elif row.audit_id == moment.audit_position:
                 seen = row.digest.hex() == moment.audit_head
 
