@@ -52,4 +52,6 @@ def adopt(database: Database, record: AuditRecord) -> None:
         connection.execute("UPDATE store_identity SET identity = ?", (str(uuid.uuid4()),))
         # How far a shared gallery of the old identity was filled.
         connection.execute("DELETE FROM gallery_position")
+        # Nor does a session of the console come back that was ended since.
+        connection.execute("DELETE FROM console_session")
         append(connection, record)
