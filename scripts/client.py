@@ -13,6 +13,7 @@ from pathlib import Path
 
 from govid.errors import CallerError, GovidError, OperatorError, Refusal, RefusedInput
 from server import errors as server_errors
+from server import health
 from server.access import errors as access_errors
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +27,7 @@ BASES: dict[type[GovidError], str] = {
     Refusal: "RefusedPhoto",
     RefusedInput: "RefusedPhoto",
 }
-WHERE_DEFINED = (server_errors, access_errors)  # imported, so that all subclasses exist
+WHERE_DEFINED = (server_errors, access_errors, health)  # imported, so that all subclasses exist
 HEAD = '''"""One class for each problem of the API.
 
 Written by scripts/client.py from the server's own; do not edit.

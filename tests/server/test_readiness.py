@@ -65,7 +65,7 @@ def test_without_its_shared_gallery_a_server_verifies_and_says_what_is_away(tmp_
 
 
 def watch_of(engine: Engine, metrics: Metrics, server: ServerSettings) -> Watch:
-    chores = Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+    chores = Chores(engine, metrics, checkpoint_seconds=60, retention_seconds=0, webhook=None)
     return Watch(engine, health.Dependencies(engine, chores), metrics, server)
 
 
@@ -105,7 +105,7 @@ def test_each_dependency_has_a_name_and_a_reason_that_tells_no_path(tmp_path: Pa
 
 def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
-    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, webhook=None)
+    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, retention_seconds=0, webhook=None)
     dependencies = health.Dependencies(engine, chores)
     assert [check.name for check in dependencies.look() if check.problem] == []
     engine.compare(OBAMA, OBAMA)

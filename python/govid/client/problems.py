@@ -404,6 +404,27 @@ class InvalidCredential(Unauthenticated):
     slug = "invalid-credential"
 
 
+class SignedOut(Unauthenticated):
+    """The session has ended, or nobody has signed in. Sign in again with an API key."""
+
+    slug = "signed-out"
+
+
+class TooManyTries(CallerProblem):
+    """Too many tries to sign in. Wait for a minute, then try again."""
+
+    slug = "too-many-tries"
+
+
+class FormExpired(CallerProblem):
+    """The form does not come from a page of this session.
+
+    Open the page again and send the form from there.
+    """
+
+    slug = "form-expired"
+
+
 class NotAllowed(CallerProblem):
     """The caller has not the scope for this. Ask the operator for the scope named in the detail."""
 
@@ -738,6 +759,15 @@ class StorageFull(OperatorProblem):
     slug = "storage-full"
 
 
+class DiskLow(StorageFull):
+    """Less than 1 GiB is free in the data folder.
+
+    Free some space: without any, nothing can be audited, and nothing is decided.
+    """
+
+    slug = "disk-low"
+
+
 class NotReady(OperatorProblem):
     """The server is still loading its models and gallery. Wait until /readyz answers 200."""
 
@@ -762,6 +792,30 @@ class Overloaded(OperatorProblem):
     slug = "overloaded"
 
 
+class UseCasesStale(OperatorProblem):
+    """A use case file is wrong: all use cases stay as they were.
+
+    The log names file and key; correct it, or take the file away.
+    """
+
+    slug = "use-cases-stale"
+
+
+class SigningKeyGone(OperatorProblem):
+    """The file of the signing key cannot be read.
+
+    Restore it before the next start: a server without it does not start on these records.
+    """
+
+    slug = "signing-key-gone"
+
+
+class ChoreFailing(OperatorProblem):
+    """Checkpoints of the audit, announcements or erasures fail. The log has the reason."""
+
+    slug = "chore-failing"
+
+
 BY_SLUG: dict[str, type[ApiError]] = {
     "audit-broken": AuditBroken,
     "backup-broken": BackupBroken,
@@ -770,13 +824,16 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "body-too-large": BodyTooLarge,
     "body-too-slow": BodyTooSlow,
     "case-closed": CaseClosed,
+    "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
+    "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
     "encryption-key-missing": EncryptionKeyMissing,
     "erasures-unknown": ErasuresUnknown,
     "face-not-detected": FaceNotDetected,
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
+    "form-expired": FormExpired,
     "gallery-unavailable": GalleryUnavailable,
     "head-too-large": HeadTooLarge,
     "idempotency-key-reused": IdempotencyKeyReused,
@@ -831,6 +888,8 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "runtime-missing": RuntimeMissing,
     "scope-missing": NotAllowed,
     "seal-broken": SealBroken,
+    "signed-out": SignedOut,
+    "signing-key-gone": SigningKeyGone,
     "signing-key-retired": SigningKeyRetired,
     "storage-full": StorageFull,
     "store-driver-missing": StoreDriverMissing,
@@ -846,6 +905,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "template-wrong-model": TemplateWrongModel,
     "template-zero-norm": TemplateZeroNorm,
     "too-many-references": TooManyReferences,
+    "too-many-tries": TooManyTries,
     "unauthenticated": Unauthenticated,
     "unknown-case": UnknownCase,
     "unknown-complaint": UnknownComplaint,
@@ -858,4 +918,5 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "untrusted-proxy": UntrustedProxy,
     "upgrade-not-supported": UpgradeNotSupported,
     "use-case-not-allowed": UseCaseNotAllowed,
+    "use-cases-stale": UseCasesStale,
 }
