@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from govid import keys
 from govid.audit import AuditRecord
 from govid.backup.afterwards import Afterwards, since
+from govid.callers import Caller, Scope
 from govid.errors import PhotoNotKept
 from govid.retention import Keeper
 from govid.store import migration, shadow
 from govid.store.backup import Moment
 from govid.store.records import SqlStore
+from govid.store.sessions import Sessions
 from govid.use_cases import UseCases
 from tests.govid.backup.conftest import NewPlace
 from tests.govid.backup.support import Place
@@ -165,3 +168,22 @@ def test_what_was_past_its_time_since_the_backup_goes_again(
     assert examined(target) == (True, 0)
     assert expire(target) == 1
     assert examined(target) == (True, 1)
+
+
+def test_nobody_is_signed_in_after_a_restore(place: Place, new_place: NewPlace, tmp_path: Path) -> None:
+    """The session may have been ended since the backup."""
+    store = place.store()
+    key = keys.make(Caller(name="operator", scopes=frozenset({Scope.AUDIT})))[1]
+    word = sessions(store).begin(key, request_id="in")
+    assert sessions(store).key_of(word) == key.key_id
+    store.close()
+    place.backup(tmp_path / "backup")
+    target = new_place("restored")
+    brought_back(place, tmp_path / "backup", target)
+    store = target.store()
+    assert sessions(store).key_of(word) is None
+    store.close()
+
+
+def sessions(store: SqlStore) -> Sessions:
+    return Sessions(store.database, idle_seconds=1000, longest_seconds=1000)
