@@ -68,7 +68,9 @@ WORDS = {
 
 def concrete(base: type[GovidError] = GovidError) -> list[type[GovidError]]:
     """All problems there are, each behind the one it derives from."""
-    below = [leaf for child in base.__subclasses__() for leaf in concrete(child)]
+    # By module, for who imports which first is chance.
+    children = sorted(base.__subclasses__(), key=lambda child: child.__module__)
+    below = [leaf for child in children for leaf in concrete(child)]
     return below if base in BASES else [base, *below]
 
 

@@ -39,6 +39,8 @@ SERVER_SETTINGS = frozenset(
         "tracing",
         "audit_checkpoint_seconds",
         "retention_seconds",
+        "console_idle_minutes",
+        "console_longest_hours",
         "webhook_url",
         "webhook_secret_file",
         "tls_certificate",
