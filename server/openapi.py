@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Reference, SecurityScheme
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+    SecurityScheme,
+)
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from server.bodies import BINARY, JSON, MULTIPART, parameters, takes_binary
@@ -25,8 +34,8 @@ SECURITY_SCHEMES: dict[str, SecurityScheme | Reference] = {
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"certificate": []}]
 OPEN: list[dict[str, list[str]]] = [{}]
 """For a route that anybody may ask."""
-# What the guard of every route answers.
-_AT_THE_GATE = (401, 403, 429)
+# What the HTTP parser and the guard of every route answer.
+_AT_THE_GATE = (400, 401, 403, 429)
 
 
 @dataclass
@@ -61,6 +70,20 @@ def reads(schema: type[msgspec.Struct]) -> type[Operation]:
             self.parameters = [*(self.parameters or []), *query] or None
 
     return ReadsBody
+
+
+def answers(*media_types: str) -> type[Operation]:
+    """An operation whose good answer has one of these formats, as the caller asks."""
+
+    @dataclass
+    class Answers(Operation):
+        def __post_init__(self) -> None:
+            good = (self.responses or {})["200"]
+            assert isinstance(good, OpenAPIResponse)
+            text = Schema(type=OpenAPIType.STRING)
+            good.content = {media_type: OpenAPIMediaType(schema=text) for media_type in media_types}
+
+    return Answers
 
 
 _MODEL_ID = {"type": "string", "description": "The body is a template of this model, not a photo"}

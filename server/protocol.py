@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from http import HTTPStatus
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,19 +13,39 @@ MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
-_REFUSAL = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"Content-Type: application/problem+json\r\nConnection: close\r\nContent-Length: 120\r\n\r\n"
-)
-_PROBLEM = (
-    b'{"type":"urn:govid:problem:head-too-large","title":"The request head is too large",'
-    b'"status":431,"slug":"head-too-large"}'
-)
 
 
-_TOO_MANY = (
-    b'{"type":"urn:govid:problem:overloaded","title":"More connections than the server takes",'
-    b'"status":503,"slug":"overloaded","remedy":"Retry after the number of seconds in Retry-After."}'
+def _problem(status: int, slug: str, title: str, remedy: str) -> bytes:
+    about = {"type": f"urn:govid:problem:{slug}", "title": title, "status": status, "slug": slug}
+    return json.dumps({**about, "remedy": remedy}).encode()
+
+
+def _refusal(status: HTTPStatus, slug: str, title: str, remedy: str) -> bytes:
+    """A whole answer that ends the connection: here is no request that the application could answer."""
+    problem = _problem(status, slug, title, remedy)
+    return (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Connection: close\r\nContent-Length: {len(problem)}\r\n\r\n"
+    ).encode() + problem
+
+
+_HEAD_TOO_LARGE = _refusal(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head-too-large",
+    "The request head is too large",
+    f"Send less than {MAX_HEAD} bytes of request line and headers.",
+)
+_NO_REQUEST = _refusal(
+    HTTPStatus.BAD_REQUEST,
+    "malformed-request",
+    "What came is no HTTP/1.1 request",
+    "Send one length of the body, and nothing that two readers could understand differently.",
+)
+_TOO_MANY = _problem(
+    503,
+    "overloaded",
+    "More connections than the server takes",
+    "Retry after the number of seconds in Retry-After.",
 )
 
 
@@ -103,8 +125,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0 if self._moved else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
             if not self._in_body:
-                self.transport.write(_REFUSAL + _PROBLEM)
+                self.transport.write(_HEAD_TOO_LARGE)
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what it cannot parse; in its place a problem like all others."""
+        del msg
+        self.transport.write(_NO_REQUEST)
+        self.transport.close()
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)

@@ -80,7 +80,7 @@ class SubjectController(Controller):
             request, service.metrics, "add_reference", await service.answer(request, "add_reference", call)
         )
 
-    @get(responses=problems(400, 503))
+    @get(responses=problems(400, 422, 503))
     async def subjects(
         self,
         request: Request[Any, Any, Any],

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from govid.errors import NotReady, StoreUnavailable
@@ -16,6 +17,7 @@ from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
 
 log = logging.getLogger("govid.server")
+_NOT_READY = ResponseSpec(Health, description="What is away, by name", generate_examples=False)
 
 
 class SystemController(Controller):
@@ -29,7 +31,7 @@ class SystemController(Controller):
         """The process runs."""
         return Health(status="alive", checks={})
 
-    @get("/readyz", security=OPEN)
+    @get("/readyz", security=OPEN, responses={503: _NOT_READY})
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
         """200 once the models are warm, the gallery is loaded and the record store answers.
 

@@ -169,6 +169,9 @@ def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str],
     manifest = msgspec.json.decode(text, type=Manifest)
     if (manifest.format, manifest.model_id, manifest.dimension) != (_FORMAT, model_id, dimension):
         raise _DoubtfulError(f"it is of {manifest.model_id}, {manifest.dimension} dimensions")
+    files = {"ids", "vectors", "index"} if manifest.covered else {"ids", "vectors"}
+    if manifest.digests.keys() != files or min((*manifest.segments, manifest.covered)) < 0:
+        raise _DoubtfulError("its manifest names other files or rows than such a snapshot has")
     if not manifest.head[1] or not holds(*manifest.head):
         raise _DoubtfulError(f"the store has not the audit row {manifest.head[0]} that it was made with")
     for name, digest in manifest.digests.items():
@@ -177,6 +180,8 @@ def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str],
                 raise _DoubtfulError(f"{name} has not the digest of the manifest")
     total = sum(manifest.segments)
     ids = np.fromfile(path / "ids", "<i8").astype(np.int64, copy=False)
+    if len(ids) != total or (path / "vectors").stat().st_size != 4 * total * dimension:
+        raise _DoubtfulError(f"its files have not the {total} rows of the manifest")
     vectors = (
         np.memmap(path / "vectors", np.float32, "r", shape=(total, dimension))
         if total
