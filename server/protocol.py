@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 from http import HTTPStatus
+from typing import Any
 
+import msgspec
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -17,7 +19,7 @@ GRACE_SECONDS = 1
 
 def _problem(status: int, slug: str, title: str, remedy: str) -> bytes:
     about = {"type": f"urn:govid:problem:{slug}", "title": title, "status": status, "slug": slug}
-    return json.dumps({**about, "remedy": remedy}).encode()
+    return msgspec.json.encode({**about, "remedy": remedy})
 
 
 def _refusal(status: HTTPStatus, slug: str, title: str, remedy: str) -> bytes:
@@ -38,8 +40,8 @@ _HEAD_TOO_LARGE = _refusal(
 _NO_REQUEST = _refusal(
     HTTPStatus.BAD_REQUEST,
     "malformed-request",
-    "What came is no HTTP/1.1 request",
-    "Send one length of the body, and nothing that two readers could understand differently.",
+    "What came is no HTTP request that has one meaning",
+    "Send HTTP/1.1 with one Host and one length of the body, and no Upgrade beside a body.",
 )
 _TOO_MANY = _problem(
     503,
@@ -47,6 +49,10 @@ _TOO_MANY = _problem(
     "More connections than the server takes",
     "Retry after the number of seconds in Retry-After.",
 )
+
+# uvicorn has a line of its own for each request that it cannot read: a flood must not write the disk full.
+_quiet = logging.getLogger("govid.http")
+_quiet.setLevel(logging.ERROR)
 
 
 async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -70,6 +76,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _client_certificate: bytes | None = None
     _deadline: asyncio.TimerHandle | None = None
     _grace: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*args, **kwargs)
+        self.logger = _quiet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -98,7 +108,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._moved = self._in_body = True
         self._stop_deadline()
+        if not self._has_one_meaning():
+            raise ValueError  # the parser stops, and ``send_400_response`` answers
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # Not done, as HTTP allows; whatever follows is read by nobody.
+            self.cycle.keep_alive = False
+
+    def _has_one_meaning(self) -> bool:
+        """Whether a proxy in front must have seen the same request (RFC 9112); the parser is more lenient."""
+        version, hosts, codings, has_body = self.parser.get_http_version(), 0, [], False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
+            elif name == b"content-length":
+                has_body = value != b"0"
+        if version not in {"1.0", "1.1"} or hosts > 1 or (not hosts and version == "1.1"):
+            return False
+        if codings and (version == "1.0" or codings != [b"chunked"]):
+            return False
+        return not (self.parser.should_upgrade() and (has_body or codings))
 
     def on_body(self, body: bytes) -> None:
         self._moved = True

@@ -25,7 +25,7 @@ from server.access.settings import AccessSettings
 from server.bodies import Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
-from server.errors import BodyTooSlow, Overloaded
+from server.errors import BodyTooSlow, Overloaded, UnsupportedContentType
 from server.metrics import Metrics
 from server.settings import ServerSettings
 from server.workers import Workers
@@ -150,6 +150,9 @@ class Service:
         """
         engine = self.engine
         content_type = _only(request, b"content-type")
+        if _only(request, b"content-encoding").lower() not in {"", "identity"}:
+            # Somebody in front may unpack it; here it would be taken as it is, or be a bomb.
+            raise UnsupportedContentType("send the body without a Content-Encoding")
         with self._place(operation, request.scope["state"]["caller"]) as place:
             try:
                 async with asyncio.timeout(self._body_seconds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from govid import Engine, Settings
 from govid.faces import FacePipeline
 from tests import support
+from tests.attacks.wire import client_of
 from tests.postgresql import PostgresqlServer, postgresql_server
 
 
@@ -35,7 +37,14 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """One server process for all tests that do not stop it; each test uses subjects of its own."""
+    """One server process for all tests that do not stop it; each test uses subjects of its own.
+
+    ``make attack HOST=...`` names one that runs elsewhere.
+    """
+    if host := os.environ.get("GOVID_ATTACK_HOST"):
+        with client_of(host, os.environ.get("GOVID_ATTACK_KEY", "")) as client:
+            yield client
+        return
     folder = support.data_dir(tmp_path_factory.mktemp("api") / "var")
     with support.server(folder) as (client, _):
         yield client
