@@ -18,7 +18,7 @@ def open_store(settings: Settings) -> SqlStore:
         StoreDriverMissing: the package that talks to this database is not installed.
         StoreUnavailable: the store cannot be opened.
     """
-    url = _url(settings)
+    url = url_of(settings)
     if not url:
         return SqliteStore(settings.database)
     # The URL itself is in no message: it holds a password.
@@ -32,7 +32,8 @@ def open_store(settings: Settings) -> SqlStore:
     return PostgresqlStore(url, connections=settings.store_connections)
 
 
-def _url(settings: Settings) -> str:
+def url_of(settings: Settings) -> str:
+    """The URL of the records, with its password; empty for SQLite. Raises InvalidSettings."""
     if not settings.store_url_file:
         return settings.store_url
     if settings.store_url:
