@@ -66,6 +66,7 @@ class Service:
         self._body_seconds = server.body_seconds
         self._turned_away = 0
         self._next_warning = 0.0
+        self._pinging: asyncio.Task[str] | None = None
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self._dedup_resume = server.dedup_resume
@@ -195,12 +196,10 @@ class Service:
             StoreUnavailable: the store does not answer.
         """
         engine = self.engine
-        await asyncio.to_thread(engine.store.ping)
-        try:
-            await asyncio.to_thread(engine.gallery.ping)
-        except GalleryUnavailable as error:
-            return error.slug
-        return "ok"
+        # Anybody may ask, as often as they like: all who do meanwhile share one answer, and one connection.
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.create_task(_ping(engine))
+        return await asyncio.shield(self._pinging)
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
@@ -284,6 +283,15 @@ class Service:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+async def _ping(engine: Engine) -> str:
+    await asyncio.to_thread(engine.store.ping)
+    try:
+        await asyncio.to_thread(engine.gallery.ping)
+    except GalleryUnavailable as error:
+        return error.slug
+    return "ok"
 
 
 @dataclass(slots=True)

@@ -45,6 +45,9 @@ class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
     """Signed checkpoints (JWS), oldest first."""
 
     checkpoints: tuple[str, ...]
+    next_after: Annotated[
+        int | None, Meta(description="Ask with `after` for those behind these; null: there are none yet")
+    ] = None
 
 
 class Jwks(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,15 +94,24 @@ class AuditController(Controller):
         )
         return shown(page, caller_of(request))
 
-    @get("/audit/checkpoints", security=OPEN, responses=problems(503))
+    @get("/audit/checkpoints", security=OPEN, responses=problems(400, 503))
     async def checkpoints(
-        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        after: Annotated[int, QueryParameter(description="Those whose last row is above this one")] = 0,
+        limit: Limit = MAX_ROWS,
     ) -> CheckpointList:
-        """Signed Merkle roots. Publish them: no row that one covers can be touched unnoticed."""
+        """Signed Merkle roots, by pages. Publish them: no row that one covers can be touched unnoticed."""
 
         def call(engine: Engine) -> CheckpointList:
-            statements = (statement for _, statement in engine.ledger.log.checkpoints())
-            return CheckpointList(checkpoints=tuple(statements))
+            # Anybody may ask: an answer that grows with the years would be the easiest flood.
+            found = engine.ledger.log.checkpoints(after=after, limit=limit + 1)
+            page = found[:limit]
+            return CheckpointList(
+                checkpoints=tuple(statement for _, statement in page),
+                next_after=page[-1][0] if len(found) > limit else None,
+            )
 
         return await service.run(request, "checkpoints", call)
 

@@ -24,7 +24,7 @@ from govid.config import Settings
 from govid.errors import InvalidSettings
 from server.access import startup
 from server.access.certificates import Parties
-from server.access.errors import IssuerUnreachable, QuotaExceeded, RateLimited
+from server.access.errors import InvalidCredential, IssuerUnreachable, QuotaExceeded, RateLimited
 from server.access.jwks import Jwks, parse
 from server.access.quota import TokenBuckets
 from server.access.routes import ROUTES
@@ -339,6 +339,20 @@ def test_a_file_of_parties_that_is_wrong_is_refused(tmp_path: Path, text: str) -
     (tmp_path / "parties.toml").write_text(text)
     with pytest.raises(InvalidSettings, match="client_parties"):
         Parties(AccessSettings(client_parties=str(tmp_path / "parties.toml")))
+
+
+@pytest.mark.parametrize(
+    "change", [(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x63"), (b"bank.example", b"bank.ex\xffmple")]
+)
+def test_a_certificate_that_cannot_be_read_is_nobodys(tmp_path: Path, change: tuple[bytes, bytes]) -> None:
+    """Found by fuzzing: a version that no standard knows was an error of ours."""
+    (tmp_path / "parties.toml").write_text('[bank]\nsan = "bank.example"\nscopes = ["verify"]\n')
+    parties = Parties(AccessSettings(client_parties=str(tmp_path / "parties.toml")))
+    _, _, der = Authority(tmp_path).issue("bank.example")
+    assert parties.caller(der).name == "certificate:bank"
+    assert change[0] in der
+    with pytest.raises(InvalidCredential):
+        parties.caller(der.replace(*change))
 
 
 # --- what a server starts with ----------------------------------------------------------------------------

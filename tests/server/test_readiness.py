@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from pathlib import Path
 
+import pytest
 from litestar.testing import TestClient
 
+from govid import Engine
 from govid.config import Settings
 from server.access.settings import AccessSettings
 from server.app import create_app
@@ -50,3 +54,32 @@ def test_without_its_shared_gallery_a_server_verifies_and_says_what_is_away(tmp_
             assert (found.status_code, found.json()["slug"]) == (503, "gallery-unavailable")
             verified = client.post("/v1/compare", files={"reference_photo": OBAMA, "probe_photo": OBAMA})
             assert verified.json()["decision"] == "MATCH"
+
+
+def test_a_flood_of_questions_is_one_question_to_the_store(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask: a connection for each would take those of the requests that count."""
+    asked, go_on = [], threading.Event()
+    ping = engine.store.ping
+
+    def slow() -> None:
+        asked.append(1)
+        assert go_on.wait(10)
+        ping()
+
+    monkeypatch.setattr(engine.store, "ping", slow)
+    service = Service(Settings(), ServerSettings(), Metrics())
+    service._engine = engine
+
+    async def flood() -> list[str]:
+        questions = [asyncio.create_task(service.ping()) for _ in range(50)]
+        await asyncio.sleep(0)
+        questions.pop().cancel()
+        go_on.set()
+        answers = await asyncio.gather(*questions)
+        await service.ping()
+        return answers
+
+    assert asyncio.run(flood()) == ["ok"] * 49
+    assert len(asked) == 2

@@ -169,9 +169,8 @@ def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str],
     manifest = msgspec.json.decode(text, type=Manifest)
     if (manifest.format, manifest.model_id, manifest.dimension) != (_FORMAT, model_id, dimension):
         raise _DoubtfulError(f"it is of {manifest.model_id}, {manifest.dimension} dimensions")
-    files = {"ids", "vectors", "index"} if manifest.covered else {"ids", "vectors"}
-    if manifest.digests.keys() != files or min((*manifest.segments, manifest.covered)) < 0:
-        raise _DoubtfulError("its manifest names other files or rows than such a snapshot has")
+    if not _is_whole(manifest):
+        raise _DoubtfulError("its manifest names other files or rows than a snapshot has")
     if not manifest.head[1] or not holds(*manifest.head):
         raise _DoubtfulError(f"the store has not the audit row {manifest.head[0]} that it was made with")
     for name, digest in manifest.digests.items():
@@ -197,6 +196,15 @@ def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str],
         segments.append(segment)
     index = faiss.read_index(str(path / "index")) if manifest.covered else None
     return Snapshot(manifest, segments, index, path.stat().st_mtime)
+
+
+def _is_whole(manifest: Manifest) -> bool:
+    files = {"ids", "vectors", "index"} if manifest.covered else {"ids", "vectors"}
+    return (
+        files <= manifest.digests.keys() <= {*files, "index"}
+        and all(rows >= 0 for rows in manifest.segments)
+        and 0 <= manifest.covered <= len(manifest.segments)
+    )
 
 
 def _written(path: Path, arrays: Iterable[NDArray[Any]]) -> str:

@@ -96,7 +96,7 @@ class Verifier:
                 issuer=ISSUER,
                 options={"verify_iat": False, "require": ["iss", "iat"]},
             )
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InvalidReceipt from error
         return claims
 
