@@ -7,7 +7,10 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import yaml
+from litestar import Request
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import YamlRenderPlugin
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -111,6 +114,23 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 -
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     return schema
+
+
+class Yaml(YamlRenderPlugin):
+    """The document as YAML that every reader takes: Litestar's own has Python's tuples in it.
+
+    Rendered once, because it holds the event loop for 0.15 s, and anybody with a key could ask for it.
+    """
+
+    _rendered: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, which does not change while the server runs."""
+        del request
+        if self._rendered is None:
+            plain = msgspec.json.decode(msgspec.json.encode(openapi_schema))
+            self._rendered = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
+        return self._rendered
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:

@@ -15,6 +15,8 @@ MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
+UNREAD_SECONDS = 60
+"""An answer that is not fetched in this time holds memory for nobody; the largest are about a megabyte."""
 
 
 def _problem(status: int, slug: str, title: str, remedy: str) -> bytes:
@@ -76,6 +78,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _client_certificate: bytes | None = None
     _deadline: asyncio.TimerHandle | None = None
     _grace: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
@@ -92,7 +95,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         self._stop_grace()
+        self._stop_unread()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not fetch its answer as fast as it is written, or at all."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has fetched most of it."""
+        self._stop_unread()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -177,3 +191,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None

@@ -20,6 +20,8 @@ from server.controllers.reply import about, caller_of, request_id
 from server.openapi import OPEN, problems, reads
 from server.service import Service
 
+# Four days of them in some 60 kB: anybody may ask, and need not fetch the answer.
+MAX_CHECKPOINTS = 100
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_ROWS)]
 Before = Annotated[int | None, QueryParameter(description="Rows whose id is under this one")]
 Comment = Annotated[str, Meta(max_length=MAX_COMMENT)]
@@ -100,7 +102,7 @@ class AuditController(Controller):
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         after: Annotated[int, QueryParameter(description="Those whose last row is above this one")] = 0,
-        limit: Limit = MAX_ROWS,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_CHECKPOINTS)] = MAX_CHECKPOINTS,
     ) -> CheckpointList:
         """Signed Merkle roots, by pages. Publish them: no row that one covers can be touched unnoticed."""
 

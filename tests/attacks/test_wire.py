@@ -97,7 +97,9 @@ def test_an_endless_chunk_extension_is_cut_off(api: httpx.Client) -> None:
 
 
 def test_trace_gives_nothing_back(api: httpx.Client) -> None:
-    answer = raw(api, b"TRACE /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Secret: s3cret\r\n\r\n")
+    answer = raw(
+        api, b"TRACE /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Secret: s3cret\r\nConnection: close\r\n\r\n"
+    )
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert b"s3cret" not in answer
 
@@ -155,18 +157,19 @@ ADDRESSES = [
 @pytest.mark.parametrize("path", ADDRESSES)
 def test_an_address_has_one_spelling(api: httpx.Client, path: str) -> None:
     """A proxy that lets some addresses through must have judged the one that is routed here."""
-    answer = raw(api, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    answer = raw(api, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 422 ")), answer[:80]
 
 
 def test_an_answer_cannot_be_split(api: httpx.Client) -> None:
     """By what a header of it, or a page about it, could repeat."""
+    ends = "Host: localhost\r\nConnection: close\r\n"
     split = "x%0d%0aSet-Cookie:%20a=b%0d%0a%0d%0aHTTP/1.1%20200%20OK"
     for head in (
-        f"GET /v1/subjects/{split} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        f"GET /{split} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        f"DELETE /v1/subjects/x HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {split}\r\n\r\n",
-        f"GET /v1/subjects?after={split} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        f"GET /v1/subjects/{split} HTTP/1.1\r\n{ends}\r\n",
+        f"GET /{split} HTTP/1.1\r\n{ends}\r\n",
+        f"DELETE /v1/subjects/x HTTP/1.1\r\n{ends}Idempotency-Key: {split}\r\n\r\n",
+        f"GET /v1/subjects?after={split} HTTP/1.1\r\n{ends}\r\n",
     ):
         answer = raw(api, head.encode())
         assert b"set-cookie" not in answer.partition(b"\r\n\r\n")[0].lower()
