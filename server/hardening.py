@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cryptography import x509
 
-from govid.callers import Sight
+from govid.callers import Scope, Sight
 from govid.config import Settings
 from govid.errors import GovidError
 from govid.keys import ApiKey
@@ -22,6 +22,7 @@ from server.access.certificates import Parties
 from server.access.settings import AccessSettings, is_loopback
 from server.settings import ServerSettings
 
+_ASKING = {Scope.VERIFY, Scope.IDENTIFY, Scope.ENROL}
 _DAYS_OF_CERTIFICATE = 30
 _FAST = 10
 
@@ -80,6 +81,8 @@ def _keys(keys: list[ApiKey]) -> Iterator[str]:
             yield f"{who} never expires: revoke it, and make another one with --expires"
         if key.caller.use_cases is None:
             yield f"{who} may name every use case: make another one with --use-case"
+        if Scope.AUDIT in key.caller.scopes and key.caller.scopes & _ASKING:
+            yield f"{who} may ask and read the audit of it: make one key for each, by --scope"
         if key.caller.sees is Sight.EXACT:
             yield f"{who} is shown exact scores, which help to climb to a face: make another without --sees"
 

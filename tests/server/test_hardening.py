@@ -29,13 +29,14 @@ def test_each_missing_piece_is_named(tmp_path: Path) -> None:
     lines = found(settings, ServerSettings(log_level="debug"), AccessSettings(open_metrics=True))
     for piece in ("no TLS", "no authentication", "on_duplicate", "log_level", "open_metrics"):
         assert piece in lines
-    make_keys(folder, caller("hotel", Scope.VERIFY, sees=Sight.EXACT))
+    make_keys(folder, caller("hotel", Scope.VERIFY, Scope.AUDIT, sees=Sight.EXACT))
     (folder / "govid.sqlite3").chmod(0o644)
     lines = found(settings, ServerSettings(tls_certificate="/nowhere", tls_key="/nowhere"), AccessSettings())
     for piece in (
         "never expires",
         "every use case",
         "exact scores",
+        "read the audit of it",
         "`auto`",
         "read or written",
         "not start",
