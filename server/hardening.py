@@ -16,7 +16,7 @@ from govid.config import Settings
 from govid.errors import GovidError
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
-from govid.store.opening import open_store, url_of
+from govid.store.opening import open_store, store_url
 from server import machine, tls
 from server.access.certificates import Parties
 from server.access.settings import AccessSettings, is_loopback
@@ -89,7 +89,7 @@ def _keys(keys: list[ApiKey]) -> Iterator[str]:
 
 def _database(settings: Settings) -> Iterator[str]:
     try:
-        url = url_of(settings)
+        url = store_url(settings)
     except GovidError:
         return  # named as a problem already
     if not url:

@@ -18,7 +18,7 @@ def open_store(settings: Settings) -> SqlStore:
         StoreDriverMissing: the package that talks to this database is not installed.
         StoreUnavailable: the store cannot be opened.
     """
-    url = url_of(settings)
+    url = store_url(settings)
     if not url:
         return SqliteStore(settings.database)
     # The URL itself is in no message: it holds a password.
@@ -32,8 +32,8 @@ def open_store(settings: Settings) -> SqlStore:
     return PostgresqlStore(url, connections=settings.store_connections)
 
 
-def url_of(settings: Settings) -> str:
-    """The URL of the records, with its password; empty for SQLite. Raises InvalidSettings."""
+def store_url(settings: Settings) -> str:
+    """The URL of the records; empty where they are a SQLite file. Raises InvalidSettings."""
     if not settings.store_url_file:
         return settings.store_url
     if settings.store_url:
