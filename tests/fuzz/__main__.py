@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
@@ -59,6 +60,9 @@ def main() -> int:
 
         print("refused" if refused(TARGETS[chosen.names[0]], chosen.input.read_bytes()) else "read")
         return 0
+    if find_spec("atheris") is None:
+        print("no atheris here, which Linux on x86-64 has: tests/fuzz/test_targets.py is the short form")
+        return 1
     if chosen.here:
         fuzz(chosen.names[0], int(chosen.minutes * 60))
     findings = 0
