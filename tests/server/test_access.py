@@ -342,10 +342,16 @@ def test_a_file_of_parties_that_is_wrong_is_refused(tmp_path: Path, text: str) -
 
 
 @pytest.mark.parametrize(
-    "change", [(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x63"), (b"bank.example", b"bank.ex\xffmple")]
+    "change",
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x63"),
+        (b"\x0c\x0cbank.example", b"\x03\x0cbank.example"),
+        (b"bank.example", b"bank.ex\xffmple"),
+    ],
+    ids=["version", "type of a name", "characters of a name"],
 )
 def test_a_certificate_that_cannot_be_read_is_nobodys(tmp_path: Path, change: tuple[bytes, bytes]) -> None:
-    """Found by fuzzing: a version that no standard knows was an error of ours."""
+    """Found by fuzzing: each was an error of ours."""
     (tmp_path / "parties.toml").write_text('[bank]\nsan = "bank.example"\nscopes = ["verify"]\n')
     parties = Parties(AccessSettings(client_parties=str(tmp_path / "parties.toml")))
     _, _, der = Authority(tmp_path).issue("bank.example")
