@@ -25,6 +25,7 @@ NAMES = [
     "{0.__class__}",
     "${jndi:ldap://127.0.0.1/a}",
     "*",
+    "",  # schemathesis found that it was taken for none
 ]
 
 
@@ -46,7 +47,7 @@ def test_a_model_is_only_ever_a_word(api: httpx.Client, name: str) -> None:
     assert (reply.status_code, reply.json()["slug"]) == (422, "template-wrong-model")
 
 
-@pytest.mark.parametrize("name", [*NAMES, "a.php", "x" * 5000, "", "a.jpg\r\nX: y"])
+@pytest.mark.parametrize("name", [*NAMES, "a.php", "x" * 5000, "a.jpg\r\nX: y"])
 def test_the_name_of_a_file_is_not_looked_at(api: httpx.Client, name: str) -> None:
     quoted = name.replace("\r\n", "%0D%0A").replace("\n", "%0A").replace("\0", "%00").replace("\\", "\\\\")
     body = (
