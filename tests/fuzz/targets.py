@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -107,14 +107,15 @@ def _manifest(data: bytes) -> None:
         assert isinstance(content, bytes | PackedTemplate | CallerError)
 
 
-_folder = Path(mkdtemp(prefix="govid-fuzz-"))
+_scratch = TemporaryDirectory(prefix="govid-fuzz-")  # gone with this process
+_folder = Path(_scratch.name) / "snapshots"
 
 
 def _snapshot(data: bytes) -> None:
     """By somebody who may write to the folder, and so computes all digests anew."""
     text, _, ids = data.partition(b"\0")
     at = _folder / "00000000000000000007-00000000"
-    at.mkdir(mode=0o700, exist_ok=True)
+    at.mkdir(mode=0o700, parents=True, exist_ok=True)
     vectors = np.eye(4, 8, dtype="<f4")[[0, 1, 3]].tobytes()
     try:
         stated = json.loads(text)
@@ -142,11 +143,9 @@ def _receipt(data: bytes) -> None:
 
 
 def _token_reader() -> TokenReader:
-    (_folder.parent / f"{_folder.name}.json").write_bytes(standard_keys())
+    (_folder.parent / "keys.json").write_bytes(standard_keys())
     return TokenReader(
-        AccessSettings(
-            jwks=str(_folder.parent / f"{_folder.name}.json"), jwt_issuer=ISSUER, jwt_audience=AUDIENCE
-        )
+        AccessSettings(jwks=str(_folder.parent / "keys.json"), jwt_issuer=ISSUER, jwt_audience=AUDIENCE)
     )
 
 
@@ -160,7 +159,7 @@ def _token(data: bytes) -> None:
 
 
 def _parties() -> Parties:
-    file = _folder.parent / f"{_folder.name}.toml"
+    file = _folder.parent / "parties.toml"
     file.write_text(
         '[bank]\nsan = "bank.example"\nscopes = ["verify"]\n[local]\nsan = "localhost"\nscopes = []\n'
     )
