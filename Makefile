@@ -46,8 +46,11 @@ bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
 bench-core: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
+# bfloat16 needs a CPU that multiplies it: where it does not, the tables of before stay.
 calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
-	@for kind in fast:float32 high_assurance:float32 fast:int8 high_assurance:int8; do \
+	@for kind in fast:float32 high_assurance:float32 fast:int8 high_assurance:int8 \
+		$$($(BIN)/python -c 'from govid.precision import has_bfloat16 as has; \
+		print(*["fast:bfloat16", "high_assurance:bfloat16"] * has())'); do \
 		GOVID_PROFILE=$${kind%:*} GOVID_PRECISION=$${kind#*:} $(BIN)/govid calibrate --cache --data "$(DATA)" \
 		--name lfw-deepfunneled --out python/govid/calibrations || exit 1; done
 
@@ -57,10 +60,17 @@ ranges: dev ## measure the activation ranges of int8 anew, on LFW View 1 (DATA=f
 openapi: setup ## write openapi.json from the live routes
 	@$(BIN)/python scripts/openapi.py > openapi.json
 
+client: dev ## write the generated half of govid.client and the table of problems
+	@$(BIN)/python scripts/client.py
+
+api-record: openapi ## at a release: what openapi.json says is what callers were promised
+	@$(BIN)/python scripts/api_changes.py record
+
 lock: dev ## pin all dependencies anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
 
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load load-report soak fuzz attack bench bench-core calibrations ranges openapi lock clean
+.PHONY: help setup run dev test lfw load load-report soak fuzz attack bench bench-core calibrations ranges openapi client \
+	api-record lock clean

@@ -31,7 +31,9 @@ def claim(options: Options) -> list[Table]:
     """Milliseconds per photo, all cores busy."""
     batch = photos.batch(options.data, 8 if options.quick else 500)
     contenders = [
-        Contender("govid", f"FacePipeline.sample in {CORES} threads", partial(_govid, batch)),
+        Contender("govid", f"FacePipeline.sample in {CORES} threads", partial(_govid, batch, "float32")),
+        Contender("govid int8", "the same with SFace in int8", partial(_govid, batch, "int8")),
+        Contender("govid bfloat16", "the same with SFace in bfloat16", partial(_govid, batch, "bfloat16")),
         Contender("OpenCV one by one", f"cv2.setNumThreads({CORES})", partial(_one_by_one, batch)),
         Contender("OpenCV in threads", f"{CORES} threads, networks each", partial(_in_threads, batch)),
     ]
@@ -50,8 +52,8 @@ def claim(options: Options) -> list[Table]:
     ]
 
 
-def _govid(batch: Sequence[bytes]) -> Call:
-    faces = ours.Engine().faces
+def _govid(batch: Sequence[bytes], precision: str) -> Call:
+    faces = ours.Engine(precision).faces
 
     def template(photo: bytes) -> NDArray[np.float32] | None:
         try:

@@ -37,7 +37,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "govid.sqlite3")
         planted = fill(store, given.references)
-        dedup = jobs.opened(Settings(), store.database)
+        dedup = jobs.opened(Settings(), store)
         start, cpu = time.perf_counter(), time.process_time()
         request_id = new_request_id()
         job = dedup.start(request_id=request_id)
@@ -63,7 +63,7 @@ def fill(store: SqliteStore, count: int) -> int:
         with store.database.writing() as connection:
             for number, face in enumerate(_core.l2_normalize(faces), first):
                 template = Template(profile.model_id, face)
-                insert_subject(connection, NewReference(str(number), template, (), time.time()))
+                insert_subject(connection, store.vault, NewReference(str(number), template, (), time.time()))
     return sum(len(range(1, min(_BATCH, count - first), _EVERY)) for first in range(0, count, _BATCH))
 
 

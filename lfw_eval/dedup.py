@@ -73,7 +73,7 @@ def measure(
         store = SqliteStore(Path(folder) / "govid.sqlite3")
         try:
             _enrol(store, faces.model_id, embeddings)
-            dedup = jobs.opened(settings, store.database)
+            dedup = jobs.opened(settings, store)
             start = time.perf_counter()
             request_id = new_request_id()
             job = dedup.work(dedup.start(request_id=request_id).job_id, request_id=request_id, threads=2)
@@ -88,7 +88,7 @@ def _enrol(store: SqliteStore, model_id: str, embeddings: Embeddings) -> None:
     with store.database.writing() as connection:
         for photo, embedding in embeddings.by_photo.items():
             new = NewReference(photo.stem, Template(model_id, embedding), (), time.time())
-            insert_subject(connection, new)
+            insert_subject(connection, store.vault, new)
 
 
 def _judged(

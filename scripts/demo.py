@@ -30,6 +30,8 @@ def main() -> int:
         [Path(sys.executable).parent / "govid", "serve", "--json", "--port", port],
         stdout=subprocess.PIPE,
         text=True,
+        # Its requests are shown below, as answers.
+        env={"GOVID_LOG_REQUESTS": "false", **os.environ},
         # Ctrl-C reaches both processes; the server answers it, this one waits for it to finish.
         start_new_session=False,
     )

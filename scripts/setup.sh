@@ -120,26 +120,27 @@ if ! have "$stamp"; then
     done_with "$stamp"
 fi
 
-# --- etcd, which the cluster of the tests needs ----------------------------------------------------------
-# Only the program: installing the package would start a service that nobody asked for.
-fetch_etcd() {
-    command -v apt-get >/dev/null || return 0 # the tests that need it say so and are skipped
-    say "fetching etcd by apt-get"
+# --- programs out of Debian's packages, which the tests start ------------------------------------------
+# Only the programs: installing the packages would start services that nobody asked for. etcd is for the cluster of
+# the tests, Prometheus for the rules and the dashboard in deploy/.
+fetch() { # package, then its programs
+    package=$1
+    shift
+    say "fetching $* by apt-get"
     (
         cd "$unpacked"
-        quietly apt-get download etcd-server || { quietly apt-get update && quietly apt-get download etcd-server; }
-        quietly dpkg-deb -x etcd-server*.deb .
-    ) && cp "$unpacked/usr/bin/etcd" "$venv/bin/etcd" || die "could not fetch etcd: see above"
+        quietly apt-get download "$package" || { quietly apt-get update && quietly apt-get download "$package"; }
+        quietly dpkg-deb -x "$package"_*.deb .
+    ) && for program; do cp "$unpacked/usr/bin/$program" "$venv/bin/$program" || return 1; done
 }
-case $kind in
-    dev | bench)
-        if ! command -v etcd >/dev/null && ! have bin/etcd; then
-            unpacked=$(mktemp -d)
-            trap 'rm -rf "$log" "$unpacked"' EXIT
-            fetch_etcd
-        fi
-        ;;
-esac
+if { [ "$kind" = dev ] || [ "$kind" = bench ]; } && command -v apt-get >/dev/null; then
+    # Without them the tests that need them say so and are skipped.
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$log" "$unpacked"' EXIT
+    command -v etcd >/dev/null || have bin/etcd || fetch etcd-server etcd || die "could not fetch etcd: see above"
+    command -v promtool >/dev/null || have bin/promtool || fetch prometheus prometheus promtool ||
+        say "no Prometheus: its tests will be skipped; apt-get install prometheus"
+fi
 
 # --- models --------------------------------------------------------------------------------------------
 # The tests run both profiles; a server gets what its settings ask for.

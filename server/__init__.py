@@ -1,1 +1,1 @@
-"""govid over HTTP. Nothing outside this package knows HTTP."""
+"""govid over HTTP. Nothing outside this package and ``govid.client``, its counterpart, knows HTTP."""

@@ -16,6 +16,7 @@ from govid import __version__
 from govid.config import Settings
 from govid.errors import NotReady
 from govid.store.keys import KeyStore
+from server import queries
 from server.access.gate import Gate
 from server.access.settings import AccessSettings
 from server.controllers.audit import AuditController
@@ -75,7 +76,7 @@ def create_app(
         ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        guards=[gate.guard],
+        guards=[gate.guard, queries.guard],
         exception_handlers={Exception: problem_response},
         lifespan=[lifespan],
         request_max_body_size=SMALL_BODY,
@@ -93,5 +94,5 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = RequestObserver(app.asgi_handler, metrics)
+    app.asgi_handler = RequestObserver(app.asgi_handler, metrics, service.tracing)
     return app

@@ -17,6 +17,7 @@ from multipart import MultipartError, MultipartParser, parse_options_header
 
 from govid.errors import InvalidBase64, InvalidBody, InvalidParameter, MalformedBody, UnknownField
 from server.errors import UnsupportedContentType
+from server.queries import MAX_ECHO
 from server.schemas import TemplateIn
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -26,7 +27,6 @@ BINARY = "application/octet-stream"
 MAX_PARTS = 8
 # Fields that hold several values, which parts and parameters, being text, write as JSON.
 LISTS = frozenset({"subjects", "groups"})
-MAX_ECHO = 200
 # Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
 ONE_PHOTO_BODY = 14 * 1024 * 1024 + 4096
 TWO_PHOTO_BODY = 2 * ONE_PHOTO_BODY
@@ -59,16 +59,19 @@ class Body:
                 return msgspec.json.decode(self._data, type=schema)
             if media_type == MULTIPART:
                 return msgspec.convert(
-                    self._parts(options.get("boundary", "")), schema, builtin_types=(bytes,), strict=False
+                    self._parts(options.get("boundary", ""), schema),
+                    schema,
+                    builtin_types=(bytes,),
+                    strict=False,
                 )
         except msgspec.ValidationError as error:
-            raise _invalid(str(error)) from None
+            raise _invalid(str(error), schema) from None
         except UnicodeDecodeError:
             raise MalformedBody("a text field is not UTF-8") from None
         except (msgspec.DecodeError, ValueError, RecursionError):
             raise MalformedBody("not well-formed JSON") from None
         known = [JSON, MULTIPART, *([BINARY] if takes_binary(schema) else [])]
-        raise UnsupportedContentType(f"send {' or '.join(known)}")
+        raise UnsupportedContentType(f"one of: {', '.join(known)}")
 
     def _binary(self, schema: type[T]) -> T:
         """The body is the photo, or with ``model_id`` the template; the query has all other fields."""
@@ -95,7 +98,8 @@ class Body:
             raise InvalidParameter("the query is not well-formed") from None
         names = [name for name, _ in pairs]
         if unknown := set(names) - set(parameters(schema)):
-            raise InvalidParameter(f"unknown: {min(unknown)[:64]!r}")
+            known = ", ".join(parameters(schema))
+            raise InvalidParameter(f"unknown: {min(unknown)[:64]!r}; known are {known}")
         if len(set(names)) < len(names):
             raise InvalidParameter("a parameter comes twice")
         try:
@@ -103,7 +107,7 @@ class Body:
         except msgspec.MsgspecError as error:
             raise InvalidParameter(str(error)[:MAX_ECHO]) from None
 
-    def _parts(self, boundary: str) -> dict[str, Any]:
+    def _parts(self, boundary: str, schema: type[msgspec.Struct]) -> dict[str, Any]:
         if not boundary:
             raise MalformedBody("multipart without a boundary")
         fields: dict[str, Any] = {}
@@ -122,6 +126,9 @@ class Body:
         except (MultipartError, ValueError, LookupError):
             raise MalformedBody("not well-formed multipart/form-data") from None
         for part in parts:
+            if part.name not in schema.__struct_fields__:
+                # Before its contents are read: a photo under a wrong name is no text in a wrong encoding.
+                raise _invalid(f"Object contains unknown field `{part.name[:64]}`", schema)
             if part.name in fields:
                 raise InvalidBody(f"the part {part.name[:64]!r} comes twice")
             fields[part.name] = _value(part.name, part.raw)
@@ -176,10 +183,23 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def _invalid(message: str) -> InvalidBody:
+def _invalid(message: str, schema: type[msgspec.Struct]) -> InvalidBody:
     message = message[:MAX_ECHO]  # what a caller sent is not sent back at length
+    said, where, place = message.partition(" - at `$.")
     if "unknown field" in message:
-        return UnknownField(message)
+        return UnknownField(
+            message if where else f"{message}; known are {', '.join(schema.__struct_fields__)}"
+        )
     if "base64" in message:
         return InvalidBase64(message)
+    if said.startswith("Invalid enum value") and (allowed := _values(schema, place.rstrip("`"))):
+        message = f"{said}; allowed are {', '.join(allowed)}{where}{place}"
     return InvalidBody(message)
+
+
+def _values(schema: type[msgspec.Struct], field: str) -> list[str]:
+    """What a field of the schema may say, where it is one of a few words."""
+    found = {one.name: one.type for one in msgspec.inspect.type_info(schema).fields}.get(field)  # type: ignore[attr-defined]
+    if isinstance(found, msgspec.inspect.LiteralType):
+        return [str(value) for value in found.values]
+    return [str(value) for value in found.cls] if isinstance(found, msgspec.inspect.EnumType) else []

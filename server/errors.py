@@ -11,8 +11,11 @@ from litestar.exceptions import HTTPException
 
 from govid import errors
 from govid.errors import CallerError, Fault, GovidError, JobRunning, OperatorError, Refusal
+from govid.wire import Problem
+from server import language, queries
 from server.access import errors as access
-from server.schemas import Problem
+from server.language import Language
+from server.messages import message
 
 log = logging.getLogger("govid.server")
 
@@ -26,13 +29,31 @@ class UnsupportedContentType(CallerError):
 class BodyTooLarge(CallerError):
     slug = "body-too-large"
     title = "The request body is too large"
-    remedy = "Send smaller photos."
+    remedy = "Send a smaller photo, or a shorter text."
 
 
 class BodyTooSlow(CallerError):
     slug = "body-too-slow"
     title = "The request body did not arrive in time"
     remedy = "Send it again over a better connection, or send a smaller photo."
+
+
+class HeadTooLarge(CallerError):
+    slug = "head-too-large"
+    title = "The request head is too large"
+    remedy = "Send fewer or shorter headers."
+
+
+class MalformedRequest(CallerError):
+    slug = "malformed-request"
+    title = "What came is no HTTP request that has one meaning"
+    remedy = "Send HTTP/1.1 with one Host and one length of the body."
+
+
+class UpgradeNotSupported(CallerError):
+    slug = "upgrade-not-supported"
+    title = "The request has a body and asks for another protocol"
+    remedy = "Speak HTTP/1.1 without an Upgrade header, in Java by HttpClient.Version.HTTP_1_1; or use https."
 
 
 class NotFound(CallerError):
@@ -93,10 +114,14 @@ STATUS: dict[type[GovidError], int] = {
     errors.JobTooLoose: 409,
     errors.UnknownCase: 404,
     errors.CaseClosed: 409,
+    errors.PhotoNotKept: 404,
     errors.OperatorError: 503,
     errors.StorageFull: 507,
     UnsupportedContentType: 415,
     BodyTooLarge: 413,
+    HeadTooLarge: 431,
+    MalformedRequest: 400,
+    UpgradeNotSupported: 400,
     NotFound: 404,
     MethodNotAllowed: 405,
     errors.InvalidParameter: 400,
@@ -128,30 +153,25 @@ def status_of(error: type[GovidError]) -> int:
 
 def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Turn any exception into problem+json. Nothing about the inside of the server leaves it."""
-    known = _known(error)
+    known = _known(request, error)
     status = status_of(type(known))
     request_id = request.scope["state"]["request_id"]
     if known.fault is Fault.GOVID:
-        log.error("request %s: internal error", request_id, exc_info=error)
+        log.error("request %s: internal error", request_id, exc_info=error, extra={"request_id": request_id})
     # Overload and an issuer that is away are logged where they arise, once in a while: a flood of requests
     # that nobody authenticated must not write the disk full.
     elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded | access.IssuerUnreachable):
-        log.warning("request %s: %s: %s (%s)", request_id, known.slug, known.detail, known.remedy)
-    # Details of an operator's error name files and settings: they stay in the log.
-    detail = known.detail if isinstance(known, CallerError) else ""
-    problem = Problem(
-        type=f"urn:govid:problem:{known.slug}",
-        title=known.title,
-        status=status,
-        slug=known.slug,
-        request_id=request_id,
-        detail=detail if detail != known.title else "",
-        remedy=known.remedy,
-        reason=known.reason if isinstance(known, Refusal) else "",
-        job_id=known.job_id if isinstance(known, JobRunning) else None,
-    )
+        log.warning(
+            "request %s: %s: %s (%s)",
+            request_id,
+            known.slug,
+            known.detail,
+            known.remedy,
+            extra={"request_id": request_id, "slug": known.slug},
+        )
+    spoken = language.of(request.scope["headers"])
     request.scope["state"]["problem"] = known
-    headers = {}
+    headers = language.headers(spoken)
     if status in {429, 503}:
         headers["Retry-After"] = str(getattr(known, "retry_after_seconds", RETRY_AFTER_SECONDS))
     if isinstance(known, access.Unauthenticated):
@@ -159,22 +179,38 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     if status == 405:
         headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
     return Response(
-        msgspec.json.encode(problem),
+        msgspec.json.encode(problem(known, request_id, spoken)),
         status_code=status,
         media_type="application/problem+json",
         headers=headers,
     )
 
 
-def _known(error: Exception) -> GovidError:
+def problem(error: GovidError, request_id: str = "", spoken: Language = Language.ENGLISH) -> Problem:
+    """What a caller is told of an error."""
+    said = message(error, spoken, with_detail=isinstance(error, CallerError))
+    return Problem(
+        type=f"urn:govid:problem:{error.slug}",
+        title=said.title,
+        status=status_of(type(error)),
+        slug=error.slug,
+        request_id=request_id,
+        detail=said.detail,
+        remedy=said.remedy,
+        reason=error.reason if isinstance(error, Refusal) else "",
+        job_id=error.job_id if isinstance(error, JobRunning) else None,
+    )
+
+
+def _known(request: Request[Any, Any, Any], error: Exception) -> GovidError:
     if isinstance(error, GovidError):
         return error
     if isinstance(error, HTTPException):
         if "disconnected" in str(error.detail):  # Litestar has no type for it
             return ClientGone()
         if error.status_code in _FROM_HTTP:
-            detail = error.detail if error.status_code == 400 else ""
-            return _FROM_HTTP[error.status_code](detail)
+            mistake = queries.mistake(request.route_handler, error.extra) if error.status_code == 400 else ""
+            return _FROM_HTTP[error.status_code](mistake)
     return GovidError()
 
 

@@ -41,6 +41,7 @@ def missing(settings: Settings, server: ServerSettings, access: AccessSettings) 
         *_database(settings),
         *_guesses(settings, access),
         *_files(settings, server, access),
+        *_encryption(settings),
         *_ledger(settings, server),
         *_operation(settings, server, access),
         *machine.missing(),
@@ -136,6 +137,8 @@ def _files(settings: Settings, server: ServerSettings, access: AccessSettings) -
         settings.database,
         settings.store_url_file,
         settings.signing_key,
+        settings.encryption_key_file,
+        settings.erasures_file,
         settings.gallery_token_file,
         server.tls_key,
         server.webhook_secret_file,
@@ -147,6 +150,18 @@ def _files(settings: Settings, server: ServerSettings, access: AccessSettings) -
         for path in (Path(path) for path in paths if path):
             if path.exists() and path.stat().st_mode & forbidden:
                 yield f"{path} can be {others} by others: chmod {'go-rwx' if forbidden & 0o044 else 'go-w'}"
+
+
+def _encryption(settings: Settings) -> Iterator[str]:
+    keys, records = settings.encryption_key_file, settings.database
+    there = not settings.encryption_keys and keys.exists() and records.exists()
+    if there and keys.stat().st_dev == records.stat().st_dev:
+        yield (
+            f"{keys} lies on the file system of the records, and whoever copies that has the keys to the "
+            "faces: set encryption_keys_file to another volume"
+        )
+    if settings.gallery_snapshot == "clear":
+        yield "gallery_snapshot is `clear`: faces lie on the disk without encryption"
 
 
 def _ledger(settings: Settings, server: ServerSettings) -> Iterator[str]:

@@ -1,14 +1,18 @@
-"""Around every request: its id, its count and its time, whatever becomes of it."""
+"""Around every request: its id, its count, its time, its log line and its trace, whatever becomes of it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from govid.audit import new_request_id
+from server.deprecation import DEPRECATED, Deprecation
+from server.logs import RequestLog
 from server.metrics import Metrics
+from server.tracing import Tracing
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -24,16 +28,26 @@ _SAFE_HEADERS_OF_TLS = [*_SAFE_HEADERS, (b"strict-transport-security", b"max-age
 class RequestObserver:
     """ASGI middleware outside of routing, so that unknown addresses are seen as well."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
+        deprecated: Mapping[str, Deprecation] = DEPRECATED,
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._tracing = tracing
+        self._deprecated = deprecated
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         request_id = new_request_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         start = time.perf_counter()
         status = 500
 
@@ -41,9 +55,13 @@ class RequestObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The route is known only now.
+                going = self._deprecated.get(f"{scope['method']} {scope.get('path_template')}")
+                notice = going.headers() if going else []
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
+                    *notice,
                     *(_SAFE_HEADERS if scope["scheme"] != "https" else _SAFE_HEADERS_OF_TLS),
                 ]
             await send(message)
@@ -54,5 +72,12 @@ class RequestObserver:
             # Only known routes and methods become labels: a scanner must not fill the memory.
             route = scope.get("path_template") or "unmatched"
             method = scope["method"] if route != "unmatched" else "-"
-            self._metrics.requests_of(route, method, str(status)).inc()
-            self._metrics.duration_of(route).observe(time.perf_counter() - start)
+            use_case = state.get("use_case", "")
+            spent = time.perf_counter() - start
+            self._metrics.requests_of(route, method, str(status), use_case).inc()
+            self._metrics.duration_of(route, use_case).observe(spent)
+            if "problem" in state:
+                self._metrics.problems.labels(state["problem"].slug).inc()
+            self._log(state, route, method, status, spent, use_case)
+            if self._tracing:
+                self._tracing.request(scope, route, method, status, start, use_case)

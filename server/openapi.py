@@ -23,8 +23,8 @@ from litestar.openapi.spec import (
 )
 from litestar.openapi.spec.base import BaseSchemaObject
 
+from govid.wire import Problem
 from server.bodies import BINARY, JSON, MULTIPART, parameters, takes_binary
-from server.schemas import Problem
 
 SECURITY_SCHEMES: dict[str, SecurityScheme | Reference] = {
     "bearer": SecurityScheme(

@@ -11,6 +11,9 @@ import msgspec
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from govid.errors import GovidError
+from server.errors import HeadTooLarge, MalformedRequest, Overloaded, UpgradeNotSupported, problem
+
 MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
@@ -19,38 +22,20 @@ UNREAD_SECONDS = 60
 """An answer that is not fetched in this time holds memory for nobody; the largest are about a megabyte."""
 
 
-def _problem(status: int, slug: str, title: str, remedy: str) -> bytes:
-    about = {"type": f"urn:govid:problem:{slug}", "title": title, "status": status, "slug": slug}
-    return msgspec.json.encode({**about, "remedy": remedy})
-
-
-def _refusal(status: HTTPStatus, slug: str, title: str, remedy: str) -> bytes:
-    """A whole answer that ends the connection: here is no request that the application could answer."""
-    problem = _problem(status, slug, title, remedy)
+def _closing(error: GovidError) -> bytes:
+    """A whole answer that ends the connection: here is no request that could have an id or a language."""
+    said = problem(error)
+    body = msgspec.json.encode(said)
     return (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
-        f"Connection: close\r\nContent-Length: {len(problem)}\r\n\r\n"
-    ).encode() + problem
+        f"HTTP/1.1 {said.status} {HTTPStatus(said.status).phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
-_HEAD_TOO_LARGE = _refusal(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "head-too-large",
-    "The request head is too large",
-    f"Send less than {MAX_HEAD} bytes of request line and headers.",
-)
-_NO_REQUEST = _refusal(
-    HTTPStatus.BAD_REQUEST,
-    "malformed-request",
-    "What came is no HTTP request that has one meaning",
-    "Send HTTP/1.1 with one Host and one length of the body, and no Upgrade beside a body.",
-)
-_TOO_MANY = _problem(
-    503,
-    "overloaded",
-    "More connections than the server takes",
-    "Retry after the number of seconds in Retry-After.",
-)
+_HEAD_TOO_LARGE = _closing(HeadTooLarge())
+_MALFORMED = _closing(MalformedRequest())
+_UPGRADE = _closing(UpgradeNotSupported())
+_TOO_MANY = msgspec.json.encode(problem(Overloaded(1)))
 
 # uvicorn has a line of its own for each request that it cannot read: a flood must not write the disk full.
 _quiet = logging.getLogger("govid.http")
@@ -62,8 +47,8 @@ async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISend
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(_TOO_MANY)).encode()),
-        (b"retry-after", b"1"),
         (b"connection", b"close"),
+        (b"retry-after", b"1"),
     ]
     await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": _TOO_MANY, "more_body": False})
@@ -75,6 +60,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_body = False
     _moved = False
+    _answer = _MALFORMED
     _client_certificate: bytes | None = None
     _deadline: asyncio.TimerHandle | None = None
     _grace: asyncio.TimerHandle | None = None
@@ -122,15 +108,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._moved = self._in_body = True
         self._stop_deadline()
-        if not self._has_one_meaning():
+        if (refusal := self._refusal()) is not None:
+            self._answer = refusal
             raise ValueError  # the parser stops, and ``send_400_response`` answers
         super().on_headers_complete()
         if self.parser.should_upgrade():
             # Not done, as HTTP allows; whatever follows is read by nobody.
             self.cycle.keep_alive = False
 
-    def _has_one_meaning(self) -> bool:
-        """Whether a proxy in front must have seen the same request (RFC 9112); the parser is more lenient."""
+    def _refusal(self) -> bytes | None:
+        """The answer to what a proxy in front may have seen as another request (RFC 9112).
+
+        The parser is more lenient, and stops behind the head of a request that would speak another protocol, as
+        Java's client does in the clear: without this its body would seem to be empty, or be a request.
+        """
         version, hosts, codings, has_body = self.parser.get_http_version(), 0, [], False
         for name, value in self.headers:
             if name == b"host":
@@ -140,10 +131,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             elif name == b"content-length":
                 has_body = value != b"0"
         if version not in {"1.0", "1.1"} or hosts > 1 or (not hosts and version == "1.1"):
-            return False
+            return _MALFORMED
         if codings and (version == "1.0" or codings != [b"chunked"]):
-            return False
-        return not (self.parser.should_upgrade() and (has_body or codings))
+            return _MALFORMED
+        return _UPGRADE if self.parser.should_upgrade() and (has_body or codings) else None
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Not into the log: any client could fill it."""
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -176,7 +170,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what it cannot parse; in its place a problem like all others."""
         del msg
-        self.transport.write(_NO_REQUEST)
+        self.transport.write(self._answer)
         self.transport.close()
 
     def _start_deadline(self) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import socket
+import threading
 import warnings
+from types import FrameType
 
 import uvicorn
 
 from govid.config import Settings
 from govid.errors import InvalidSettings
-from server import tls
+from server import logs, tls
 from server.access import startup
 from server.access.settings import AccessSettings
 from server.app import create_app
@@ -22,6 +23,25 @@ from server.metrics import Metrics
 from server.protocol import BoundedHttpProtocol
 from server.service import DRAIN_SECONDS, Service
 from server.settings import ServerSettings
+
+
+class DrainingServer(uvicorn.Server):
+    """Goes on for a while when it is told to stop, and says at /readyz that it will."""
+
+    def __init__(self, service: Service, drain_seconds: float, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._service = service
+        self._drain_seconds = drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called with each signal. The second one does not wait."""
+        if self._service.draining or not self._drain_seconds:
+            super().handle_exit(sig, frame)
+            return
+        self._service.draining = True
+        timer = threading.Timer(self._drain_seconds, super().handle_exit, (sig, None))
+        timer.daemon = True
+        timer.start()
 
 
 def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, as_json: bool = False) -> None:
@@ -33,9 +53,7 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
     """
     startup.check(settings, server, access)
     secured = tls.context(server)
-    logging.basicConfig(
-        level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure(server.log_level, server.log_format, each_request=server.log_requests)
     give_back()
     stopped: list[int] = []
     # uvicorn takes over once it runs, drains, and raises the signal again: a stop that was asked for is
@@ -52,7 +70,9 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
     address = f"http{'s' if secured else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     # One line, flushed, as soon as connections are accepted: with port 0 it is how a caller learns the port.
     print(json.dumps({"address": address}) if as_json else f"govid listens on {address}", flush=True)
-    uvicorn_server = uvicorn.Server(
+    uvicorn_server = DrainingServer(
+        service,
+        server.drain_seconds,
         uvicorn.Config(
             app,
             log_level=server.log_level if server.log_level != "info" else "warning",
@@ -68,7 +88,7 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
             proxy_headers=False,
             ssl_context_factory=(lambda *_: secured) if secured else None,
             lifespan="on",
-        )
+        ),
     )
 
     def give_up() -> None:

@@ -30,6 +30,11 @@ SubjectId = Annotated[
 UseCaseName = Annotated[str, Meta(description="What the comparison is for; it fixes the error rates")]
 
 
+KeepPhotoDays = Annotated[
+    Annotated[float, Meta(ge=0)] | None,
+    Meta(description="Days this photo is kept, at most GOVID_KEEP_PHOTOS_DAYS; 0: not at all; null: so long"),
+]
+
 Groups = Annotated[
     tuple[str, ...],
     Meta(max_length=MAX_GROUPS, description="Names of groups; outside JSON one name or a JSON array"),
@@ -97,10 +102,13 @@ class EnrolRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
 
     subject_id: SubjectId
     groups: Groups = ()
+    keep_photo_days: KeepPhotoDays = None
 
 
 class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     """Either a portrait or a template."""
+
+    keep_photo_days: KeepPhotoDays = None
 
 
 # Said here; what is no id is refused by name where it is looked up.
@@ -129,50 +137,3 @@ class VerdictRequest(_Request, frozen=True, kw_only=True):
     subjects: Annotated[
         tuple[str, str] | None, Meta(description="Two of the case; null: all pairs that are not settled")
     ] = None
-
-
-class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A model in use, and what its licence says."""
-
-    model_id: str
-    kind: str
-    digest: Annotated[str, Meta(description="SHA-256 of the file")]
-    licence: str
-    licence_note: str
-    homepage: str
-    dimension: int
-
-
-class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """The models in use and the calibration of the embedder."""
-
-    models: tuple[ModelInfo, ...]
-    template_model_id: Annotated[
-        str, Meta(description="What new templates carry: the embedders, how they are used, in what precision")
-    ]
-    template_dimension: int
-    calibration_id: str
-    calibration_lowest_fmr: float
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Each dependency by name: `ok`, or what is wrong."""
-
-    status: str
-    checks: dict[str, str]
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as RFC 9457 problem+json."""
-
-    type: str
-    title: str
-    status: int
-    slug: str
-    request_id: str
-    detail: str = ""
-    remedy: str = ""
-    reason: Annotated[
-        str, Meta(description="Only of a refused photo: FACE_NOT_DETECTED, MULTIPLE_FACES ...")
-    ] = ""
-    job_id: Annotated[int | None, Meta(description="Only of `job-running`: the job that runs")] = None

@@ -17,17 +17,19 @@ from litestar import Request
 from govid.callers import LOCAL, Caller
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
-from govid.errors import GalleryUnavailable, GovidError, InvalidParameter, NotReady, Refusal
+from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
-from server import webhook
+from server import health, tracing, webhook
 from server.access.errors import QuotaExceeded
 from server.access.settings import AccessSettings
 from server.bodies import Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
+from server.drift import DriftWatch
 from server.errors import BodyTooSlow, Overloaded, UnsupportedContentType
 from server.metrics import Metrics
 from server.settings import ServerSettings
+from server.watch import Watch
 from server.workers import Workers
 
 R = TypeVar("R")
@@ -53,11 +55,19 @@ class Service:
         self._server = server
         self._webhook = webhook.from_settings(server)
         self._chores: Chores | None = None
+        self._dependencies: health.Dependencies | None = None
+        self._watch: Watch | None = None
+        self._drift: DriftWatch | None = None
         self.metrics = metrics
+        self.tracing = tracing.from_environment() if server.tracing else None
+        self.draining = False
+        """The server has been told to stop, and waits for its balancer to notice."""
         self._capacity = server.worker_count + server.max_waiting
         # The last places are kept for those who stand before a desk.
         self._batch_capacity = self._capacity - server.max_waiting // 4
-        self._workers = Workers(server.worker_count)
+        metrics.capacity.set(self._capacity)
+        metrics.workers.set(server.worker_count)
+        self._workers = Workers(server.worker_count, self._waited)
         self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
         self._in_flight_of: dict[str, int] = {}
@@ -66,7 +76,7 @@ class Service:
         self._body_seconds = server.body_seconds
         self._turned_away = 0
         self._next_warning = 0.0
-        self._pinging: asyncio.Task[str] | None = None
+        self._looking: asyncio.Task[list[health.Check]] | None = None
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self._dedup_resume = server.dedup_resume
@@ -105,7 +115,7 @@ class Service:
     def _load(self) -> None:
         try:
             engine = Engine(self._settings)
-            jobs = opened_jobs(self._settings, engine.store.database)
+            jobs = opened_jobs(self._settings, engine.store)
         except GovidError as error:
             self.failure = error
             self.on_failure()
@@ -120,11 +130,21 @@ class Service:
             {"model_id": engine.model_id, "calibration": engine.calibration.calibration_id}
         )
         self.metrics.left_out.set(engine.left_out)
-        self.metrics.ready.set(1)
         self._chores = Chores(
-            engine, checkpoint_seconds=self._server.audit_checkpoint_seconds, webhook=self._webhook
+            engine,
+            self.metrics,
+            checkpoint_seconds=self._server.audit_checkpoint_seconds,
+            retention_seconds=self._server.retention_seconds,
+            webhook=self._webhook,
         )
         self._chores.start()
+        self._dependencies = health.Dependencies(engine, self._chores)
+        self._watch = Watch(engine, self._dependencies, self.metrics, self._server)
+        self._watch.start()
+        if self._server.drift_seconds:
+            self._drift = DriftWatch(engine.drift, self.metrics, every_seconds=self._server.drift_seconds)
+            self._drift.start()
+            engine.on_verified = self._drift.offer
         self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)
         self._engine = engine
         if self._dedup_resume:
@@ -161,7 +181,7 @@ class Service:
             except TimeoutError:
                 raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
             body = Body(content_type, request.scope["query_string"], data)
-            return await self._run(place, operation, lambda: call(engine, body))
+            return await self._run(place, operation, self._traced(request, lambda: call(engine, body)))
 
     async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:
         """The body, charged to the place as it comes: what is only announced takes no memory."""
@@ -182,24 +202,26 @@ class Service:
         """
         engine = self.engine
         with self._place(operation, request.scope["state"]["caller"]) as place:
-            return await self._run(place, operation, lambda: call(engine))
+            return await self._run(place, operation, self._traced(request, lambda: call(engine)))
 
-    async def ping(self) -> str:
-        """Ask the record store and the gallery, beside the queue: a busy server is ready all the same.
-
-        Returns:
-            ``ok``, or the slug of what is wrong with the gallery: verification goes on without it, and all
-            servers that share one would leave the balancer at once.
+    async def look(self) -> list[health.Check]:
+        """Ask every dependency, beside the queue: a busy server is ready all the same.
 
         Raises:
             NotReady: the engine is still loading.
-            StoreUnavailable: the store does not answer.
         """
-        engine = self.engine
+        if self._engine is None or self._dependencies is None:
+            raise NotReady
         # Anybody may ask, as often as they like: all who do meanwhile share one answer, and one connection.
-        if self._pinging is None or self._pinging.done():
-            self._pinging = asyncio.create_task(_ping(engine))
-        return await asyncio.shield(self._pinging)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(self._dependencies.look))
+        return await asyncio.shield(self._looking)
+
+    def _traced(self, request: Request[Any, Any, Any], call: Callable[[], R]) -> Callable[[], R]:
+        return self.tracing.noted(request.scope["state"], call) if self.tracing else call
+
+    def _waited(self, interactive: bool, seconds: float) -> None:
+        self.metrics.queued_of("interactive" if interactive else "batch").observe(seconds)
 
     async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
@@ -278,20 +300,16 @@ class Service:
         if self._dedup is not None:
             self._dedup.stop()
         self._workers.stop()
+        for watching in (self._watch, self._drift):
+            if watching is not None:
+                watching.stop()
         if self._chores is not None:
             self._chores.stop()
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-async def _ping(engine: Engine) -> str:
-    await asyncio.to_thread(engine.store.ping)
-    try:
-        await asyncio.to_thread(engine.gallery.ping)
-    except GalleryUnavailable as error:
-        return error.slug
-    return "ok"
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -55,6 +55,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             gt=0, description="Seconds between signed checkpoints: rows behind the last one can be cut off."
         ),
     ] = 3600.0
+    retention_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds between runs that erase what is past its time; 0: only "
+            "`govid retention run` does.",
+        ),
+    ] = 3600.0
     webhook_url: Annotated[
         str,
         Meta(
@@ -62,7 +70,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ] = ""
     webhook_secret_file: Annotated[
-        str, Meta(description="File with the secret that signs announcements; needed with webhook_url.")
+        str,
+        Meta(
+            description="File with the secret that signs announcements, needed with webhook_url; while it is "
+            "changed, the new and the old one, each on a line."
+        ),
     ] = ""
     dedup_resume: Annotated[
         bool,
@@ -71,7 +83,37 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "update then costs no more than a block. Other workers on the same job are no harm."
         ),
     ] = True
+    drain_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Seconds between the signal to stop and the stop, in which /readyz says 503 and "
+            "requests are still answered: a balancer needs some to notice. A second signal ends them.",
+        ),
+    ] = 0.0
+    drift_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Least seconds between two probes of verifications that are compared with random "
+            "strangers, to see whether scores drift from the calibration; 0: none is.",
+        ),
+    ] = 10.0
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Meta(description="Log lines for people, or one JSON object each.")
+    ] = "text"
+    log_requests: Annotated[
+        bool, Meta(description="A line for each request, at the level info; off where a proxy has them.")
+    ] = True
+    tracing: Annotated[
+        bool,
+        Meta(
+            description="OpenTelemetry spans of requests and stages, for the exporter that its own OTEL_ "
+            "variables name. Needs the extra `otel`."
+        ),
+    ] = False
 
     @property
     def worker_count(self) -> int:

@@ -24,12 +24,16 @@ class _Job:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     ended: Callable[[], None]
+    interactive: bool
+    submitted: float
 
 
 class Workers:
     """A fixed number of threads. ``concurrent.futures`` has one queue, and wakes the loop twice per job."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, waited: Callable[[bool, float], None] = lambda *_: None) -> None:
+        """``waited`` is told of each job whether it is interactive, and its seconds in the queue."""
+        self._waited = waited
         self._threads = [threading.Thread(target=self._work, name=f"govid-{n}") for n in range(count)]
         self._interactive: deque[_Job] = deque()
         self._batch: deque[_Job] = deque()
@@ -59,7 +63,7 @@ class Workers:
             ended: called on the loop when the worker is free again, even if nobody waits for the result.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(call, loop, loop.create_future(), ended)
+        job = _Job(call, loop, loop.create_future(), ended, interactive, time.perf_counter())
         (self._interactive if interactive else self._batch).append(job)
         self._tokens.put(True)
         return job.future
@@ -87,6 +91,7 @@ class Workers:
         if job is None:
             return
         start = time.perf_counter()
+        self._waited(job.interactive, start - job.submitted)
         try:
             result = job.call()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the request has to end with it

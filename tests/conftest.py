@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 
 from govid import Engine, Settings
+from govid.callers import Scope, Sight
+from govid.client import Client
 from govid.faces import FacePipeline
 from tests import support
 from tests.attacks.wire import client_of
 from tests.postgresql import PostgresqlServer, postgresql_server
+from tests.server import access
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +52,31 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = support.data_dir(tmp_path_factory.mktemp("api") / "var")
     with support.server(folder) as (client, _):
         yield client
+
+
+class Served(NamedTuple):
+    """A server that asks who is there, and the keys of its relying parties by name."""
+
+    address: str
+    keys: dict[str, str]
+
+    def client(self, name: str) -> Client:
+        """A client of that party."""
+        return Client(self.address, api_key=self.keys[name])
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server process with relying parties; each test deletes the subjects that it enrols."""
+    folder = support.data_dir(tmp_path_factory.mktemp("served") / "var")
+    parties = (
+        access.caller("all", *Scope, sees=Sight.EXACT),
+        access.caller("trial", Scope.VERIFY, Scope.ENROL, Scope.AUDIT),
+        access.caller("desk", Scope.VERIFY),
+    )
+    keys = access.make_keys(folder, *parties)
+    with support.server(folder, GOVID_ON_DUPLICATE="hold") as (client, _):
+        yield Served(str(client.base_url).rstrip("/"), keys)
 
 
 @pytest.fixture(scope="session")

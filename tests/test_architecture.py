@@ -10,7 +10,18 @@ import pytest
 from tests.support import ROOT
 
 GOVID = ROOT / "python" / "govid"
-STAGES = ("decode", "detect", "landmarks", "align", "quality", "embed", "score", "policy", "audit")
+STAGES = (
+    "decode",
+    "detect",
+    "landmarks",
+    "align",
+    "face_region",
+    "quality",
+    "embed",
+    "score",
+    "policy",
+    "audit",
+)
 # What a stage may know of govid: shared words, errors, settings, the core's numbers, its own tables.
 SHARED = {"types", "errors", "config", "_core", "models", "calibration", "profiles", "geometry", "containers"}
 
@@ -44,6 +55,11 @@ def test_nothing_but_the_command_line_knows_the_server() -> None:
     outside = [*GOVID.rglob("*.py"), *(ROOT / "lfw_eval").rglob("*.py")]
     guilty = [f.name for f in outside if any(n.split(".")[0] in {"server", "litestar"} for n in imports(f))]
     assert guilty == ["cli.py"]
+
+
+def test_nothing_but_the_client_knows_http() -> None:
+    guilty = {f.relative_to(GOVID).parts[0] for f in GOVID.rglob("*.py") if "httpx" in imports(f)}
+    assert guilty == {"client"}
 
 
 def test_only_one_rust_file_knows_python() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from benchmarks.engines import Decided
 from benchmarks.environment import MODELS
+from benchmarks.peers import SkippedError
 from govid import calibration, policy, use_cases
 from govid.config import Settings
-from govid.errors import Refusal
+from govid.errors import PrecisionUnavailable, Refusal
 from govid.faces import FacePipeline
 from govid.score import compare_many
 from govid.types import Decision, Template
@@ -20,6 +21,18 @@ def settings(folder: Path, **changes: Any) -> Settings:  # noqa: ANN401
     """govid's defaults, in a data folder of its own with the models of this tree."""
     (folder / "models").symlink_to(MODELS)
     return Settings(data_dir=str(folder), **changes)
+
+
+def pipeline(folder: Path, precision: str = "float32") -> FacePipeline:
+    """The default profile in a precision, which not every machine computes in.
+
+    Raises:
+        SkippedError: this one does not.
+    """
+    try:
+        return FacePipeline(settings(folder, precision=precision))
+    except PrecisionUnavailable as error:
+        raise SkippedError(str(error)) from None
 
 
 def verdict(decision: Decision) -> Decided:
@@ -32,10 +45,11 @@ class Engine:
 
     setting = "profile fast: YuNet, fr_landmark, quality gates, SFace in float32; FMR 1e-4"
     setting_int8 = "the same with SFace in int8"
+    setting_bfloat16 = "the same with SFace in bfloat16"
 
     def __init__(self, precision: str = "float32") -> None:
         with tempfile.TemporaryDirectory(prefix="govid-bench-") as folder:
-            self.faces = FacePipeline(settings(Path(folder), precision=precision))
+            self.faces = pipeline(Path(folder), precision)
             self._calibration = calibration.load(self.faces.model_id, Path(folder), pipeline=self.faces.name)
 
     def template(self, photo: bytes) -> Template | None:

@@ -22,8 +22,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str
     operation: str
     outcome: str
-    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, the reason of a refusal, a state of a
-    job or a verdict."""
+    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, ``ERASED``, ``SHOWN``, the reason of a refusal,
+    a state of a job or a verdict."""
     caller: str | None = None
     """Name of the relying party that asked."""
     subject_id: str | None = None
@@ -42,5 +42,13 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     case_id: int | None = None
     adjudicator: str | None = None
     """Who decided a case."""
+    data_key: str | None = None
+    """Fingerprint, hexadecimal, of the key that was destroyed with a subject."""
     about: str | None = None
     """Request id of the decision that was rated or complained of."""
+    erased: dict[str, int] | None = None
+    """How many of what went because their time was over."""
+    statement: str | None = None
+    """Signed: which rows of the audit were erased (``govid.ledger.expiry``)."""
+    note: str | None = None
+    """What a step of a migration found, and why an operator forced it."""

@@ -17,6 +17,8 @@ class Scope(StrEnum):
     ENROL = "enrol"
     ADJUDICATE = "adjudicate"
     AUDIT = "audit"
+    METRICS = "metrics"
+    DISCLOSE = "disclose"
     ADMIN = "admin"
 
 
@@ -46,7 +48,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 ANYBODY = Caller(name="(anybody)", scopes=frozenset())
 """Whoever asks a server what is open to all. No relying party can have this name."""
 
-_DISCREET = frozenset({Scope.VERIFY, Scope.IDENTIFY})
+_DISCREET = frozenset({Scope.VERIFY, Scope.IDENTIFY, Scope.METRICS})
 
 LOCAL = Caller(name="local", scopes=frozenset(Scope), sees=Sight.EXACT)
 """Whoever runs govid's own code on its machine: the command line, a Python caller."""

@@ -17,7 +17,11 @@ from govid.commands.bulk import export_command, import_command
 from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
+from govid.commands.migrate import migrate
 from govid.commands.plan import plan
+from govid.commands.retention import retention_group
+from govid.commands.subject import subject_group
+from govid.commands.vault import vault_group
 
 if TYPE_CHECKING:
     from govid.pipeline import Engine
@@ -66,6 +70,10 @@ cli.add_command(plan)
 cli.add_command(audit_group)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
+cli.add_command(migrate)
+cli.add_command(retention_group)
+cli.add_command(subject_group)
+cli.add_command(vault_group)
 
 
 def _engine(context: click.Context) -> Engine:

@@ -31,8 +31,14 @@ SERVER_SETTINGS = frozenset(
         "body_seconds",
         "max_body_bytes",
         "dedup_resume",
+        "drain_seconds",
+        "drift_seconds",
         "log_level",
+        "log_format",
+        "log_requests",
+        "tracing",
         "audit_checkpoint_seconds",
+        "retention_seconds",
         "webhook_url",
         "webhook_secret_file",
         "tls_certificate",
@@ -175,6 +181,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "report"
 
+    keep_photos_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=36_525,
+            description="Days the photo of a new reference is kept, cut to its face and sealed; 0: none is. "
+            "Kept photos serve adjudicators, and a later model without enrolling everybody anew.",
+        ),
+    ] = 0.0
+
+    keep_cases_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=36_525,
+            description="Days a decided duplicate case is kept with its verdicts, and the pairs of a "
+            "finished dedup job: ten years, as long as an identity document. What holds a subject stays.",
+        ),
+    ] = 3650.0
+
+    keep_feedback_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=36_525,
+            description="Days a rating and an answered complaint are kept: three years, in which a claim "
+            "lapses in many laws. An open complaint stays.",
+        ),
+    ] = 1095.0
+
+    keep_notifications_days: Annotated[
+        float,
+        Meta(gt=0, le=36_525, description="Days a delivered announcement is kept, to look into a doubt."),
+    ] = 30.0
+
     lockout_attempts: Annotated[
         int,
         Meta(
@@ -202,6 +243,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             description="Ed25519 key in PEM that signs receipts and checkpoints; empty: keys/signing.pem in "
             "the data folder, made at the first start. A backup without it cannot prove its receipts."
+        ),
+    ] = ""
+
+    encryption_keys_file: Annotated[
+        str,
+        Meta(
+            description="File of the keys that encrypt templates; empty: keys/encryption.json in the data "
+            "folder, made with the store. Put it on another volume than the store, and back it up apart: "
+            "without it no template can be read."
+        ),
+    ] = ""
+
+    encryption_keys: Annotated[
+        str,
+        Meta(
+            description="These keys themselves instead, for a secret in the environment: 32 random bytes in "
+            "base64, the current key first, older ones behind it with commas between."
         ),
     ] = ""
 
@@ -241,6 +299,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "at each build.",
         ),
     ] = 0.995
+
+    gallery_snapshot: Annotated[
+        Literal["sealed", "clear", "off"],
+        Meta(
+            description="Copy of a large gallery on disk, for a quicker start: `sealed` with a key of the "
+            "installation and opened into memory; `clear` and mapped; `off`."
+        ),
+    ] = "sealed"
 
     gallery_url: Annotated[
         str,
@@ -291,13 +357,49 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 100.0
 
+    migration_shadow_fraction: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Part of the verifications that a migration's new model judges, too, after the "
+            "reply. Each costs one more embedding, by a thread that gives way to requests.",
+        ),
+    ] = 0.1
+
+    migration_least_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Part of the references that need a template of the new model before it takes over: "
+            "the others are compared with nobody from then on.",
+        ),
+    ] = 1.0
+
+    migration_least_compared: Annotated[
+        int,
+        Meta(ge=0, description="Decisions both models must have made before the new one takes over."),
+    ] = 1000
+
+    migration_most_changed: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Largest part of the decisions that the new model may change, by the upper end of "
+            "its 95 % interval; for a single use case, by the lower end: few decisions prove little.",
+        ),
+    ] = 0.02
+
     adjudicators_required: Annotated[
         int, Meta(ge=1, le=2, description="Different people who must agree before a verdict counts.")
     ] = 1
 
     def __repr__(self) -> str:
-        """Without the URL, which may hold a password."""
-        shown = {**msgspec.structs.asdict(self), "store_url": "***" if self.store_url else ""}
+        """Without the URL, which may hold a password, and without keys."""
+        shown = msgspec.structs.asdict(self)
+        shown |= {name: "***" for name in ("store_url", "encryption_keys") if shown[name]}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -309,6 +411,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def signing_key(self) -> Path:
         """The PEM file of the signing key."""
         return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
+
+    @property
+    def encryption_key_file(self) -> Path:
+        """The file of key-encryption keys."""
+        return Path(self.encryption_keys_file or Path(self.data_dir) / "keys" / "encryption.json")
+
+    @property
+    def erasures_file(self) -> Path:
+        """Signed receipts of all erasures, beside the keys: what a restored backup must lose again."""
+        return self.encryption_key_file.with_name("erasures.jws")
 
     @property
     def models_dir(self) -> Path:

@@ -58,6 +58,8 @@ class Decoder:
         """
         if len(photo) > self._max_bytes:
             raise PhotoTooLarge(f"{len(photo)} bytes, at most {self._max_bytes}")
+        if not photo:
+            raise PhotoNotAnImage("the file is empty")
         check_structure(photo)
         try:
             return self._decode(photo)

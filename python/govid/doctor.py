@@ -16,8 +16,9 @@ from govid import __version__, _core, calibration, config, models, precision, pr
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.runtime import embedder_runtime, live_isa
-from govid.store import Store
+from govid.store import Store, migration
 from govid.store.opening import open_store
+from govid.vault import rotation
 
 _LOW_DISK = 1 << 30
 
@@ -146,6 +147,9 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         storage["store"] = store.database.name
         counts = store.counts()
         left_out = _left_out(settings, store)
+        with store.database.reading() as connection:
+            now = migration.current(connection)
+        sealed = rotation.status(store.database, store.vault)
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -154,6 +158,14 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     storage["records"] = (
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
+    if now is not None:
+        storage["migration"] = f"to {now.target.model_id}, {now.state}; a server needs {now.serving.settings}"
+    storage["keys"] = f"{sealed.keys}, current {sealed.current_key}"
+    if not sealed.sealed:
+        problems.append(
+            f"{sealed.clear_references} templates lie in clear, or free pages may hold some: "
+            "`govid vault encrypt`"
+        )
     if left_out:
         problems.append(f"{left_out} references were made by another model or profile: enrol them anew")
     storage["free"] = f"{free / 1e9:.1f} GB"

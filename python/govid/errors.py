@@ -61,7 +61,7 @@ class RefusedInput(Refusal):
 class PhotoNotAnImage(RefusedInput):
     slug = "photo-not-an-image"
     title = "The photo is not an image govid can read"
-    remedy = "Send a JPEG, PNG or WebP file."
+    remedy = "Send the bytes of a JPEG, PNG or WebP file; with curl: photo=@file."
 
 
 class PhotoTruncated(RefusedInput):
@@ -133,7 +133,7 @@ class LowQuality(Refusal):
 class InvalidBody(CallerError):
     slug = "invalid-body"
     title = "The request body does not fit its schema"
-    remedy = "Compare the body with the schema at /schema."
+    remedy = "Mend what the detail names; /schema describes the body."
 
 
 class MalformedBody(InvalidBody):
@@ -157,7 +157,7 @@ class InvalidBase64(InvalidBody):
 class InvalidParameter(CallerError):
     slug = "invalid-parameter"
     title = "A parameter is not valid"
-    remedy = "See /schema for the allowed values."
+    remedy = "Mend what the detail names; /schema has the allowed values."
 
 
 class InvalidSubjectId(CallerError):
@@ -327,7 +327,7 @@ class UnknownKey(CallerError):
 class UnknownJob(CallerError):
     slug = "unknown-job"
     title = "No such dedup job"
-    remedy = "List the jobs."
+    remedy = "See GET /v1/dedup/jobs, or `govid dedup status`."
 
 
 class JobRunning(CallerError):
@@ -355,7 +355,13 @@ class JobTooLoose(CallerError):
 class UnknownCase(CallerError):
     slug = "unknown-case"
     title = "No such case"
-    remedy = "List the open cases."
+    remedy = "See GET /v1/cases, or `govid cases list`."
+
+
+class PhotoNotKept(CallerError):
+    slug = "photo-not-kept"
+    title = "No photo of this reference is kept"
+    remedy = "Decide without it; GOVID_KEEP_PHOTOS_DAYS says whether photos of later enrolments are kept."
 
 
 class CaseClosed(CallerError):
@@ -427,6 +433,27 @@ class ProfileUnavailable(OperatorError):
     remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
 
 
+class ModelNotServing(OperatorError):
+    slug = "model-not-serving"
+    title = "The settings name another model than the one whose templates count"
+    remedy = (
+        "Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and "
+        "start anew."
+    )
+
+
+class NoMigration(OperatorError):
+    slug = "no-migration"
+    title = "No migration to another model is under way"
+    remedy = "Start one with `govid migrate start`."
+
+
+class MigrationRefused(OperatorError):
+    slug = "migration-refused"
+    title = "The migration cannot take this step now"
+    remedy = "Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is."
+
+
 class LivenessUnavailable(OperatorError):
     slug = "liveness-unavailable"
     title = "The use case demands a liveness check, which this govid does not have"
@@ -446,6 +473,21 @@ class StoreDriverMissing(OperatorError):
     slug = "store-driver-missing"
     title = "The package that talks to the record store of the settings is not installed"
     remedy = "Install it (`pip install 'psycopg[binary]'`), or unset GOVID_STORE_URL."
+
+
+class EncryptionKeyMissing(OperatorError):
+    slug = "encryption-key-missing"
+    title = "A key that the templates are encrypted with is not here"
+    remedy = (
+        "Put the file of encryption keys back (keys/encryption.json of the data folder, or what "
+        "GOVID_ENCRYPTION_KEYS_FILE names); without that key nobody can read what it protects."
+    )
+
+
+class SealBroken(StoreUnavailable):
+    slug = "seal-broken"
+    title = "A template in the record store is damaged or was tampered with: it is not what govid sealed"
+    remedy = "Keep a copy of the database as evidence, find out who wrote to it, and restore a backup."
 
 
 class GalleryUnavailable(OperatorError):

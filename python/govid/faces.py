@@ -13,6 +13,7 @@ from govid.decode import Decoder
 from govid.detect import SURE, Detector
 from govid.embed import Embedder, Network
 from govid.errors import PhotoUnreadable
+from govid.face_region import face_region
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
 from govid.quantise import ranges
@@ -55,9 +56,7 @@ class FacePipeline:
         self.detector = Detector(_session(models.YUNET, settings), settings)
         self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
         self._quality = QualityGate(settings)
-        self._embedder = Embedder(
-            {part.model_id: Network(part.model, _embedder(part, settings)) for part in self.profile.parts}
-        )
+        self._embedder = load_embedder(self.profile, settings)
         self.detector.warm()
 
     @property
@@ -83,6 +82,7 @@ class FacePipeline:
         profile: profiles.Profile | None = None,
         choose: Choose | None = None,
         second_face_ratio: float | None = None,
+        keep: bool = False,
     ) -> Sample:
         """Make a template from a photo.
 
@@ -92,6 +92,7 @@ class FacePipeline:
             profile: one of ``profiles``; the one the settings name if left out.
             choose: picks one of several faces. Evaluation only: the service refuses such photos.
             second_face_ratio: see ``Detector.the_face``.
+            keep: cut out what may be kept of the photo, too.
 
         Raises:
             Refusal: the photo cannot be compared; the subclass says why.
@@ -106,9 +107,12 @@ class FacePipeline:
         with clock.stage("quality"):
             quality = self._quality.assess(picture, face, crop, others=others)
         with clock.stage("embed"):
-            return Sample(
-                self._embedder.embed(crop, profile or self.profile), face, quality, turned=90 * turns
-            )
+            made = self._embedder.embed(crop, profile or self.profile)
+        region = None
+        if keep:
+            with clock.stage("keep"):
+                region = face_region(picture, face)
+        return Sample(made, face, quality, turned=90 * turns, region=region, crop=crop)
 
     def _find(self, picture: Image, choose: Choose, clock: StageClock) -> tuple[Image, Face, list[Face], int]:
         """The picture turned so that its face stands upright, that face, the others, and the turns made."""
@@ -137,6 +141,15 @@ class FacePipeline:
         made = template.unpack(model_id, data, dimensions)
         self._by_model[model_id].check(made.embedding)
         return made
+
+
+def load_embedder(profile: profiles.Profile, settings: Settings) -> Embedder:
+    """The networks of a profile.
+
+    Raises:
+        OperatorError: a model is missing, altered or of another shape.
+    """
+    return Embedder({part.model_id: Network(part.model, _embedder(part, settings)) for part in profile.parts})
 
 
 def read_photo(path: Path) -> bytes:

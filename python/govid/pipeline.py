@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,7 @@ import msgspec
 
 from govid import audit, calibration, config, lockout, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
+from govid.drift import DriftSampler
 from govid.duplicates import DuplicateCheck
 from govid.errors import (
     CallerError,
@@ -31,7 +32,7 @@ from govid.errors import (
     InvalidParameter,
     LivenessUnavailable,
     NoComparableReference,
-    NotCalibrated,
+    OperatorError,
     ProfileUnavailable,
     ReferenceTooOld,
     Refusal,
@@ -41,12 +42,14 @@ from govid.errors import (
     UnknownSubject,
     UseCaseNotAllowed,
 )
+from govid.face_region import MEDIA_TYPE
 from govid.faces import FacePipeline, Photo, read_photo
-from govid.gallery import Gallery
+from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
+from govid.migration.companion import Companion
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
 from govid.results import (
@@ -60,12 +63,16 @@ from govid.results import (
     Verification,
 )
 from govid.search import Search
-from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store import Idempotency, NewReference, Replayed, Store, migration, verdicts
 from govid.store.audit import AuditLog
+from govid.store.database import closed_on_error
+from govid.store.erasures import Erased
 from govid.store.opening import open_store
+from govid.store.photos import KeptPhoto
 from govid.timing import StageClock
-from govid.types import Decision, PackedTemplate, QualityMeasure, Reference, Template
+from govid.types import Decision, Image, PackedTemplate, QualityMeasure, Reference, Template
 from govid.use_cases import UseCases
+from govid.vault.journal import ErasureJournal
 
 if TYPE_CHECKING:
     from govid.gallery.feeder import GalleryFeeder
@@ -97,13 +104,23 @@ class _Inquiry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Probed:
+    """What a photo or template gave; ``region``: what is kept of the photo, ``crop``: what was embedded."""
+
+    template: Template
+    quality: tuple[QualityMeasure, ...] = ()
+    region: bytes | None = None
+    crop: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Purpose:
-    """A use case in this installation; ``obstacle`` says why it cannot be used, and is empty if it can."""
+    """A use case in this installation; ``obstacle`` says why it cannot be used, and is None if it can."""
 
     purpose: policy.UseCase
     model_id: str | None = None
     threshold: float | None = None
-    obstacle: str = ""
+    obstacle: OperatorError | None = None
 
 
 class Engine:
@@ -136,12 +153,16 @@ class Engine:
         }
         self.use_cases = UseCases.of(self.settings, self._check_calibration)
         self.store = store or open_store(self.settings)
+        with closed_on_error(self.store.database):
+            self._companion = Companion(self.store, self.settings, self.model_id)
         self.ledger = Ledger(
             self.store.database,
             load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).signed_to()),
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
+        self._erasures = ErasureJournal(self.settings.erasures_file, self.store.database, self.ledger.signer)
+        self._erasures.catch_up()
         gallery, follower = self._open_gallery()
         self._search = Search(
             gallery,
@@ -151,11 +172,18 @@ class Engine:
             self.calibration,
             self.settings.max_references,
         )
+        self.drift = DriftSampler(self.store, self._faces.profiles, self._calibrations)
+        self.on_verified: Callable[[str, Template, policy.UseCase], None] = lambda *_: None
+        """Called with subject, probe and use case of each verification; it must neither wait nor raise."""
 
     @property
     def model_id(self) -> str:
         """The id that new templates carry: that of the profile the settings name."""
         return self._faces.model_id
+
+    def check_serving(self) -> None:
+        """Whether this engine may still answer: raises ModelNotServing once another model took over."""
+        self._companion.check()
 
     @property
     def dimension(self) -> int:
@@ -172,6 +200,15 @@ class Engine:
         """What a search goes through."""
         return self._search.gallery
 
+    def gallery_lag(self) -> int:
+        """Changes of the records that searches do not cover; a gallery of this process is fed first.
+
+        Raises:
+            OperatorError: the store or a shared gallery does not answer.
+        """
+        newest = self.store.newest_change()
+        return max(0, newest - self._search.follower.covered())
+
     @property
     def calibration(self) -> calibration.Calibration:
         """The table of that profile."""
@@ -184,6 +221,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the gallery and the record store."""
+        self._companion.close()
         self._search.follower.close()
         self.store.close()
 
@@ -227,8 +265,11 @@ class Engine:
                     if caller.knows_subjects:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
-            target, quality = self._probe(probe, inquiry)
-            return self._verification(inquiry, target, quality, known, missing)
+            probed = self._probe(probe, inquiry)
+            verification = self._verification(inquiry, probed, known, missing)
+        assert inquiry.purpose is not None
+        self.on_verified(subject, probed.template, inquiry.purpose)
+        return verification
 
     def compare(
         self,
@@ -246,9 +287,9 @@ class Engine:
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
-            known, _ = self._probe(reference, inquiry)
-            target, quality = self._probe(probe, inquiry)
-        return self._verification(inquiry, target, quality, [known])
+            known = self._probe(reference, inquiry).template
+            probed = self._probe(probe, inquiry)
+        return self._verification(inquiry, probed, [known])
 
     # --- 1:N ----------------------------------------------------------------------------------------
 
@@ -285,10 +326,11 @@ class Engine:
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
         with self._refusals_audited(inquiry):
-            target, quality = self._probe(probe, inquiry)
+            probed = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
+            self._companion.check(now=True)
             findings = self._search(
-                target,
+                probed.template,
                 purpose,
                 max_candidates,
                 subjects=subjects,
@@ -313,7 +355,7 @@ class Engine:
             profile=inquiry.profile.name,
             model_id=self.model_id,
             calibration_id=self.calibration.calibration_id,
-            quality=quality,
+            quality=probed.quality,
             stages=inquiry.clock.stages,
             milliseconds=inquiry.clock.milliseconds,
         )
@@ -326,6 +368,7 @@ class Engine:
         portrait: Probe,
         *,
         groups: Sequence[str] = (),
+        keep_photo_days: float | None = None,
         idempotency_key: str | None = None,
         request_id: str | None = None,
         caller: Caller = LOCAL,
@@ -339,20 +382,24 @@ class Engine:
             subject: 1 to 128 printable characters without path meaning.
             caller: whom the audit names.
             groups: up to 16 names under which a search can be restricted to this subject.
+            keep_photo_days: how long this photo is kept, at most as long as the settings say; None: so long.
             idempotency_key: the same key and request again returns the first reply and changes nothing.
 
         Raises:
-            SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, IdempotencyKeyReused,
-            OperatorError.
+            SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, InvalidParameter,
+            IdempotencyKeyReused, OperatorError.
         """
         groups = subject_id.checked_groups(groups)
-        return self._enrol("enrol", subject, portrait, idempotency_key, request_id, caller, groups)
+        return self._enrol(
+            "enrol", subject, portrait, keep_photo_days, idempotency_key, request_id, caller, groups
+        )
 
     def add_reference(
         self,
         subject: str,
         portrait: Probe,
         *,
+        keep_photo_days: float | None = None,
         idempotency_key: str | None = None,
         request_id: str | None = None,
         caller: Caller = LOCAL,
@@ -364,9 +411,11 @@ class Engine:
 
         Raises:
             UnknownSubject, SubjectHeld, TooManyReferences, DuplicateFace, Refusal, InvalidTemplate,
-            IdempotencyKeyReused, OperatorError.
+            InvalidParameter, IdempotencyKeyReused, OperatorError.
         """
-        return self._enrol("add_reference", subject, portrait, idempotency_key, request_id, caller)
+        return self._enrol(
+            "add_reference", subject, portrait, keep_photo_days, idempotency_key, request_id, caller
+        )
 
     def delete(
         self,
@@ -376,26 +425,33 @@ class Engine:
         request_id: str | None = None,
         caller: Caller = LOCAL,
     ) -> Deletion:
-        """Delete a subject with all its references; no search finds it once this returns.
+        """Erase a subject: its references, and the key without which no copy of them can be read.
+
+        No search finds it once this returns. The reply has a signed receipt.
 
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
         inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
         idempotency = _idempotency(idempotency_key, caller, "delete", subject, b"")
-        deletion = Deletion(request_id=inquiry.request_id, subject_id=subject)
+
+        def deletion(erased: Erased) -> Deletion:
+            receipt = self.ledger.erasure_receipt(erased)
+            return Deletion(request_id=erased.request_id, subject_id=subject, receipt=receipt)
+
         with self._refusals_audited(inquiry):
             outcome = self.store.delete_subject(
                 subject,
                 self._record(inquiry, "DELETED"),
                 idempotency,
-                msgspec.json.encode(deletion),
+                lambda erased: msgspec.json.encode(deletion(erased)),
                 adjudicators=self.settings.adjudicators_required,
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
         self._announce()
-        return deletion
+        self._erasures.catch_up()
+        return deletion(outcome)
 
     def subject(self, subject: str) -> Subject:
         """What is held on a subject, without its templates.
@@ -404,6 +460,7 @@ class Engine:
             UnknownSubject, OperatorError.
         """
         record = self.store.subject(subject_id.checked(subject))
+        photos = self.store.photos.kept_until(subject)
         return Subject(
             subject_id=record.subject_id,
             created_at=record.created_at,
@@ -415,6 +472,7 @@ class Engine:
                     model_id=r.template.model_id,
                     created_at=r.created_at,
                     quality=r.quality,
+                    photo_kept_until=photos.get(r.reference_id),
                 )
                 for r in self.store.references(subject)
             ),
@@ -445,7 +503,7 @@ class Engine:
             profile = self._profile(purpose)
             self._purpose(purpose.name)
         except (ProfileUnavailable, LivenessUnavailable) as error:
-            return Purpose(purpose, obstacle=f"{error.title}: {error.detail}")
+            return Purpose(purpose, obstacle=error)
         threshold = self._calibrations[profile.name].threshold(purpose.fmr)
         return Purpose(purpose, model_id=profile.model_id, threshold=threshold)
 
@@ -493,8 +551,15 @@ class Engine:
 
             shared = open_shared(self.settings, self._faces.profile, self.store)
             return shared.gallery, GalleryFeeder(shared)
-        gallery = open_gallery(self.settings, self.dimension, self.model_id, self._found_from)
-        return gallery, GalleryFollower(gallery, self.store, self._fit, self.settings.gallery_dir)
+        with self.store.database.reading() as connection:
+            flips = migration.flips(connection)
+        # A snapshot from before another model took over may lack what came by its templates since.
+        mark = f"{self.model_id} {flips}" if flips else self.model_id
+        gallery = open_gallery(self.settings, self.dimension, mark, self._found_from, self.store.vault)
+        kept = None if self.settings.gallery_snapshot == "off" else self.settings.gallery_dir
+        if kept is None:
+            snapshot.delete(self.settings.gallery_dir / self.store.identity)
+        return gallery, GalleryFollower(gallery, self.store, self._fit, kept)
 
     def _announce(self) -> None:
         """Bring what was just committed to the gallery.
@@ -505,14 +570,9 @@ class Engine:
             self._search.follower.catch_up()
 
     def _check_calibration(self, purpose: policy.UseCase) -> None:
-        """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start."""
         table = self._calibrations.get(purpose.profile or self._faces.profile.name)
-        if table and not policy.supported(purpose, self.settings.max_references, table):
-            raise NotCalibrated(
-                f"{table.calibration_id} supports FMR down to {table.lowest_fmr:.1e}; use case "
-                f"{purpose.name} with {self.settings.max_references} references needs "
-                f"{purpose.fmr / self.settings.max_references:.1e}: calibrate with more people"
-            )
+        if table:
+            policy.check_supported(purpose, self.settings.max_references, table)
 
     def _purpose(self, use_case: str) -> policy.UseCase:
         purpose = self.use_cases(use_case)
@@ -528,6 +588,7 @@ class Engine:
         subject: str | None = None,
         use_case: str | None = None,
     ) -> _Inquiry:
+        self._companion.check()
         purpose = None if use_case is None else self._purpose(use_case)
         profile = self._profile(purpose)
         return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
@@ -544,10 +605,12 @@ class Engine:
         templates = self.store.templates(subject, not_before=not_before)
         known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
         if not known:
+            # Another model may have taken over this moment: then this is no answer about the subject.
+            self._companion.check(now=True)
             raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
         return known
 
-    def _probe(self, probe: Probe, inquiry: _Inquiry) -> tuple[Template, tuple[QualityMeasure, ...]]:
+    def _probe(self, probe: Probe, inquiry: _Inquiry, *, keep: bool = False) -> _Probed:
         if isinstance(probe, Template):
             probe = PackedTemplate(probe.model_id, template.pack(probe))
         purpose = inquiry.purpose
@@ -557,22 +620,22 @@ class Engine:
             made = self._faces.unpack(probe.model_id, probe.data)
             if (fitting := reduced(made, inquiry.profile)) is None:
                 raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
-            return fitting, ()
+            return _Probed(fitting)
         sample = self._faces.sample(
             probe,
             inquiry.clock,
             profile=inquiry.profile,
             second_face_ratio=purpose.second_face_ratio if purpose else None,
+            keep=keep,
         )
         if purpose:
             policy.check_quality(sample.quality, purpose)
-        return sample.template, sample.quality
+        return _Probed(sample.template, sample.quality, sample.region, sample.crop)
 
     def _verification(
         self,
         inquiry: _Inquiry,
-        probe: Template,
-        quality: tuple[QualityMeasure, ...],
+        probed: _Probed,
         references: Sequence[Template],
         missing: CallerError | None = None,
     ) -> Verification:
@@ -580,7 +643,7 @@ class Engine:
         clock, purpose = inquiry.clock, inquiry.purpose
         assert purpose is not None
         with clock.stage("score"):
-            highest = float(score.compare_many(probe, references).max())
+            highest = float(score.compare_many(probed.template, references).max())
         with clock.stage("decide"):
             table = self._calibrations[inquiry.profile.name]
             judgement = policy.decide(highest, len(references), purpose, table)
@@ -588,6 +651,8 @@ class Engine:
                 judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
             receipt = self._audit_judgement(inquiry, judgement, len(references), missing=missing)
+        if not missing:
+            self._companion.offer(probed.crop, inquiry.subject, purpose, judgement)
         return Verification(
             request_id=inquiry.request_id,
             receipt=receipt,
@@ -606,7 +671,7 @@ class Engine:
             calibration_id=table.calibration_id,
             comparisons=len(references),
             subject_id=inquiry.subject,
-            quality=quality,
+            quality=probed.quality,
             stages=clock.stages,
             milliseconds=clock.milliseconds,
         )
@@ -622,6 +687,7 @@ class Engine:
         operation: str,
         subject: str,
         portrait: Probe,
+        keep_days: float | None,
         key: str | None,
         request_id: str | None,
         caller: Caller,
@@ -629,18 +695,36 @@ class Engine:
     ) -> Enrolment:
         inquiry = self._inquiry(operation, request_id, caller, subject_id.checked(subject))
         with self._refusals_audited(inquiry):
-            return self._enrolment(inquiry, subject, portrait, key, groups)
+            return self._enrolment(inquiry, subject, portrait, keep_days, key, groups)
 
     def _enrolment(
-        self, inquiry: _Inquiry, subject: str, portrait: Probe, key: str | None, groups: tuple[str, ...]
+        self,
+        inquiry: _Inquiry,
+        subject: str,
+        portrait: Probe,
+        keep_days: float | None,
+        key: str | None,
+        groups: tuple[str, ...],
     ) -> Enrolment:
         clock = inquiry.clock
         content = _content(portrait)
-        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *groups)
+        asked = groups if keep_days is None else (*groups, f"keep {keep_days!r}")
+        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *asked)
         if idempotency and (replayed := self.store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
-        made, quality = self._probe(content if isinstance(portrait, Path) else portrait, inquiry)
+        now = time.time()
+        kept_until = policy.photo_kept_until(self.settings.keep_photos_days, keep_days, now)
+        probed = self._probe(
+            content if isinstance(portrait, Path) else portrait, inquiry, keep=kept_until is not None
+        )
+        made, quality, region = probed.template, probed.quality, probed.region
+        photo = KeptPhoto(MEDIA_TYPE, region, kept_until) if region and kept_until else None
+        second = None
+        if self._companion.second:
+            with clock.stage("second_embed"):
+                second = self._companion.embed(probed.crop)
         with clock.stage("duplicates"):
+            self._companion.check(now=True)
             apart = partial(self._apart, subject)
             check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
         first = inquiry.operation == "enrol"
@@ -655,6 +739,7 @@ class Engine:
                 model_id=self.model_id,
                 created_at=reference.created_at,
                 quality=quality,
+                photo_kept_until=photo.kept_until if photo else None,
                 possible_duplicates=check.candidates,
                 stages=clock.stages,
                 milliseconds=clock.milliseconds,
@@ -665,7 +750,7 @@ class Engine:
             reply = enrolment(reference, case_id)
             return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
 
-        new = NewReference(subject, made, quality, time.time())
+        new = NewReference(subject, made, quality, now, photo, second)
         record = self._record(inquiry, "ENROLLED")
         with clock.stage("store"):
             if first:

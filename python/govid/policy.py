@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.calibration import Calibration, FmrAtScore
-from govid.errors import LowQuality
+from govid.errors import InvalidParameter, LowQuality, NotCalibrated
 from govid.types import Decision, QualityMeasure
 
 Rate = Annotated[float, Meta(gt=0, lt=1)]
@@ -31,7 +31,7 @@ class Attempts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     window_seconds: Annotated[float, Meta(gt=0, le=30 * 86400)]
 
 
-class UseCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UseCase(msgspec.Struct, frozen=True, kw_only=True):
     """What one purpose allows and asks for. The caller names it, and never sends a threshold."""
 
     name: str
@@ -68,6 +68,13 @@ class UseCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_reference_age_days: Annotated[
         Annotated[float, Meta(gt=0)] | None,
         Meta(description="Older references are left out; null: none is too old"),
+    ] = None
+    keep_days: Annotated[
+        Annotated[float, Meta(ge=1, le=36_525)] | None,
+        Meta(
+            description="Days the audit keeps what a decision was; afterwards its digest alone. null: no "
+            "end. The probe is never kept"
+        ),
     ] = None
     attempts: Annotated[Attempts | None, Meta(description="null: the settings'")] = None
     shows: Annotated[
@@ -108,6 +115,23 @@ ENROLMENT = UseCase(
     fpir=1e-3,
     strangers_shown=1e-2,
 )
+
+
+def photo_kept_until(allowed_days: float, asked_days: float | None, now: float) -> float | None:
+    """Until when the photo of an enrolment is kept, in seconds since the epoch; None: it is not kept.
+
+    Args:
+        allowed_days: by the settings.
+        asked_days: by the caller, for this photo; None: as long as allowed.
+
+    Raises:
+        InvalidParameter: the caller asks for more than is allowed.
+    """
+    days = allowed_days if asked_days is None else asked_days
+    # Not one of them would be true of a number that is none.
+    if not 0 <= days <= allowed_days:
+        raise InvalidParameter(f"keep_photo_days is {days:g}, allowed are 0 to {allowed_days:g}")
+    return now + days * 86400 if days else None
 
 
 def decide(score: float, comparisons: int, purpose: UseCase, calibration: Calibration) -> Judgement:
@@ -156,6 +180,20 @@ def oldest_reference(purpose: UseCase | None, now: float) -> float:
 def supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> bool:
     """Whether a MATCH is possible in verification against that many references."""
     return calibration.threshold(purpose.fmr / comparisons) is not None
+
+
+def check_supported(purpose: UseCase, comparisons: int, calibration: Calibration) -> None:
+    """A table too coarse for a use case would make every answer INCONCLUSIVE: say so at start.
+
+    Raises:
+        NotCalibrated.
+    """
+    if not supported(purpose, comparisons, calibration):
+        raise NotCalibrated(
+            f"{calibration.calibration_id} supports FMR down to {calibration.lowest_fmr:.1e}; use case "
+            f"{purpose.name} with {comparisons} references needs {purpose.fmr / comparisons:.1e}: calibrate "
+            "with more people"
+        )
 
 
 def largest_gallery(purpose: UseCase, calibration: Calibration) -> int:

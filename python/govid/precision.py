@@ -84,8 +84,8 @@ def advice(settings: Settings) -> list[str]:
     said = []
     if "bfloat16" in possible:
         said.append(
-            "this CPU multiplies bfloat16 itself: GOVID_PRECISION=bfloat16 embeds faster, once "
-            "`govid calibrate` has made its table and subjects have new references"
+            "this CPU multiplies bfloat16 itself: GOVID_PRECISION=bfloat16 embeds faster, with "
+            "scores a little off those of float32 (docs/models.md); subjects need new references"
         )
     if "int8" in possible and has_fast_int8():
         said.append(

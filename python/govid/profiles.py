@@ -173,17 +173,24 @@ def active(settings: Settings) -> tuple[Profile, ...]:
     return (high_assurance(settings.precision), fast)
 
 
-def reduced(template: Template, profile: Profile) -> Template | None:
-    """The template as ``profile`` would have made it; None if it cannot be had from this one.
+def serves(model_id: str, profile: Profile) -> bool:
+    """Whether a template of that model serves the profile, as it is or reduced.
 
     A fused template begins with the embedding of its first part, so that a reference enrolled with
     ``high_assurance`` serves both profiles.
     """
+    if model_id == profile.model_id:
+        return True
+    if len(profile.parts) > 1 or profile.parts[0].model != SFACE:
+        return False
+    return model_id == high_assurance(profile.parts[0].precision).model_id
+
+
+def reduced(template: Template, profile: Profile) -> Template | None:
+    """The template as ``profile`` would have made it; None if it cannot be had from this one."""
     if template.model_id == profile.model_id:
         return template
-    if len(profile.parts) > 1 or profile.parts[0].model != SFACE:
-        return None
-    if template.model_id != high_assurance(profile.parts[0].precision).model_id:
+    if not serves(template.model_id, profile):
         return None
     first = np.ascontiguousarray(template.embedding[: profile.dimension])
     return Template(profile.model_id, _core.l2_normalize(first))

@@ -22,6 +22,9 @@ Shows = Annotated[
     Meta(description="What the use case lets anybody see; `decision`: scores are null for every caller"),
 ]
 Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
+PhotoKeptUntil = Annotated[
+    float | None, Meta(description="Seconds since the epoch (UTC); null: the photo is not kept")
+]
 # What a caller is not shown is null.
 
 
@@ -115,6 +118,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     created_at: float
     quality: tuple[QualityMeasure, ...]
+    photo_kept_until: PhotoKeptUntil = None
     possible_duplicates: Annotated[
         tuple[Candidate, ...], Meta(description="Other subjects who look like the same person")
     ]
@@ -127,6 +131,10 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True):
 
     request_id: str
     subject_id: str
+    receipt: Annotated[
+        str,
+        Meta(description="JWS (EdDSA) of what was erased, when, and of which key was destroyed with it"),
+    ] = ""
 
 
 class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +158,10 @@ class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):
     stages: Stages
     milliseconds: Milliseconds = 0.0
 
+    def __repr__(self) -> str:
+        # Without the embedding: results end up in logs.
+        return f"EmbeddedTemplate(request_id={self.request_id!r}, model_id={self.model_id!r})"
+
 
 class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A kept reference without its template."""
@@ -158,6 +170,7 @@ class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     created_at: float
     quality: tuple[QualityMeasure, ...]
+    photo_kept_until: PhotoKeptUntil = None
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Protocol, TypeAlias
 
@@ -88,7 +88,8 @@ class Template:
     """The stored form of a face: an embedding that never travels without its model."""
 
     model_id: str
-    embedding: Embedding
+    # Never in a log: a template is as good as a face to whoever has a search.
+    embedding: Embedding = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class PackedTemplate:
     """A template as a caller sends it: not yet checked. ``data`` is little-endian float32."""
 
     model_id: str
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,10 @@ class Sample:
     quality: tuple[QualityMeasure, ...]
     turned: int = 0
     """Degrees counter-clockwise the photo was turned to stand upright: 0, 90, 180 or 270."""
+    region: bytes | None = None
+    """A JPEG of the face with a margin, if it was asked for."""
+    crop: Image | None = None
+    """What was embedded: another model may embed it, too."""
 
 
 @dataclass(frozen=True, slots=True)

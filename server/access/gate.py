@@ -47,7 +47,7 @@ class Gate:
             and not self._parties.configured
         )
         self._doors: dict[Door, Door | frozenset[Scope]] = {
-            Door.METRICS: Door.OPEN if settings.open_metrics else frozenset({Scope.ADMIN}),
+            Door.METRICS: Door.OPEN if settings.open_metrics else frozenset({Scope.METRICS, Scope.ADMIN}),
             Door.SCHEMA: Door.OPEN if settings.open_schema else Door.KNOWN,
         }
 

@@ -13,11 +13,11 @@ class Door(Enum):
 
     OPEN = "anybody"
     KNOWN = "any relying party"
-    METRICS = "anybody or admin, by the setting open_metrics"
+    METRICS = "anybody or metrics and admin, by the setting open_metrics"
     SCHEMA = "anybody or any relying party, by the setting open_schema"
 
 
-_KNOWS_SUBJECTS = frozenset({Scope.ENROL, Scope.ADJUDICATE, Scope.AUDIT, Scope.ADMIN})
+_KNOWS_SUBJECTS = frozenset({Scope.ENROL, Scope.ADJUDICATE, Scope.AUDIT, Scope.DISCLOSE, Scope.ADMIN})
 
 # A set: any one of these scopes will do.
 ROUTES: Mapping[str, Door | frozenset[Scope]] = {
@@ -41,6 +41,8 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "DELETE /v1/subjects/{subject_id}": frozenset({Scope.ENROL}),
     "POST /v1/subjects/{subject_id}/references": frozenset({Scope.ENROL}),
     "GET /v1/subjects/{subject_id}/uses": frozenset({Scope.AUDIT}),
+    # It gives everything away that is held on somebody: for whoever answers citizens, and for no other task.
+    "GET /v1/subjects/{subject_id}/export": frozenset({Scope.DISCLOSE}),
     "GET /v1/audit": frozenset({Scope.AUDIT}),
     # Signed, to be published, and about nobody.
     "GET /v1/audit/checkpoints": Door.OPEN,
@@ -60,5 +62,6 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /v1/dedup/jobs/{job_id}/export": frozenset({Scope.ADJUDICATE}),
     "GET /v1/cases": frozenset({Scope.ADJUDICATE}),
     "GET /v1/cases/{case_id}": frozenset({Scope.ADJUDICATE}),
+    "GET /v1/cases/{case_id}/photos/{reference_id}": frozenset({Scope.ADJUDICATE}),
     "POST /v1/cases/{case_id}/verdicts": frozenset({Scope.ADJUDICATE}),
 }

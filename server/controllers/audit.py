@@ -8,14 +8,18 @@ import msgspec
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Stream
 from msgspec import Meta
 
+from govid import subject_export
 from govid.disclosure import shown
 from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
 from govid.pipeline import Engine
 from govid.store.audit import MAX_ROWS, AuditFilter
 from govid.store.feedback import Complaint, Rating
+from govid.wire import CheckpointList, Jwks
 from server import bodies
+from server.bodies import JSON
 from server.controllers.reply import about, caller_of, request_id
 from server.openapi import OPEN, problems, reads
 from server.service import Service
@@ -41,21 +45,6 @@ class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How a complaint was answered."""
 
     answer: Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT)]
-
-
-class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
-    """Signed checkpoints (JWS), oldest first."""
-
-    checkpoints: tuple[str, ...]
-    next_after: Annotated[
-        int | None, Meta(description="Ask with `after` for those behind these; null: there are none yet")
-    ] = None
-
-
-class Jwks(msgspec.Struct, frozen=True, kw_only=True):
-    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints."""
-
-    keys: list[dict[str, str]]
 
 
 class AuditController(Controller):
@@ -130,6 +119,20 @@ class AuditController(Controller):
         return await service.run(
             request, "uses", lambda engine: engine.ledger.uses(subject_id, before=before, limit=limit)
         )
+
+    @get("/subjects/{subject_id:str}/export", responses=problems(422, 503, 507), media_type=JSON)
+    async def export(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], subject_id: FromPath[str]
+    ) -> Stream:
+        """All that is held on one subject, templates and photos among it, with a signed digest at the end."""
+        # The audit record is written before the first byte, whose status cannot be taken back.
+        pieces = await service.run(
+            request,
+            "export_subject",
+            lambda engine: subject_export.export(engine.store, engine.ledger, subject_id, **about(request)),
+        )
+        headers = {"content-disposition": 'attachment; filename="export.json"'}
+        return Stream(pieces, media_type=JSON, headers=headers)
 
     @get("/receipts/keys", security=OPEN, responses=problems(503))
     async def keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:

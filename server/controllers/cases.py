@@ -9,7 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from govid.adjudication import MAX_PAGE, Adjudication, Case, CasePage
+from govid.case_photos import case_photo
 from govid.disclosure import shown
+from govid.face_region import MEDIA_TYPE
 from govid.pipeline import Engine
 from server import bodies
 from server.controllers.reply import IdempotencyKey, about, caller_of, checked_key, marked_if_replayed
@@ -50,6 +52,26 @@ class CaseController(Controller):
         """One case with its pairs and all that was said of them."""
         case = await service.run(request, "case", lambda engine: _queue(engine).case(case_id))
         return shown(case, caller_of(request))
+
+    @get(
+        "/{case_id:int}/photos/{reference_id:int}",
+        media_type=MEDIA_TYPE,
+        responses=problems(404, 409, 503, 507),
+    )
+    async def photo(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        case_id: FromPath[int],
+        reference_id: FromPath[int],
+    ) -> Response[bytes]:
+        """The kept photo of a reference of an open case, as JPEG. Each look leaves an audit record."""
+        photo = await service.run(
+            request,
+            "view_photo",
+            lambda engine: case_photo(engine.store, case_id, reference_id, **about(request)),
+        )
+        return Response(photo.data, media_type=photo.media_type)
 
     @post(
         "/{case_id:int}/verdicts",

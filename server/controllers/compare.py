@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from govid.pipeline import Engine
 from govid.results import EmbeddedTemplate, Identification, Verification
 from server import bodies
-from server.controllers.reply import about, decided, portrait, timed
+from server.controllers.reply import about, decided, noted, portrait, timed
 from server.openapi import problems, reads
 from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
 from server.service import Service
@@ -44,7 +44,7 @@ class ComparisonController(Controller):
             return engine.compare(
                 asked.reference_photo,
                 asked.probe_photo,
-                use_case=asked.use_case,
+                use_case=noted(request, engine, asked.use_case),
                 **about(request),
             )
 
@@ -65,7 +65,7 @@ class ComparisonController(Controller):
             return engine.verify(
                 asked.subject_id,
                 portrait(asked.photo, asked.template),
-                use_case=asked.use_case,
+                use_case=noted(request, engine, asked.use_case),
                 **about(request),
             )
 
@@ -85,7 +85,7 @@ class ComparisonController(Controller):
             asked = body.parse(IdentifyRequest)
             return engine.identify(
                 portrait(asked.photo, asked.template),
-                use_case=asked.use_case,
+                use_case=noted(request, engine, asked.use_case),
                 max_candidates=asked.max_candidates,
                 subjects=asked.subjects,
                 groups=asked.groups,

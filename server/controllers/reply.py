@@ -14,6 +14,7 @@ from govid.adjudication import Case
 from govid.callers import Caller
 from govid.disclosure import shown
 from govid.errors import InvalidBody, InvalidIdempotencyKey
+from govid.pipeline import Engine
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
 from server.metrics import Metrics
@@ -102,9 +103,21 @@ def timed(
     return _Reply(result, status, {"Server-Timing": timing} if timing else {}, count)
 
 
+def noted(request: Request[Any, Any, Any], engine: Engine, use_case: str) -> str:
+    """The use case, noted for metrics, log and trace of its request: no made-up name fills them."""
+    request.scope["state"]["use_case"] = use_case if use_case in engine.use_cases else "unknown"
+    return use_case
+
+
 def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:
-    """Count a decision."""
+    """Count a decision and its highest score, whoever may see it."""
     metrics.decisions_of(operation, result.use_case, result.decision).inc()
+    if isinstance(result, Verification):
+        score = result.score
+    else:
+        score = result.candidates[0].score if result.candidates else None
+    if score is not None:
+        metrics.scores_of(operation, result.use_case).observe(score)
 
 
 def marked_if_replayed(

@@ -56,6 +56,7 @@ class SubjectController(Controller):
                 asked.subject_id,
                 portrait(asked.photo, asked.template),
                 groups=asked.groups,
+                keep_photo_days=asked.keep_photo_days,
                 idempotency_key=key,
                 **about(request),
             )
@@ -78,6 +79,7 @@ class SubjectController(Controller):
             return engine.add_reference(
                 subject_id,
                 portrait(asked.photo, asked.template),
+                keep_photo_days=asked.keep_photo_days,
                 idempotency_key=key,
                 **about(request),
             )

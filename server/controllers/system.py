@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from litestar import Controller, Request, Response, get
@@ -10,13 +9,12 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from govid.errors import NotReady, StoreUnavailable
+from govid.errors import NotReady
 from govid.pipeline import Engine
+from govid.wire import Health, ModelInfo, ModelList
 from server.openapi import OPEN, problems
-from server.schemas import Health, ModelInfo, ModelList
 from server.service import Service
 
-log = logging.getLogger("govid.server")
 _NOT_READY = ResponseSpec(Health, description="What is away, by name", generate_examples=False)
 
 
@@ -33,19 +31,15 @@ class SystemController(Controller):
 
     @get("/readyz", security=OPEN, responses={503: _NOT_READY})
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
-        """200 once the models are warm, the gallery is loaded and the record store answers.
+        """200 once the models are warm, the gallery is loaded and the store answers, until a stop begins.
 
-        A shared gallery that is away is named and does not change the status: verification goes on.
+        Anything else that is wrong, a shared gallery that is away among it, is named and does not change the
+        status: a part of the work goes on without, and all servers would leave the balancer at once.
         """
-        checks = {"models": "ok", "gallery": "ok", "store": "ok"}
-        try:
-            checks["gallery"] = await service.ping()
-        except NotReady:
-            return _not_now("loading", dict.fromkeys(checks, "loading"))
-        except StoreUnavailable as error:
-            log.warning("not ready: %s: %s (%s)", error.slug, error.detail, error.remedy)
-            return _not_now("unavailable", {**checks, "store": error.slug})
-        return Response(Health(status="ready", checks=checks))
+        health = await readiness(service)
+        if health.status in {"ready", "degraded"}:
+            return Response(health)
+        return Response(health, status_code=503, headers={"Retry-After": "1"})
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
     async def prometheus(self, service: NamedDependency[Service]) -> bytes:
@@ -58,8 +52,21 @@ class SystemController(Controller):
         return await service.run(request, "models", _models)
 
 
-def _not_now(status: str, checks: dict[str, str]) -> Response[Health]:
-    return Response(Health(status=status, checks=checks), status_code=503, headers={"Retry-After": "1"})
+async def readiness(service: Service) -> Health:
+    """``ready``, ``degraded``, ``loading``, ``unavailable`` or ``draining``, and each dependency by name."""
+    if service.draining:
+        return Health(status="draining", checks={"server": "draining"})
+    try:
+        checks = await service.look()
+    except NotReady:
+        return Health(status="loading", checks=dict.fromkeys(("models", "gallery", "store"), "loading"))
+    wrong = {check.name: check.problem for check in checks if check.problem}
+    vital = any(check.vital for check in checks if check.problem)
+    return Health(
+        status="unavailable" if vital else "degraded" if wrong else "ready",
+        checks={check.name: check.state for check in checks},
+        reasons={name: f"{problem.title}. {problem.remedy}" for name, problem in wrong.items()},
+    )
 
 
 def _models(engine: Engine) -> ModelList:

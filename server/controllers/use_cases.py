@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from litestar import Controller, Request, get
+from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from msgspec import Meta
 
-from govid.pipeline import Engine
-from govid.policy import UseCase
+from govid.pipeline import Purpose
+from govid.wire import UseCaseInfo
+from server import language
+from server.language import Language
+from server.messages import message
 from server.openapi import problems
 from server.service import Service
-
-
-class UseCaseInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A use case, and what this installation makes of it."""
-
-    policy: Annotated[str, Meta(description="As replies, audit and receipts name it")]
-    use_case: UseCase
-    model_id: Annotated[
-        str | None, Meta(description="Of the templates it compares; null: not available here")
-    ]
-    threshold: Annotated[
-        float | None,
-        Meta(description="Least score of a MATCH against one reference; more references raise it"),
-    ]
-    available: bool
-    reason: Annotated[str, Meta(description="Why it is not available")] = ""
 
 
 class UseCaseController(Controller):
@@ -40,20 +25,20 @@ class UseCaseController(Controller):
     @get(responses=problems(503))
     async def use_cases(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
-    ) -> list[UseCaseInfo]:
+    ) -> Response[list[UseCaseInfo]]:
         """All use cases, by name."""
-        return await service.run(request, "use_cases", _use_cases)
+        spoken = language.of(request.scope["headers"])
+        found = await service.run(request, "use_cases", lambda engine: engine.purposes())
+        return Response([_told(one, spoken) for one in found], headers=language.headers(spoken))
 
 
-def _use_cases(engine: Engine) -> list[UseCaseInfo]:
-    return [
-        UseCaseInfo(
-            policy=about.purpose.policy_id,
-            use_case=about.purpose,
-            model_id=about.model_id,
-            threshold=about.threshold,
-            available=not about.obstacle,
-            reason=about.obstacle,
-        )
-        for about in engine.purposes()
-    ]
+def _told(about: Purpose, spoken: Language) -> UseCaseInfo:
+    reason = message(about.obstacle, spoken) if about.obstacle else None
+    return UseCaseInfo(
+        policy=about.purpose.policy_id,
+        use_case=about.purpose,
+        model_id=about.model_id,
+        threshold=about.threshold,
+        available=reason is None,
+        reason=f"{reason.title}: {reason.detail}" if reason else "",
+    )

@@ -125,6 +125,31 @@ def test_an_early_answer_cuts_off_a_body_without_an_end_and_nobody_else(api: htt
         assert endless.recv(65536) == b""
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("length", [b"Content-Length: 15", b"Transfer-Encoding: chunked"])
+def test_a_body_behind_an_upgrade_is_refused_and_never_taken_for_a_request(
+    api: httpx.Client, length: bytes, apart: bool
+) -> None:
+    head = POST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" + length + b"\r\n\r\n"
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=5) as connection:
+        connection.sendall(head if apart else head + smuggled)
+        answer = connection.recv(65536)
+        with contextlib.suppress(OSError):
+            if apart:
+                connection.sendall(smuggled)
+            while block := connection.recv(65536):
+                answer += block
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"upgrade-not-supported" in answer
+    assert b"alive" not in answer
+
+
+def test_an_upgrade_without_a_body_goes_on_in_http_1(api: httpx.Client) -> None:
+    wish = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"}
+    assert api.get("/healthz", headers=wish).status_code == 200
+
+
 def test_an_echo_is_short(api: httpx.Client) -> None:
     reply = api.post("/v1/embed", json={"z" * 100_000: 1})
     assert reply.json()["slug"] == "unknown-field"

@@ -6,15 +6,18 @@ import base64
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests import support
 from tests.attacks.test_bodies import HOSTILE as BODIES
 from tests.attacks.test_photos import HOSTILE as PHOTOS
 from tests.support import OBAMA, b64
 
 
-def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path, log_format: str) -> None:
     folder = support.data_dir(tmp_path / "var")
-    with support.server(folder, GOVID_LOG_LEVEL="debug") as (client, _):
+    with support.server(folder, GOVID_LOG_LEVEL="debug", GOVID_LOG_FORMAT=log_format) as (client, _):
         replies = [
             client.post("/v1/subjects", data={"subject_id": f"s{n}"}, files={"photo": photo})
             for n, (photo, _, _) in enumerate(PHOTOS.values())
@@ -33,6 +36,7 @@ def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
         client.post("/v1/subjects", json={"subject_id": "kept", "photo": b64(OBAMA)})
         template = base64.b64decode(made["embedding"])
         asked = {"subject_id": "kept", "model_id": made["model_id"]}
+        client.get("/v1/subjects/kept", params={"subject_id": "kept"})
         assert client.post("/v1/verify", params=asked, content=template, headers=bare).status_code == 200
     for reply in replies:
         assert "Traceback" not in reply.text
@@ -43,6 +47,7 @@ def test_refused_requests_store_nothing_and_say_nothing(tmp_path: Path) -> None:
     assert b64(OBAMA)[:60] not in log
     assert made["embedding"][:40] not in log
     assert repr(template[:16])[2:-1] not in log
+    assert "kept" not in log, "no subject, in no address and no query"
     with sqlite3.connect(folder / "govid.sqlite3") as records:
         assert records.execute("SELECT count(*) FROM reference").fetchone() == (1,)
         audit = "".join(row[0] for row in records.execute("SELECT record FROM audit"))
@@ -69,13 +74,18 @@ def test_an_erased_template_is_in_no_file(tmp_path: Path) -> None:
         made = client.post("/v1/embed", json={"photo": b64(OBAMA)}).json()
         client.post("/v1/subjects", json={"subject_id": "gone", "photo": b64(OBAMA)}).raise_for_status()
         template = base64.b64decode(made["embedding"])[:64]
+        with sqlite3.connect(folder / "govid.sqlite3") as records:
+            (sealed,) = records.execute("SELECT embedding FROM reference").fetchone()
+            (key,) = records.execute("SELECT wrapped FROM subject_key").fetchone()
 
-        def holding() -> list[str]:
-            return [file.name for file in folder.glob("govid.sqlite3*") if template in file.read_bytes()]
+        def holding(*wanted: bytes) -> list[str]:
+            files = [(file.name, file.read_bytes()) for file in folder.rglob("*") if file.is_file()]
+            return [name for name, content in files if any(one in content for one in wanted)]
 
-        assert holding()
+        assert holding(sealed, key)
+        assert holding(template) == []
         client.delete("/v1/subjects/gone").raise_for_status()
-        assert holding() == []
+        assert holding(template, sealed[:64], key) == []
 
 
 def test_a_damaged_record_is_named_and_never_compared(tmp_path: Path) -> None:
@@ -85,5 +95,5 @@ def test_a_damaged_record_is_named_and_never_compared(tmp_path: Path) -> None:
         with sqlite3.connect(folder / "govid.sqlite3") as records:
             records.execute("UPDATE reference SET embedding = zeroblob(512)")
         reply = client.post("/v1/verify", json={"subject_id": "damaged", "photo": b64(OBAMA)})
-        assert (reply.status_code, reply.json()["slug"]) == (503, "store-unavailable")
-    assert "the template of reference 1 is damaged" in (folder / "server.log").read_text()
+        assert (reply.status_code, reply.json()["slug"]) == (503, "seal-broken")
+    assert "reference 1: A template in the record store is damaged" in (folder / "server.log").read_text()

@@ -61,7 +61,6 @@ PROTOCOLS = {
     "a tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n",
     "a method that is none": b"BREW /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a method in lower case": b"get /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "an upgrade beside a body": POST + b"Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\n{}",
 }
 
 

@@ -48,7 +48,7 @@ class Registry:
         with self.store.database.writing() as connection:
             for number, row in enumerate(self.unit(count)):
                 new = NewReference(str(number), Template(self.profile.model_id, row), (), 0.0)
-                assert insert_subject(connection, new)
+                assert insert_subject(connection, self.store.vault, new)
 
     def enrol(self, subject_id: str, embedding: NDArray[np.float32]) -> int:
         """Enrol a subject and do not tell the gallery; the id of its reference."""
@@ -58,7 +58,7 @@ class Registry:
 
     def delete(self, subject_id: str) -> None:
         """Delete a subject and do not tell the gallery."""
-        self.store.delete_subject(subject_id, AUDIT, None, b"")
+        self.store.delete_subject(subject_id, AUDIT, None, lambda _: b"")
 
     def embeddings(self) -> dict[int, NDArray[np.float32]]:
         """All that the records hold, by reference id."""

@@ -113,7 +113,7 @@ def snapshots() -> list[bytes]:
         tier="exact", model_id=MODEL_ID, dimension=8, sequence=7, built_at=None, segments=()
     )
     with TemporaryDirectory() as folder:
-        snapshot.write(Path(folder), about, [], [segment], None, lambda: (1, "head"))
+        snapshot.write(Path(folder), about, [], [segment], None, lambda: (1, "head"), None)
         (made,) = Path(folder).iterdir()
         return [(made / "manifest.json").read_bytes()[:-65] + b"\0" + (made / "ids").read_bytes()]
 

@@ -9,6 +9,8 @@ import pytest
 
 from govid.store.records import SqlStore
 from govid.store.sqlite import SqliteStore
+from govid.vault.keys import FileKeys
+from govid.vault.vault import Vault
 from tests.govid.store.support import OpenStore
 
 
@@ -22,7 +24,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenS
         def make() -> SqlStore:
             from govid.store.postgresql import PostgresqlStore
 
-            return PostgresqlStore(url)
+            return PostgresqlStore(url, Vault(FileKeys(tmp_path / "keys" / "encryption.json")))
     else:
 
         def make() -> SqlStore:

@@ -71,7 +71,7 @@ def test_one_person_stays_held_until_it_is_deleted(store: SqlStore, verdict: Ver
     assert store.subject("held").held
     assert queue.page().cases == ()
     assert [case.case_id for case in queue.page(closed=True).cases] == [case_id]
-    store.delete_subject("held", support.AUDIT, None, b"")
+    store.delete_subject("held", support.AUDIT, None, lambda _: b"")
     assert queue.case(case_id).held is None
 
 
@@ -121,7 +121,7 @@ def test_somebody_may_think_again(store: SqlStore) -> None:
 
 def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqlStore) -> None:
     queue, old = Adjudication(store.database), held(store)
-    store.delete_subject("held", support.AUDIT, None, b"")
+    store.delete_subject("held", support.AUDIT, None, lambda _: b"")
     assert queue.page().cases == ()  # nobody is left to decide on
     new = held(store)
     with pytest.raises(CaseClosed):
@@ -134,7 +134,7 @@ def test_an_old_case_does_not_release_a_new_subject_of_the_name(store: SqlStore)
 def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), held(store)
     for subject in ("s0", "s1"):
-        store.delete_subject(subject, support.AUDIT, None, b"")
+        store.delete_subject(subject, support.AUDIT, None, lambda _: b"")
     (case,) = queue.page().cases
     assert case.held == "held"
     assert not any(pair.present for pair in queue.case(case_id).pairs)
@@ -143,7 +143,7 @@ def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(st
 
 
 def gone(store: SqlStore, subject: str, adjudicators: int = 1) -> None:
-    store.delete_subject(subject, support.AUDIT, None, b"", adjudicators=adjudicators)
+    store.delete_subject(subject, support.AUDIT, None, lambda _: b"", adjudicators=adjudicators)
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -222,12 +222,12 @@ def test_a_verdict_on_a_pair_that_is_gone_is_not_about_a_new_subject_of_the_name
 
 def test_a_case_closes_with_the_pairs_that_are_left(store: SqlStore) -> None:
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
-    store.delete_subject("s0", support.AUDIT, None, b"")
+    store.delete_subject("s0", support.AUDIT, None, lambda _: b"")
     assert queue.case(case_id).closed_at is None
     say(queue, case_id, SAME, "ann", subjects=("s2", "s1"))
     assert queue.case(case_id).closed_at is not None
     other = cluster(store, (1, 2))
-    store.delete_subject("s1", support.AUDIT, None, b"")
+    store.delete_subject("s1", support.AUDIT, None, lambda _: b"")
     assert queue.case(other).closed_at is not None
     assert queue.case(other).settled == ()
 
@@ -269,7 +269,7 @@ def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(store: SqlStore
 
     calls: tuple[Callable[[], object], ...] = (
         lambda: say(queue, case_id, SAME, "ann", idempotency_key="k"),
-        lambda: store.delete_subject("s3", support.AUDIT, key, b""),
+        lambda: store.delete_subject("s3", support.AUDIT, key, lambda _: b""),
     )
     threads = [threading.Thread(target=caught, args=(call,)) for call in calls]
     with store.database.writing() as connection:

@@ -250,3 +250,11 @@ def test_a_group_has_a_plain_name(engine: Engine, group: str) -> None:
         engine.enrol("obama", OBAMA, groups=[group])
     with pytest.raises(InvalidGroup):
         engine.identify(OBAMA, groups=[group])
+
+
+def test_asked_for_its_lag_a_gallery_is_fed_first(engine: Engine, settings: Settings) -> None:
+    with Engine(settings) as other:
+        other.enrol("elsewhere", OBAMA)
+    assert len(engine.gallery) == 0
+    assert engine.gallery_lag() == 0
+    assert len(engine.gallery) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import ssl
 import subprocess
 import threading
@@ -120,6 +121,20 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
         assert replies[-1].json()["slug"] == "rate-limited"
         assert replies[-1].headers["retry-after"] == "2"
         assert client.get("/v1/models", headers=bearer(keys["slow"])).status_code == 200
+
+
+def test_a_key_for_metrics_opens_nothing_else(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    keys = make_keys(folder, caller("prometheus", Scope.METRICS))
+    known = bearer(keys["prometheus"])
+    with support.server(folder, GOVID_REQUEST_BURST="1000") as (client, _):
+        assert "govid_ready 1.0" in client.get("/metrics", headers=known).text
+        assert client.get("/metrics").status_code == 401
+        for route, door in ROUTES.items():
+            method, path = route.split()
+            if isinstance(door, frozenset):
+                reply = client.request(method, re.sub(r"{\w+}", "1", path), headers=known)
+                assert reply.status_code == 403, route
 
 
 # --- the issuer's keys --------------------------------------------------------------------------------------

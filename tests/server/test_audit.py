@@ -6,11 +6,7 @@ import base64
 import hmac
 import json
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -21,6 +17,7 @@ from govid.errors import InvalidSettings
 from server.settings import ServerSettings
 from server.webhook import from_settings
 from tests import support
+from tests.scripted import Answer, scripted, wait_for
 from tests.support import GOVID, OBAMA, OBAMA_LATER, b64
 
 
@@ -78,44 +75,11 @@ def test_a_rating_without_a_receipt_is_refused(api: httpx.Client, said: dict[str
     assert reply.json()["slug"] in {"invalid-body", "invalid-receipt"}
 
 
-@contextmanager
-def receiver(*answers: int) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """The operator's own system: gives these answers one after the other, then 200."""
-    came: list[tuple[dict[str, str], bytes]] = []
-    left = list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            came.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(left.pop(0) if left else 200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", came
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def wait_for(came: list[tuple[dict[str, str], bytes]], count: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(came) < count:
-        assert time.monotonic() < deadline, f"{len(came)} of {count} came"
-        time.sleep(0.05)
-
-
 def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     secret = tmp_path / "secret"
     secret.write_text("0123456789abcdef\n")
-    with receiver(500) as (url, came):
+    with scripted(Answer(500), Answer(200)) as (url, came):
         settings = {
             "GOVID_WEBHOOK_URL": url,
             "GOVID_WEBHOOK_SECRET_FILE": str(secret),
@@ -138,7 +102,7 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
             assert one["checkpoints"] == signed[:1]
             assert client.get("/v1/audit/checkpoints", params={"limit": 101}).status_code == 400
             keys = client.get("/v1/receipts/keys").json()
-    (first, body), (again, same) = came
+    (_, first, body), (_, again, same) = came
     assert body == same
     assert b"secret words" not in body
     assert first["Govid-Delivery"] == again["Govid-Delivery"]

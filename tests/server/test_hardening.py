@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from govid.callers import Scope, Sight
 from govid.config import Settings
+from govid.store.sqlite import SqliteStore
 from server import hardening, machine
 from server.access.settings import AccessSettings
 from server.hardening import missing
@@ -139,5 +141,26 @@ def test_a_sound_installation_lacks_nothing(tmp_path: Path) -> None:
         webhook_secret_file=str(secret),
     )
     access = AccessSettings(authentication="required", client_parties=str(parties))
-    settings = Settings(data_dir=str(folder), on_duplicate="hold", signing_key_file=str(signing))
+    settings = Settings(
+        data_dir=str(folder),
+        on_duplicate="hold",
+        signing_key_file=str(signing),
+        encryption_keys=base64.b64encode(bytes(range(32))).decode(),
+    )
     assert found(settings, server, access) == ""
+
+
+def test_keys_beside_the_records_and_faces_in_clear_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    SqliteStore(folder / "govid.sqlite3").close()
+    keys = folder / "keys" / "encryption.json"
+    beside = f"{keys} lies on the file system of the records"
+    lines = found(Settings(data_dir=str(folder)), ServerSettings(), AccessSettings())
+    assert beside in lines
+    assert "gallery_snapshot" not in lines
+    keys.chmod(0o644)
+    lines = found(
+        Settings(data_dir=str(folder), gallery_snapshot="clear"), ServerSettings(), AccessSettings()
+    )
+    assert f"{keys} can be read or written by others" in lines
+    assert "gallery_snapshot is `clear`" in lines

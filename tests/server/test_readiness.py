@@ -1,21 +1,33 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from litestar.testing import TestClient
 
 from govid import Engine
 from govid.config import Settings
+from govid.store.keys import KeyStore
+from govid.store.notifications import enqueue
+from govid.wire import Health
+from server import health
 from server.access.settings import AccessSettings
 from server.app import create_app
+from server.chores import Chores
+from server.controllers.system import readiness
 from server.metrics import Metrics
 from server.service import Service
 from server.settings import ServerSettings
+from server.watch import Watch
 from tests import support
+from tests.server.access import Authority, caller
 from tests.support import OBAMA
 
 
@@ -69,17 +81,181 @@ def test_a_flood_of_questions_is_one_question_to_the_store(
         ping()
 
     monkeypatch.setattr(engine.store, "ping", slow)
-    service = Service(Settings(), ServerSettings(), Metrics())
+    metrics = Metrics()
+    service = Service(Settings(), ServerSettings(), metrics)
     service._engine = engine
+    service._dependencies = health.Dependencies(
+        engine, Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+    )
 
-    async def flood() -> list[str]:
-        questions = [asyncio.create_task(service.ping()) for _ in range(50)]
+    async def flood() -> list[Health]:
+        questions = [asyncio.create_task(readiness(service)) for _ in range(50)]
         await asyncio.sleep(0)
         questions.pop().cancel()
         go_on.set()
         answers = await asyncio.gather(*questions)
-        await service.ping()
+        await service.look()
         return answers
 
-    assert asyncio.run(flood()) == ["ok"] * 49
+    assert [answer.status for answer in asyncio.run(flood())] == ["ready"] * 49
     assert len(asked) == 2
+
+
+def watch_of(engine: Engine, metrics: Metrics, server: ServerSettings) -> Watch:
+    chores = Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+    return Watch(engine, health.Dependencies(engine, chores), metrics, server)
+
+
+def checks(client: httpx.Client) -> tuple[int, str, dict[str, str]]:
+    """Status, word and what is not ok at /readyz."""
+    reply = client.get("/readyz")
+    health = reply.json()
+    wrong = {name: state for name, state in health["checks"].items() if state != "ok"}
+    assert set(health["reasons"]) == set(wrong)
+    return reply.status_code, health["status"], wrong
+
+
+def test_each_dependency_has_a_name_and_a_reason_that_tells_no_path(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _):
+        assert checks(client) == (200, "ready", {})
+        names = set(client.get("/readyz").json()["checks"])
+        assert names == {"models", "store", "gallery", "use_cases", "signing_key", "disk", "chores"}
+        support.use_case(folder, "own", "a key that is none\n")
+        (folder / "keys" / "signing.pem").rename(folder / "keys" / "away")
+        gone = {"use_cases": "use-cases-stale", "signing_key": "signing-key-gone"}
+        deadline = time.monotonic() + 20
+        while checks(client) != (200, "degraded", gone):
+            assert time.monotonic() < deadline, checks(client)
+            time.sleep(0.05)
+        assert str(folder) not in client.get("/readyz").text
+        (folder / "keys" / "away").rename(folder / "keys" / "signing.pem")
+        (folder / "use_cases" / "own.toml").unlink()
+        while checks(client) != (200, "ready", {}):
+            assert time.monotonic() < deadline, checks(client)
+            time.sleep(0.05)
+    log = (folder / "server.log").read_text()
+    assert str(folder / "use_cases" / "own.toml") in log
+    assert log.count(str(folder / "keys" / "signing.pem")) == 1, "once, however often it is asked"
+    assert "signing_key: ok again" in log
+
+
+def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, webhook=None)
+    dependencies = health.Dependencies(engine, chores)
+    assert [check.name for check in dependencies.look() if check.problem] == []
+    engine.compare(OBAMA, OBAMA)
+    with engine.store.database.writing() as connection:
+        connection.execute("UPDATE audit SET record = '{}'")
+    for chore in chores._chores:
+        chores._do(chore)
+    free = shutil._ntuple_diskusage(1 << 40, 1 << 40, health.LOW_DISK_BYTES - 1)  # type: ignore[attr-defined]
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: free)
+    watch = Watch(engine, dependencies, metrics, ServerSettings())
+    watch.look()
+    wrong = {check.name: check.state for check in dependencies.look() if check.problem}
+    assert wrong == {"disk": "disk-low", "chores": "chore-failing"}
+    assert "audit-broken" in chores.problem
+    text = metrics.render().decode()
+    assert 'govid_dependency_up{dependency="disk"} 0.0' in text
+    assert 'govid_chore_failures_total{chore="checkpoints",slug="audit-broken"} 1.0' in text
+    assert "govid_ready 1.0" in text
+    assert "govid_audit_unsigned_rows 1.0" in text
+
+
+def test_a_store_that_is_away_is_seen_by_the_watch(engine: Engine) -> None:
+    metrics = Metrics()
+    watch = watch_of(engine, metrics, ServerSettings())
+    watch.look()
+    assert "govid_ready 1.0" in metrics.render().decode()
+    engine.store.close()
+    watch.look()
+    text = metrics.render().decode()
+    assert "govid_ready 0.0" in text
+    assert 'govid_dependency_up{dependency="store"} 0.0' in text
+
+
+def test_what_ends_is_shown(engine: Engine, tmp_path: Path) -> None:
+    certificate, key, _ = Authority(tmp_path / "ca").issue("localhost")
+    server = ServerSettings(tls_certificate=str(certificate), tls_key=str(key))
+    metrics = Metrics()
+    watch = watch_of(engine, metrics, server)
+    ends = time.time() + 1000
+    keys = KeyStore(engine.store.database)
+    keys.create(caller("later"), expires_at=ends + 1000)
+    keys.create(caller("sooner"), expires_at=ends)
+    watch.look()
+
+    def shown(what: str) -> float | None:
+        return metrics.registry.get_sample_value("govid_expiry_timestamp_seconds", {"what": what})
+
+    assert shown("api_key") == ends
+    assert 0 < (shown("certificate") or 0) - time.time() < 2 * 86400
+    for name in ("sooner", "later"):
+        keys.revoke(name)
+    watch.look()
+    assert shown("api_key") is None
+
+
+def test_announcements_wait_only_where_somebody_is_to_hear_them(engine: Engine) -> None:
+    with engine.store.database.writing() as connection:
+        enqueue(connection, "complaint.opened", {})
+    for url, waiting in (("", 0.0), ("https://operator.example/hook", 1.0)):
+        metrics = Metrics()
+        watch_of(engine, metrics, ServerSettings(webhook_url=url)).look()
+        assert metrics.registry.get_sample_value("govid_webhook_waiting") == waiting
+        age = metrics.registry.get_sample_value("govid_webhook_oldest_seconds")
+        assert age is not None
+        assert (age > 0) is bool(waiting)
+
+
+def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder, GOVID_DRAIN_SECONDS="60") as (client, process):
+        process.terminate()
+        deadline = time.monotonic() + 20
+        while (ready := client.get("/readyz")).status_code == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert (ready.status_code, ready.json()["status"]) == (503, "draining")
+        assert client.get("/healthz").status_code == 200
+        compared = client.post("/v1/compare", files={"reference_photo": OBAMA, "probe_photo": OBAMA})
+        assert compared.json()["decision"] == "MATCH"
+        process.terminate()
+        assert process.wait(timeout=20) == 0, "a second signal does not wait"
+
+
+def test_what_was_begun_before_the_stop_is_answered(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, process):
+        body = b"--b\r\nContent-Disposition: form-data; name=photo; filename=p\r\n\r\n"
+        body += OBAMA + b"\r\n--b--\r\n"
+        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as connection:
+            connection.sendall(
+                b"POST /v1/embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(body)
+                + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+                + body[:-1]
+            )
+            # In hand, once it has a place.
+            wait_for(lambda: "govid_requests_waiting 1.0" in client.get("/metrics").text)
+            process.terminate()
+            wait_for(lambda: not accepts(client))
+            connection.sendall(body[-1:])
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        assert process.wait(timeout=20) == 0
+
+
+def accepts(client: httpx.Client) -> bool:
+    try:
+        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def wait_for(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -51,7 +51,7 @@ def export(store: Store, out: BinaryIO) -> Exported:
     encoder = msgspec.json.Encoder()
     with store.database.reading() as connection:
         exported.held_left_out = listing.held_subjects(connection)
-        references = listing.references(connection)
+        references = listing.references(connection, store.vault)
         while some := list(islice(references, _LINES_AT_ONCE)):
             out.write(encoder.encode_lines([_line(listed) for listed in some]))
             exported.references += len(some)

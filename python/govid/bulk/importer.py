@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Annotated
@@ -23,10 +23,12 @@ from govid.bulk.journal import Journal
 from govid.bulk.prepare import Batch, Embed, Fault
 from govid.callers import LOCAL
 from govid.errors import CallerError, InvalidSubjectId, Refusal
+from govid.face_region import MEDIA_TYPE
 from govid.profiles import Profile
-from govid.store import bulk
+from govid.store import Store, bulk
 from govid.store.audit import append_many
-from govid.store.database import Database
+from govid.store.database import Connection
+from govid.store.photos import KeptPhoto
 
 # A batch of templates takes a tenth of a second, one of photos a few; a stop loses no more than that.
 BATCH_ITEMS = 8192
@@ -66,11 +68,12 @@ class Importer:
 
     def __init__(
         self,
-        database: Database,
+        store: Store,
         profile: Profile,
         embed: Embed,
         *,
         max_references: int,
+        keep_photos_days: float,
         threads: int,
         batch_items: int = BATCH_ITEMS,
         batch_photos: int = BATCH_PHOTOS,
@@ -78,10 +81,13 @@ class Importer:
         """
         Args:
             embed: makes the sample of a photo; called from several threads.
+            keep_photos_days: how long what ``embed`` cut out of a photo is kept.
             threads: photos embedded at once; twice as many are held.
         """
-        self._database, self._profile, self._embed = database, profile, embed
+        self._database, self._vault, self._photos = store.database, store.vault, store.photos
+        self._profile, self._embed = profile, embed
         self._max_references, self._threads = max_references, threads
+        self._keep_seconds = keep_photos_days * 86400
         self._batch_items, self._batch_photos = batch_items, batch_photos
 
     def run(
@@ -147,12 +153,28 @@ class Importer:
         places = sorted(ready)
         with self._database.writing() as connection:
             placed = bulk.insert(
-                connection, [ready[place] for place in places], max_references=self._max_references
+                connection,
+                self._vault,
+                [ready[place] for place in places],
+                max_references=self._max_references,
             )
+            self._keep_photos(connection, [ready[place] for place in places], placed)
             outcomes: dict[int, bulk.Placed | Fault] = {**faults, **dict(zip(places, placed, strict=True))}
             results = [_result(source, item, outcomes[place]) for place, item in enumerate(batch.items)]
             append_many(connection, self._audits(results, outcomes, request_id))
         return results
+
+    def _keep_photos(
+        self,
+        connection: Connection,
+        incoming: Sequence[bulk.Incoming],
+        placed: Sequence[bulk.Placed | CallerError],
+    ) -> None:
+        kept_until = time.time() + self._keep_seconds
+        for one, place in zip(incoming, placed, strict=True):
+            if one.region is not None and isinstance(place, bulk.Placed) and place.is_new:
+                photo = KeptPhoto(MEDIA_TYPE, one.region, kept_until)
+                self._photos.insert(connection, place.reference_id, one.subject_id, photo)
 
     def _audits(
         self, results: list[ItemResult], outcomes: Mapping[int, bulk.Placed | Fault], request_id: str

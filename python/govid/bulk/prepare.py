@@ -90,7 +90,7 @@ class Batch:
                 self._faults[place] = error
                 continue
             found[place] = self._incoming(
-                place, template.pack(sample.template), _quality(sample.quality), now
+                place, template.pack(sample.template), _quality(sample.quality), now, sample.region
             )
         self._unpack(found, now)
         return found, self._faults
@@ -113,11 +113,13 @@ class Batch:
                 embedding = data[row * size : (row + 1) * size]
                 found[place] = self._incoming(place, embedding, _quality(self.items[place].quality), now)
 
-    def _incoming(self, place: int, embedding: bytes, quality: str, now: float) -> Incoming:
+    def _incoming(
+        self, place: int, embedding: bytes, quality: str, now: float, region: bytes | None = None
+    ) -> Incoming:
         item = self.items[place]
         created_at = now if item.created_at is None else item.created_at
         return Incoming(
-            item.subject_id, item.groups, item.add, self._model_id, embedding, quality, created_at
+            item.subject_id, item.groups, item.add, self._model_id, embedding, quality, created_at, region
         )
 
 

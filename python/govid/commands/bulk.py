@@ -42,7 +42,7 @@ class _LazyFaces:
                 from govid.faces import FacePipeline
 
                 self._faces = FacePipeline(self._settings)
-        return self._faces.sample(photo)
+        return self._faces.sample(photo, keep=self._settings.keep_photos_days > 0)
 
 
 @click.command(name="import")
@@ -96,10 +96,11 @@ def import_command(
         journal = stack.enter_context(Journal(results, opened.name))
         records = stack.enter_context(store(settings))
         importer = Importer(
-            records.database,
+            records,
             profiles.active(settings)[0],
             _LazyFaces(settings).sample,
             max_references=settings.max_references,
+            keep_photos_days=settings.keep_photos_days,
             threads=workers or os.cpu_count() or 1,
         )
         bar = stack.enter_context(tqdm(unit=" items", disable=None if not as_json else True))

@@ -31,7 +31,7 @@ def _dedup(context: click.Context) -> Iterator[Dedup]:
 
     chosen = settings_of(context)
     with store(chosen) as opened:
-        yield jobs.opened(chosen, opened.database)
+        yield jobs.opened(chosen, opened)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from govid.errors import InvalidParameter, JobEnded, JobRunning, JobTooLoose, Un
 from govid.faces import PIPELINE
 from govid.profiles import Profile
 from govid.results import Score
+from govid.store import Store, migration
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
@@ -90,13 +91,18 @@ class DedupPair(msgspec.Struct, frozen=True, kw_only=True):
 class Dedup:
     """All jobs of a store, for one profile. Safe to call from several threads."""
 
-    database: Database
+    store: Store
     profile: Profile
     calibration: Calibration
     false_pairs: float
     """Pairs of strangers that one job is expected to give, if the calibration supports it."""
     range_size: int = plan.RANGE
     cache_bytes: int = CACHE_BYTES
+
+    @property
+    def database(self) -> Database:
+        """Where the jobs are kept."""
+        return self.store.database
 
     def start(
         self,
@@ -132,6 +138,7 @@ class Dedup:
             raise JobTooLoose(f"about {expected:.0f} pairs of strangers in {comparisons} comparisons")
         with self.database.writing() as connection:
             connection.exclusive("dedup_job")
+            migration.check_serving(connection, self.profile.model_id)
             if (running := rows.running(connection, kind=kind)) is not None:
                 raise JobRunning(running)
             job_id = rows.insert_job(
@@ -209,6 +216,7 @@ class Dedup:
                 raise JobEnded
             if job.model_id != self.profile.model_id:
                 raise InvalidParameter(f"the job compares templates of {job.model_id}")
+            migration.check_serving(connection, self.profile.model_id)
             if (running := rows.running(connection, kind=job.kind)) not in {None, job_id}:
                 assert running is not None
                 raise JobRunning(running)
@@ -239,7 +247,7 @@ class Dedup:
             job = _known(connection, job_id)
             spans = rows.spans(connection, job_id)
         reader = RangeReader(
-            self.database,
+            self.store,
             spans,
             self.profile.model_id,
             self.profile.dimension,
@@ -314,7 +322,7 @@ class Dedup:
         return None
 
 
-def opened(settings: Settings, database: Database) -> Dedup:
+def opened(settings: Settings, store: Store) -> Dedup:
     """The jobs of a store, for the profile and calibration that the settings name. Loads no model.
 
     Raises:
@@ -322,7 +330,7 @@ def opened(settings: Settings, database: Database) -> Dedup:
     """
     profile = profiles.active(settings)[0]
     table = calibration.load(profile.model_id, settings.calibrations_dir, pipeline=PIPELINE)
-    return Dedup(database, profile, table, settings.dedup_false_pairs)
+    return Dedup(store, profile, table, settings.dedup_false_pairs)
 
 
 def _known(connection: Connection, job_id: int) -> rows.JobRow:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from govid import template as codec
 from govid.dedup.screen import Codes, codes
+from govid.store import Store
 from govid.store import dedup as rows
-from govid.store.database import Database
+from govid.store.templates import opened
 from govid.types import Template
 
 
@@ -45,7 +46,7 @@ class RangeReader:
 
     def __init__(
         self,
-        database: Database,
+        store: Store,
         spans: Sequence[tuple[int, int]],
         model_id: str,
         dimension: int,
@@ -61,7 +62,7 @@ class RangeReader:
             fit: another model's template in that form, None if it cannot be had.
             cache_bytes: most bytes of templates to keep, beyond the range that was read last.
         """
-        self._database = database
+        self._database, self._vault = store.database, store.vault
         self._spans = spans
         self._model_id = model_id
         self._dimension = dimension
@@ -74,7 +75,7 @@ class RangeReader:
         """One range.
 
         Raises:
-            StoreUnavailable: the store does not answer, or a template in it is damaged.
+            StoreUnavailable, SealBroken: the store does not answer, or a template in it is damaged.
         """
         with self._lock:
             if number in self._kept:
@@ -94,17 +95,17 @@ class RangeReader:
         packed: list[bytes] = []
         other_model = 0
         with self._database.reading() as connection:
-            for reference_id, subject_id, model_id, data in rows.templates(connection, after, last):
+            for row in rows.templates(connection, after, last):
+                reference_id, subject_id = row[:2]
                 if reference_id in subjects:
                     continue
-                if model_id != self._model_id:
-                    fitted = self._fit(codec.stored(model_id, data, reference_id))
-                    if fitted is None:
-                        other_model += 1
-                        continue
-                    data = codec.pack(fitted)  # noqa: PLW2901
+                template = opened(self._vault, *row)
+                fitted = template if template.model_id == self._model_id else self._fit(template)
+                if fitted is None:
+                    other_model += 1
+                    continue
                 subjects[reference_id] = subject_id
-                packed.append(data)
+                packed.append(codec.pack(fitted))
         ids = np.array(list(subjects), dtype=np.int64)
         embeddings = codec.stored_many(packed, self._dimension, list(subjects))
         names = np.array(list(subjects.values()), dtype=object)

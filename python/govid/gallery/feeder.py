@@ -56,6 +56,10 @@ class GalleryFeeder:
                 self._sequence = changes[-1].sequence
             return self._sequence
 
+    def covered(self) -> int:
+        """Number of the last change that some server fed."""
+        return self._shared.store.gallery_position(self._shared.gallery.name) or 0
+
     def _begin(self) -> int:
         """Where this server starts to follow."""
         gallery = self._shared.gallery

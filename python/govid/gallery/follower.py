@@ -18,6 +18,8 @@ from govid.types import Template
 _BATCH = 8192
 SNAPSHOT_REFERENCES = 100_000
 """References from which on a snapshot starts a gallery sooner than the store does."""
+FORGET_SECONDS = 600.0
+"""Seconds after which a snapshot no longer holds a face that was removed."""
 _SNAPSHOT_CHANGES = 1000
 """Changes that are worth a new snapshot when the gallery closes."""
 
@@ -52,6 +54,8 @@ class GalleryFollower:
         self._lock = threading.Lock()
         self._snapshots = threading.Lock()
         self._writer: threading.Thread | None = None
+        self._kept: int | None = None
+        self._forgetting: threading.Timer | None = None
         self._removed_since = False  # the snapshot on disk was begun
         self.left_out = 0
         """References found at start that no search covers, because another model made them."""
@@ -88,12 +92,17 @@ class GalleryFollower:
                 self._keep_if_due()
             return self._sequence
 
+    def covered(self) -> int:
+        """Number of the last change that searches cover, after what is behind it was brought in."""
+        return self.catch_up()
+
     def _apply(self, changes: Sequence[Change]) -> None:
         # Every change of a reference shows it as it is now, so that their order does not matter.
         gone = [change.reference_id for change in changes if change.template is None]
         if gone:
             self._removed_since = True
             self._gallery.remove(gone)
+            self._forget_soon()
         come = {c.reference_id: fitted for c in changes if c.template and (fitted := self._fit(c.template))}
         if come:
             self._gallery.add(list(come), np.stack([fitted.embedding for fitted in come.values()]))
@@ -111,7 +120,25 @@ class GalleryFollower:
         self._writer = threading.Thread(target=self._keep, name="govid-snapshot", daemon=True)
         self._writer.start()
 
-    def _keep(self) -> None:
+    def _forget_soon(self) -> None:
+        """See to it that no snapshot holds for long what was removed, whether searches come or not."""
+        snapshots = self._kept is not None or self._writer is not None
+        if self._folder is not None and snapshots and self._forgetting is None:
+            self._forgetting = threading.Timer(FORGET_SECONDS, self._forget)
+            self._forgetting.daemon = True
+            self._forgetting.start()
+
+    def _forget(self) -> None:
+        assert self._folder is not None
+        # Whatever is removed from here on has a timer of its own.
+        self._forgetting = None
+        if len(self._gallery) < self._snapshot_references or not self._keep():
+            with self._snapshots:
+                snapshot.delete(self._folder)
+                self._kept = None
+
+    def _keep(self) -> bool:
+        """Write a snapshot; whether that went well."""
         assert self._folder is not None
         with self._snapshots:
             with self._lock:
@@ -119,9 +146,11 @@ class GalleryFollower:
             try:
                 self._gallery.snapshot(self._folder, sequence, self._current_head)
                 self._kept = sequence
+                return True
             except (OSError, GovidError) as error:
                 self._removed_since |= removed
                 log.warning("no snapshot of the gallery was written, the next start takes longer: %s", error)
+                return False
 
     def _current_head(self) -> tuple[int, str]:
         head = self._store.audit_head()
@@ -134,6 +163,8 @@ class GalleryFollower:
 
         No face that was removed stays in a snapshot.
         """
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         if self._writer is not None:
             self._writer.join()
         changed = self._kept is None or self._sequence - self._kept >= _SNAPSHOT_CHANGES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -19,3 +20,15 @@ def mapped(vectors: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
         file.write(np.ascontiguousarray(vectors).data)
         file.flush()
         return np.memmap(file, np.float32, "r", shape=vectors.shape)
+
+
+def space(shape: tuple[int, int], folder: Path) -> NDArray[np.float32]:
+    """Room for such rows in a file like that, to be filled.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    if not prod(shape):
+        return np.empty(shape, np.float32)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.float32, "w+", shape=shape)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from govid.config import Settings
 from govid.gallery.milvus import MilvusGallery, collection_name
 from govid.profiles import Profile, reduced
-from govid.store import Change, Store
+from govid.store import Change, Store, migration
 from govid.types import Template
 
 _BATCH = 8192
@@ -52,7 +52,11 @@ def open_shared(settings: Settings, profile: Profile, store: Store) -> SharedGal
         held = store.templates_by_id(reference_ids)
         return {i: fitted.embedding for i, template in held.items() if (fitted := fit(template))}
 
-    name = collection_name(profile.model_id, store.identity)
+    with store.database.reading() as connection:
+        flips = migration.flips(connection)
+    # A collection from before another model took over may lack what came by its templates since.
+    identity = f"{store.identity} {flips}" if flips else store.identity
+    name = collection_name(profile.model_id, identity)
     return SharedGallery(MilvusGallery(settings, profile.dimension, name, embeddings), store, fit)
 
 

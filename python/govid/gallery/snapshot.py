@@ -5,20 +5,22 @@
                                     vectors         float32 little-endian, a row each; removed ones are zeros
                                     index           FAISS' own format, where the tier has one
 
-Faces lie in it: folders are 0700, files 0600. A folder gets its name when all of it is on the disk, so that a
-crash leaves the older one. It names a row of the store's audit that no change in it is younger than: a store
-without that row was restored and has another history. What is refused is deleted. Removed references leave
-the index with the next build, as they do in memory.
+Faces lie in it: folders are 0700, files 0600. Sealed (``kept.py``) they are opened into memory, in clear they
+are mapped. A folder gets its name when all of it is on the disk, so that a crash leaves the older one. It
+names a row of the store's audit that no change in it is younger than: a store without that row was restored
+and has another history. What is refused is deleted. Removed references leave the index with the next build,
+as they do in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,13 +30,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govid.config import private_folder
-from govid.gallery import Recall
+from govid.errors import GovidError
+from govid.gallery import Recall, kept
+from govid.gallery.kept import Cipher
 from govid.gallery.library import faiss
 from govid.gallery.segments import Segment
+from govid.vault.vault import Vault
 
 _FORMAT = 2
 _UNFINISHED = "unfinished-"
-_BLOCK = 1 << 20
 
 log = logging.getLogger("govid.gallery")
 
@@ -57,6 +61,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recall: Recall | None = None
     head: tuple[int, str] = (0, "")
     digests: dict[str, str] = {}
+    key: tuple[str, bytes] | None = None
+    """Of a sealed one: id of the key-encryption key, and the snapshot's own key, wrapped."""
 
 
 class Snapshot(NamedTuple):
@@ -79,6 +85,7 @@ def write(
     loose: Sequence[Segment],
     index: Any,  # noqa: ANN401
     head: Callable[[], tuple[int, str]],
+    vault: Vault | None,
 ) -> None:
     """Write a snapshot, and delete the older ones.
 
@@ -88,11 +95,13 @@ def write(
         loose: all others; their removed rows are left out.
         index: of FAISS, or None.
         head: of the audit.
+        vault: seals it; None: it lies in clear.
 
     Raises:
         OSError: the disk is full or cannot be written.
     """
     _sweep(private_folder(folder))
+    cipher = Cipher.new(vault) if vault else None
     name = f"{about.sequence:020d}-{secrets.token_hex(4)}"
     unfinished = folder / f"{_UNFINISHED}{os.getpid()}-{name}"
     unfinished.mkdir(mode=0o700)
@@ -103,32 +112,35 @@ def write(
         rows = [*zip(covered, flags, strict=False), *zip(loose, flags[len(covered) :], strict=True)]
         keep = [np.ones(len(s), np.bool_) if i < len(covered) else a for i, (s, a) in enumerate(rows)]
         digests = {
-            "ids": _written(
+            "ids": kept.write(
                 unfinished / "ids",
                 (
-                    np.where(alive, s.ids, -1 - s.ids)[kept].astype("<i8")
-                    for (s, alive), kept in zip(rows, keep, strict=True)
+                    np.where(alive, s.ids, -1 - s.ids)[mask].astype("<i8")
+                    for (s, alive), mask in zip(rows, keep, strict=True)
                 ),
+                cipher,
             ),
-            "vectors": _written(
+            "vectors": kept.write(
                 unfinished / "vectors",
                 (
-                    np.where(alive[:, None], s.vectors, np.float32(0))[kept].astype("<f4")
-                    for (s, alive), kept in zip(rows, keep, strict=True)
+                    np.where(alive[:, None], s.vectors, np.float32(0))[mask].astype("<f4")
+                    for (s, alive), mask in zip(rows, keep, strict=True)
                 ),
+                cipher,
             ),
         }
         if index is not None:
-            digests["index"] = _written(unfinished / "index", [faiss.serialize_index(index)])
+            digests["index"] = kept.write(unfinished / "index", [faiss.serialize_index(index)], cipher)
         manifest = msgspec.structs.replace(
             about,
-            segments=tuple(int(kept.sum()) for kept in keep),
+            segments=tuple(int(mask.sum()) for mask in keep),
             covered=len(covered),
             head=bound_to,
             digests=digests,
+            key=cipher.wrapped if cipher else None,
         )
         text = msgspec.json.encode(manifest)
-        _written(unfinished / "manifest.json", [np.frombuffer(text + _mark(text), np.uint8)])
+        kept.write(unfinished / "manifest.json", [np.frombuffer(text + _mark(text, cipher), np.uint8)], None)
         _synced(unfinished)
         unfinished.rename(folder / name)
         _synced(folder)
@@ -146,27 +158,46 @@ def delete(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def read(folder: Path, model_id: str, dimension: int, holds: Callable[[int, str], bool]) -> Snapshot | None:
+def read(
+    folder: Path,
+    model_id: str,
+    dimension: int,
+    holds: Callable[[int, str], bool],
+    vault: Vault | None,
+    space: Callable[[int], NDArray[np.float32]],
+) -> Snapshot | None:
     """The newest sound snapshot, None if there is none. Why one is refused is a warning in the log.
 
     Args:
         holds: whether the store has the audit row of that id and digest.
+        vault: opens it; None: it lies in clear. One of the other kind is refused.
+        space: where to open that many sealed vectors, (n, dimension).
     """
     for path in sorted(_all(folder), reverse=True):
         try:
-            return _read(path, model_id, dimension, holds)
+            return _read(path, model_id, dimension, holds, vault, space)
         # FAISS raises RuntimeError.
-        except (_DoubtfulError, msgspec.MsgspecError, OSError, RuntimeError, ValueError) as error:
+        except (_DoubtfulError, GovidError, msgspec.MsgspecError, OSError, RuntimeError, ValueError) as error:
             log.warning("the snapshot %s is not used, the store fills the gallery: %s", path.name, error)
             shutil.rmtree(path, ignore_errors=True)
     return None
 
 
-def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str], bool]) -> Snapshot:
+def _read(
+    path: Path,
+    model_id: str,
+    dimension: int,
+    holds: Callable[[int, str], bool],
+    vault: Vault | None,
+    space: Callable[[int], NDArray[np.float32]],
+) -> Snapshot:
     text, mark = (content := (path / "manifest.json").read_bytes())[:-65], content[-65:]
-    if mark != _mark(text):
-        raise _DoubtfulError("its manifest is damaged")
     manifest = msgspec.json.decode(text, type=Manifest)
+    if (manifest.key is None) != (vault is None):
+        raise _DoubtfulError("it is in clear" if vault else "it is sealed, and the settings want none")
+    cipher = Cipher.of(vault, manifest.key) if vault and manifest.key else None
+    if not hmac.compare_digest(mark, _mark(text, cipher)):
+        raise _DoubtfulError("its manifest is damaged")
     if (manifest.format, manifest.model_id, manifest.dimension) != (_FORMAT, model_id, dimension):
         raise _DoubtfulError(f"it is of {manifest.model_id}, {manifest.dimension} dimensions")
     if not _is_whole(manifest):
@@ -178,14 +209,21 @@ def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str],
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                 raise _DoubtfulError(f"{name} has not the digest of the manifest")
     total = sum(manifest.segments)
-    ids = np.fromfile(path / "ids", "<i8").astype(np.int64, copy=False)
-    if len(ids) != total or (path / "vectors").stat().st_size != 4 * total * dimension:
-        raise _DoubtfulError(f"its files have not the {total} rows of the manifest")
-    vectors = (
-        np.memmap(path / "vectors", np.float32, "r", shape=(total, dimension))
-        if total
-        else np.empty((0, dimension), np.float32)
-    )
+    if cipher:
+        stored_ids = np.empty(total, "<i8")
+        kept.read(path / "ids", cipher, stored_ids.view(np.uint8))
+        vectors = space(total)
+        kept.read(path / "vectors", cipher, vectors.reshape(-1).view(np.uint8))
+    else:
+        stored_ids = np.fromfile(path / "ids", "<i8")
+        if len(stored_ids) != total or (path / "vectors").stat().st_size != 4 * total * dimension:
+            raise _DoubtfulError(f"its files have not the {total} rows of the manifest")
+        vectors = (
+            np.memmap(path / "vectors", np.float32, "r", shape=(total, dimension))
+            if total
+            else np.empty((0, dimension), np.float32)
+        )
+    ids = stored_ids.astype(np.int64, copy=False)
     segments, end = [], 0
     for length in manifest.segments:
         start, end = end, end + length
@@ -194,7 +232,7 @@ def _read(path: Path, model_id: str, dimension: int, holds: Callable[[int, str],
         segment = Segment(np.where(alive, mine, -1 - mine), vectors[start:end], alive)
         segment.dead = length - int(np.count_nonzero(alive))
         segments.append(segment)
-    index = faiss.read_index(str(path / "index")) if manifest.covered else None
+    index = _index(path / "index", cipher) if manifest.covered else None
     return Snapshot(manifest, segments, index, path.stat().st_mtime)
 
 
@@ -207,21 +245,16 @@ def _is_whole(manifest: Manifest) -> bool:
     )
 
 
-def _written(path: Path, arrays: Iterable[NDArray[Any]]) -> str:
-    """Write arrays one after the other, down to the disk; the SHA-256 of the file."""
-    digest = hashlib.sha256()
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        for array in arrays:
-            data = np.ascontiguousarray(array).view(np.uint8).reshape(-1).data
-            digest.update(data)
-            file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
+def _index(path: Path, cipher: Cipher | None) -> Any:  # noqa: ANN401
+    if cipher is None:
+        return faiss.read_index(str(path))
+    content = np.empty(kept.size(path), np.uint8)
+    kept.read(path, cipher, content)
+    return faiss.deserialize_index(content)
 
 
-def _mark(text: bytes) -> bytes:
-    return b"\n" + hashlib.sha256(text).hexdigest().encode()
+def _mark(text: bytes, cipher: Cipher | None) -> bytes:
+    return b"\n" + (cipher.mark(text) if cipher else hashlib.sha256(text).hexdigest()).encode()
 
 
 def _synced(folder: Path) -> None:

@@ -29,16 +29,17 @@ from govid.gallery import (
     Within,
     exact,
     int8,
+    mapped,
     restricted,
     snapshot,
 )
 from govid.gallery.approximate import Index, Method
 from govid.gallery.choose import METHODS, SMALLEST_INDEX, Plan, Rules, memory_bytes
 from govid.gallery.found import Found, best, hits
-from govid.gallery.mapped import mapped
 from govid.gallery.recall import Yardstick
 from govid.gallery.segments import SEGMENT_ROWS, Part, Segment, Tail, numbered, repacked, sealed
 from govid.gallery.snapshot import Manifest
+from govid.vault.vault import Vault
 
 _GROWTH = 0.1
 """Part of the gallery that may come or go before the next build; it is compared one by one until then."""
@@ -78,16 +79,24 @@ class TieredGallery:
     """``govid.gallery.Gallery`` in this process, in the tier that its rules say for its size."""
 
     def __init__(
-        self, dimension: int, model_id: str, rules: Rules, folder: Path, *, segment_rows: int = SEGMENT_ROWS
+        self,
+        dimension: int,
+        model_id: str,
+        rules: Rules,
+        folder: Path,
+        *,
+        segment_rows: int = SEGMENT_ROWS,
+        vault: Vault | None = None,
     ) -> None:
         """An empty gallery.
 
         Args:
             folder: for vectors that do not fit into memory; it exists.
+            vault: seals its snapshots; None: they lie in clear.
             segment_rows: how many references are sealed together; tests take few.
         """
         self.dimension, self.model_id = dimension, model_id
-        self._rules, self._folder, self._rows = rules, folder, segment_rows
+        self._rules, self._folder, self._rows, self._vault = rules, folder, segment_rows, vault
         self._built = Built(rules.plan(0, dimension))
         self._loose: tuple[Segment, ...] = ()
         self._tail = Tail.empty(dimension, segment_rows)
@@ -161,7 +170,7 @@ class TieredGallery:
     def _mapped(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """On disk, or where that is full in memory: what is enrolled must be found."""
         try:
-            vectors = mapped(vectors, self._folder)
+            vectors = mapped.mapped(vectors, self._folder)
         except OSError as error:
             if not self._disk_failed:
                 log.warning("vectors of the gallery stay in memory until its disk has room: %s", error)
@@ -323,17 +332,23 @@ class TieredGallery:
         )
         covered = [part.segment for part in index.parts] if index else []
         loose = (*loose, sealed(tail, self._rows))
-        snapshot.write(folder, about, covered, loose, index.faiss if index else None, head)
+        snapshot.write(folder, about, covered, loose, index.faiss if index else None, head, self._vault)
         self._kept = (sequence, time.time())
 
+    def _space(self, rows: int) -> NDArray[np.float32]:
+        """Room for the vectors of a sealed snapshot, where the plan has them."""
+        if self._rules.plan(rows, self.dimension).on_disk:
+            return mapped.space((rows, self.dimension), self._folder)
+        return np.empty((rows, self.dimension), np.float32)
+
     def load(self, folder: Path, holds: Callable[[int, str], bool]) -> int | None:
-        kept = snapshot.read(folder, self.model_id, self.dimension, holds)
+        kept = snapshot.read(folder, self.model_id, self.dimension, holds, self._vault, self._space)
         if kept is None:
             return None
         manifest, segments, index, written_at = kept
         held = sum(segment.live for segment in segments)
         plan = self._rules.plan(held, self.dimension)
-        if not plan.on_disk:
+        if not plan.on_disk and any(isinstance(segment.vectors, np.memmap) for segment in segments):
             segments = [replace(segment, vectors=np.array(segment.vectors)) for segment in segments]
         built = Built(plan, at=manifest.built_at)
         covered: list[Segment] = []

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from govid.errors import AuditBroken, InvalidReceipt
-from govid.ledger.chain import GENESIS, Link, link
+from govid.ledger.chain import GENESIS, Link, expired_by, link
+from govid.ledger.expiry import Expiries
 from govid.ledger.merkle import root
 from govid.ledger.signing import Signer, Verifier
 from govid.store.audit import AuditLog
@@ -41,6 +42,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     uncovered: Annotated[
         int, Meta(description="Rows behind the last checkpoint: cut off, they leave no trace")
     ]
+    expired: Annotated[
+        int, Meta(description="Rows whose time was over: their digests are left, as they were signed")
+    ] = 0
     broken_at: Annotated[int | None, Meta(description="Id of the first row that is broken")] = None
     reason: str = ""
 
@@ -130,11 +134,10 @@ def examine(
     pending.reverse()
     count = agreed = behind = last = 0
     leaves: list[bytes] = []
+    expiries = Expiries(verifier)
     for row in rows:
-        if row.audit_id <= last:
-            return _broken(count, previous, agreed, behind, row.audit_id, "it stands out of order")
-        if row.digest != link(previous, row.record):
-            reason = "it, or the row before it, was altered, moved or removed"
+        signed = bool(pending) and row.audit_id >= pending[-1].first
+        if reason := _fault(row, last, previous, signed=signed) or expiries.see(row):
             return _broken(count, previous, agreed, behind, row.audit_id, reason)
         previous, last = row.digest, row.audit_id
         count, behind = count + 1, behind + 1
@@ -155,7 +158,24 @@ def examine(
     if pending:
         reason = f"rows up to {pending[0].last} were signed and are gone"
         return _broken(count, previous, agreed, behind, last + 1, reason)
-    return Finding(rows=count, head=previous.hex(), checkpoints=agreed, uncovered=behind)
+    if (row_id := expiries.unsigned) is not None:
+        reason = "it was erased, and nothing signed says so"
+        return _broken(count, previous, agreed, behind, row_id, reason)
+    return Finding(
+        rows=count, head=previous.hex(), checkpoints=agreed, uncovered=behind, expired=expiries.rows
+    )
+
+
+def _fault(row: Link, last: int, previous: bytes, *, signed: bool) -> str:
+    """Why a row does not follow the one before, or nothing."""
+    if row.audit_id <= last:
+        return "it stands out of order"
+    if expired_by(row.record) is not None:
+        # Its digest cannot be computed any more, but it was signed.
+        return "" if signed else "it was erased before it was signed"
+    if row.digest != link(previous, row.record):
+        return "it, or the row before it, was altered, moved or removed"
+    return ""
 
 
 def _broken(rows: int, head: bytes, agreed: int, behind: int, at: int | None, reason: str) -> Finding:

@@ -12,11 +12,12 @@ from govid import subject_id
 from govid.audit import AuditRecord
 from govid.callers import LOCAL, Caller
 from govid.errors import InvalidParameter, UnknownComplaint
-from govid.ledger import checkpoints, receipts
+from govid.ledger import checkpoints, erasures, receipts
 from govid.ledger.checkpoints import Checkpoint, Finding
 from govid.ledger.signing import Signer
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditLog, AuditRow
 from govid.store.database import MAX_INTEGER, Database
+from govid.store.erasures import Erased
 from govid.store.feedback import Complaint, Feedback, Rating
 
 MAX_COMMENT = 2000
@@ -83,6 +84,10 @@ class Ledger:
     def receipt(self, record: AuditRecord, digest: bytes) -> str:
         """The signed receipt of an audited decision."""
         return receipts.issue(self.signer, record, digest, self._models)
+
+    def erasure_receipt(self, erased: Erased) -> str:
+        """The signed receipt of an erasure; the same one each time."""
+        return erasures.issue(self.signer, erased)
 
     # --- auditors -----------------------------------------------------------------------------------
 

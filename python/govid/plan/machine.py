@@ -206,7 +206,7 @@ def _store(dimension: int) -> tuple[float, float, float]:
 
         def write() -> None:
             with store.database.writing() as connection:
-                bulk.insert(connection, incoming, max_references=1)
+                bulk.insert(connection, store.vault, incoming, max_references=1)
                 append_many(connection, [audit] * rows)
 
         written = _timed(write)

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from govid.audit import AuditRecord
 from govid.gallery import Within
 from govid.lockout import Attempt, Attempts
 from govid.store.database import Database
+from govid.store.photos import KeptPhoto, Photos
 from govid.types import QualityMeasure, Reference, Template
+
+if TYPE_CHECKING:
+    from govid.store.erasures import Erased
+    from govid.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,9 @@ class NewReference:
     template: Template
     quality: tuple[QualityMeasure, ...]
     created_at: float
+    photo: KeptPhoto | None = None
+    second: Template | None = None
+    """The same face by the other model of a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,10 @@ class Replayed:
 
 ReplyTo: TypeAlias = Callable[[Reference, int | None], bytes]
 """The reply to keep for a stored reference, and for the case that holds it, if one does."""
+
+
+ReplyToErasure: TypeAlias = Callable[["Erased"], bytes]
+"""The reply to keep for a subject that is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,10 @@ class Store(Protocol):
 
     database: Database
     """For the tables that have files of their own beside ``records.py``."""
+    photos: Photos
+    """Of references, where the policy keeps them."""
+    vault: Vault
+    """Seals and opens what is stored of a face; for the tables that have files of their own."""
     identity: str
     """Made once with the store: what was derived from another one does not fit."""
 
@@ -155,11 +171,11 @@ class Store(Protocol):
         subject_id: str,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: bytes,
+        reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
-    ) -> Replayed | None:
-        """Delete a subject and all its references; raises UnknownSubject.
+    ) -> Erased | Replayed:
+        """Delete a subject, all its references and the key that opens them; raises UnknownSubject.
 
         A case that has no pair left but those on which so many ``adjudicators`` agree ends with it.
         """
@@ -206,8 +222,14 @@ class Store(Protocol):
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         """A sequence number and every active reference as it stood at that number, by ascending id."""
 
+    def newest_reference(self) -> int:
+        """The highest reference id ever given that is still there; 0 without one."""
+
     def active_references(self) -> int:
         """How many references searches cover, if their model fits."""
+
+    def newest_change(self) -> int:
+        """Number of the last change; 0 before the first."""
 
     def changes(self, *, after: int, limit: int) -> list[Change]:
         """The first ``limit`` changes behind that sequence number, in order."""

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.audit import AuditRecord
-from govid.ledger.chain import GENESIS, Link, link
+from govid.ledger.chain import GENESIS, Link, expired_by, link, mark
 from govid.store.database import MAX_INTEGER, Connection, Database, Value
 
 MAX_ROWS = 1000
@@ -95,6 +95,26 @@ def _subjects(record: AuditRecord) -> set[str]:
     return {*record.candidates, *((record.subject_id,) if record.subject_id else ())}
 
 
+def _filed(text: str) -> tuple[tuple[Value, ...], set[str]]:
+    """The values of ``_COLUMNS`` and the subjects under which a row is to be found."""
+    if expired_by(text.encode()) is not None:
+        return (None,) * len(_COLUMNS), set()
+    record = msgspec.json.decode(text, type=AuditRecord)
+    return _found_by(record), _subjects(record)
+
+
+def erase(connection: Connection, rows: Sequence[tuple[int, str]], expiry_id: str) -> None:
+    """Leave nothing of these rows, given by id and record, but their digests; inside a transaction."""
+    connection.execute_many(
+        f"UPDATE audit SET record = ?, {', '.join(f'{name} = NULL' for name in _COLUMNS)} WHERE audit_id = ?",
+        [(mark(expiry_id), audit_id) for audit_id, _ in rows],
+    )
+    connection.execute_many(
+        "DELETE FROM audit_subject WHERE subject_id = ? AND audit_id = ?",
+        [(subject, audit_id) for audit_id, text in rows for subject in sorted(_filed(text)[1])],
+    )
+
+
 class AuditLog:
     """Reads what was appended."""
 
@@ -104,10 +124,11 @@ class AuditLog:
     def rows(self, wanted: AuditFilter, *, before: int | None = None, limit: int = 100) -> list[AuditRow]:
         """Newest first, up to ``limit`` rows whose id is under ``before``."""
         conditions, parameters = _conditions(wanted)
+        conditions.append("operation IS NOT NULL")  # its time was over, and its digest alone is left
         if before is not None:
             conditions.append("audit_id < ?")
             parameters.append(before)
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = f" WHERE {' AND '.join(conditions)}"
         with self._database.reading() as connection:
             found = connection.rows(
                 f"SELECT audit_id, record, digest FROM audit{where} ORDER BY audit_id DESC LIMIT ?",
@@ -154,11 +175,16 @@ class AuditLog:
                     place, subjects = following
                 if digest is None:
                     continue
-                record = msgspec.json.decode(text, type=AuditRecord)
                 listed = {subject for _, subject in subjects} if place == audit_id else set()
-                if tuple(found) != _found_by(record) or listed != _subjects(record):
+                if (tuple(found), listed) != _filed(text) and not self._just_erased(audit_id, text):
                     return int(audit_id)
         return None
+
+    def _just_erased(self, audit_id: int, text: str) -> bool:
+        """Whether a row was erased since its text was read: what finds it may be gone already."""
+        with self._database.reading() as connection:
+            row = connection.row("SELECT record FROM audit WHERE audit_id = ?", (audit_id,))
+        return expired_by(text.encode()) is None and row is not None and bool(expired_by(row[0].encode()))
 
     def before(self, audit_id: int) -> bytes:
         """Digest of the last row before this id."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,9 +11,13 @@ import msgspec
 import numpy as np
 
 from govid.errors import CallerError, SubjectExists, SubjectHeld, TooManyReferences
+from govid.store import migration, templates
 from govid.store.changes import announce
 from govid.store.database import Connection
 from govid.store.records import chunks, marks
+from govid.store.shadow import SERVING
+from govid.vault.sealing import NONCE_BYTES
+from govid.vault.vault import SubjectKey, Vault, insert_keys
 
 # Two photos of one person score far below; the same photo embedded by another machine scores above.
 _SAME = 0.99999
@@ -28,6 +33,8 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     embedding: bytes
     quality: str
     created_at: float
+    region: bytes | None = None
+    """What is kept of its photo."""
 
 
 class Placed(NamedTuple):
@@ -42,6 +49,7 @@ class _Held:
     """What a subject has: ids (None: of this batch, not known yet) and templates of its references."""
 
     held: bool
+    key: SubjectKey
     references: list[tuple[int | None, int, str, bytes]] = field(default_factory=list)
     """Id, place in the batch where the id is None, model id, embedding."""
 
@@ -54,7 +62,7 @@ class _Held:
 
 
 def insert(
-    connection: Connection, incoming: Sequence[Incoming], *, max_references: int
+    connection: Connection, vault: Vault, incoming: Sequence[Incoming], *, max_references: int
 ) -> list[Placed | CallerError]:
     """Store references in their order, inside the caller's transaction.
 
@@ -70,18 +78,24 @@ def insert(
     subjects = sorted(first)
     # Before the subjects, as an enrolment does: of two writers, each would otherwise wait for the other.
     connection.exclusive("gallery_change")
+    for model_id in {one.model_id for one in incoming}:
+        migration.check_serving(connection, model_id)
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(subject, first[subject].created_at) for subject in subjects],
     )
-    known = _known(connection, subjects)
+    known = _known(connection, vault, subjects)
+    # One without references is of this batch: whoever else inserted it has committed both.
+    created = [*vault.new_keys([subject for subject in subjects if subject not in known])]
+    insert_keys(connection, [row for row, _ in created])
+    keys = {row.subject_id: key for row, key in created}
 
     decided: list[tuple[int | None, int] | CallerError] = []
     new: list[int] = []
     for place, one in enumerate(incoming):
         subject = known.get(one.subject_id)
         if subject is None:
-            subject = known[one.subject_id] = _Held(held=False)
+            subject = known[one.subject_id] = _Held(held=False, key=keys[one.subject_id])
         elif same := subject.place(one):
             decided.append(same)
             continue
@@ -92,7 +106,7 @@ def insert(
         decided.append((None, place))
         new.append(place)
 
-    ids = _insert(connection, incoming, new)
+    ids = _insert(connection, known, incoming, new)
     return [
         found
         if isinstance(found, CallerError)
@@ -113,22 +127,27 @@ def _refusal(subject: _Held, one: Incoming, max_references: int) -> CallerError 
     return None
 
 
-def _known(connection: Connection, subjects: Sequence[str]) -> dict[str, _Held]:
-    """Subjects with references. One without is of this batch: whoever else inserted it has committed both."""
+def _known(connection: Connection, vault: Vault, subjects: Sequence[str]) -> dict[str, _Held]:
+    """Subjects with references."""
     known: dict[str, _Held] = {}
     for some in chunks(subjects):
-        for subject_id, held, reference_id, model_id, embedding in connection.rows(
-            "SELECT subject_id, held, reference_id, model_id, embedding"
-            f" FROM reference JOIN subject USING (subject_id) WHERE subject_id IN ({marks(some)})"
+        for held, reference_id, subject_id, key_id, wrapped, model_id, stored, created_at in connection.rows(
+            f"SELECT held, {templates.COLUMNS} FROM {SERVING} JOIN subject USING (subject_id)"
+            f" LEFT JOIN subject_key USING (subject_id) WHERE subject_id IN ({marks(some)})"
             " ORDER BY reference_id",
             some,
         ):
-            subject = known.setdefault(subject_id, _Held(held=bool(held)))
+            if (subject := known.get(subject_id)) is None:
+                key = vault.unwrapped(subject_id, key_id, wrapped)
+                subject = known[subject_id] = _Held(held=bool(held), key=key)
+            embedding = templates.unsealed(subject.key, model_id, created_at, stored)
             subject.references.append((reference_id, -1, model_id, embedding))
     return known
 
 
-def _insert(connection: Connection, incoming: Sequence[Incoming], new: Sequence[int]) -> dict[int, int]:
+def _insert(
+    connection: Connection, known: Mapping[str, _Held], incoming: Sequence[Incoming], new: Sequence[int]
+) -> dict[int, int]:
     """Insert the references at these places of the batch; the id of each place.
 
     Ids are read back by subject: within one they rise in the order of insertion.
@@ -141,9 +160,26 @@ def _insert(connection: Connection, incoming: Sequence[Incoming], new: Sequence[
     )
     before = connection.row("SELECT coalesce(max(reference_id), 0) FROM reference")
     assert before is not None
+    random = os.urandom(NONCE_BYTES * len(rows))
     connection.execute_many(
-        "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at) VALUES (?, ?, ?, ?, ?)",
-        [(one.subject_id, one.model_id, one.embedding, one.quality, one.created_at) for one in rows],
+        "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at, sealed)"
+        " VALUES (?, ?, ?, ?, ?, 1)",
+        [
+            (
+                one.subject_id,
+                one.model_id,
+                templates.sealed(
+                    known[one.subject_id].key,
+                    one.model_id,
+                    one.created_at,
+                    one.embedding,
+                    random[place * NONCE_BYTES : (place + 1) * NONCE_BYTES],
+                ),
+                one.quality,
+                one.created_at,
+            )
+            for place, one in enumerate(rows)
+        ],
     )
     places: dict[str, list[int]] = {}
     for place in reversed(new):

@@ -62,6 +62,9 @@ class Database(Protocol):
     def scrub(self) -> None:
         """Called after a deletion: what was erased must not live on in the database's own logs."""
 
+    def rewrite(self, table: str) -> None:
+        """Write a table anew, so that no free page of the database holds what its rows were before."""
+
     def close(self) -> None:
         """Close all connections; later calls raise StoreUnavailable."""
 

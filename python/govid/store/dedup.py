@@ -13,6 +13,8 @@ from typing import NamedTuple
 from govid.dedup.plan import Span
 from govid.policy import PairThreshold
 from govid.store.database import Connection, Database, Row
+from govid.store.shadow import SERVING
+from govid.store.templates import COLUMNS
 
 _JOB = (
     "job_id, kind, state, model_id, calibration_id, after_change, last_change, threshold, fmr, fmr_upper,"
@@ -249,11 +251,12 @@ def spans(connection: Connection, job_id: int) -> list[tuple[int, int]]:
 
 
 def templates(connection: Connection, after: int, last: int) -> Iterator[Row]:
-    """Reference id, subject id, model id and embedding of the active references of a range."""
+    """``store.templates.COLUMNS`` of the active references of a range."""
     return connection.stream(
-        "SELECT reference.reference_id, reference.subject_id, model_id, embedding FROM gallery_change"
-        " JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        f"SELECT {COLUMNS} FROM gallery_change"
+        f" JOIN {SERVING} ON reference.reference_id = gallery_change.reference_id"
         " JOIN subject ON subject.subject_id = reference.subject_id"
+        " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " WHERE held = 0 AND sequence > ? AND sequence <= ? ORDER BY sequence",
         (after, last),
     )

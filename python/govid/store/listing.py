@@ -8,9 +8,11 @@ from operator import itemgetter
 
 import msgspec
 
-from govid import template as codec
 from govid.store.database import Connection
+from govid.store.shadow import SERVING
+from govid.store.templates import COLUMNS, opened
 from govid.types import QualityMeasure, Reference
+from govid.vault.vault import Vault
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -21,35 +23,36 @@ class Listed(msgspec.Struct, frozen=True):
     is_first: bool
 
 
-def references(connection: Connection) -> Iterator[Listed]:
+def references(connection: Connection, vault: Vault) -> Iterator[Listed]:
     """All references of active subjects, oldest first. One statement, so one state of the store.
 
     Raises:
-        StoreUnavailable: a template is damaged.
+        StoreUnavailable, SealBroken: a template is damaged.
+        EncryptionKeyMissing: its key is not here.
     """
     quality = msgspec.json.Decoder(tuple[QualityMeasure, ...])
     rows = connection.stream(
-        "SELECT reference.reference_id, reference.subject_id, model_id, embedding, quality,"
-        " reference.created_at, name, reference.reference_id ="
+        f"SELECT {COLUMNS}, quality, name, reference.reference_id ="
         "  (SELECT min(other.reference_id) FROM reference AS other"
         "   WHERE other.subject_id = reference.subject_id)"
-        " FROM reference JOIN subject ON subject.subject_id = reference.subject_id"
+        f" FROM {SERVING} JOIN subject ON subject.subject_id = reference.subject_id"
+        " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " LEFT JOIN subject_group ON subject_group.subject_id = reference.subject_id"
         " WHERE held = 0 ORDER BY reference.reference_id, name"
     )
     # A row for each group of the subject.
     for reference_id, group_rows in groupby(rows, key=itemgetter(0)):
         first, *others = group_rows
-        _, subject_id, model_id, data, measures, created_at, name, is_first = first
+        *stored, measures, name, is_first = first
         yield Listed(
             Reference(
                 reference_id,
-                subject_id,
-                codec.stored(model_id, data, reference_id),
+                stored[1],
+                opened(vault, *stored),
                 quality.decode(measures),
-                created_at,
+                stored[-1],
             ),
-            () if name is None else (name, *(row[6] for row in others)),
+            () if name is None else (name, *(row[-2] for row in others)),
             bool(is_first),
         )
 

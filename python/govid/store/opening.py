@@ -8,6 +8,8 @@ from govid.config import Settings
 from govid.errors import InvalidSettings, StoreDriverMissing
 from govid.store.records import SqlStore
 from govid.store.sqlite import SqliteStore
+from govid.vault.keys import open_keys
+from govid.vault.vault import Vault
 
 
 def open_store(settings: Settings) -> SqlStore:
@@ -17,10 +19,12 @@ def open_store(settings: Settings) -> SqlStore:
         InvalidSettings: the URL is none that govid knows.
         StoreDriverMissing: the package that talks to this database is not installed.
         StoreUnavailable: the store cannot be opened.
+        EncryptionKeyMissing: the keys of its templates are not there.
     """
     url = store_url(settings)
+    vault = Vault(open_keys(settings))
     if not url:
-        return SqliteStore(settings.database)
+        return SqliteStore(settings.database, vault)
     # The URL itself is in no message: it holds a password.
     if not url.startswith(("postgresql://", "postgres://")):
         raise InvalidSettings("store_url: it begins with postgresql://; without it, records lie in data_dir")
@@ -29,7 +33,7 @@ def open_store(settings: Settings) -> SqlStore:
         from govid.store.postgresql import PostgresqlStore  # noqa: PLC0415
     except ImportError as error:
         raise StoreDriverMissing(str(error)) from None
-    return PostgresqlStore(url, connections=settings.store_connections)
+    return PostgresqlStore(url, vault, connections=settings.store_connections)
 
 
 def store_url(settings: Settings) -> str:

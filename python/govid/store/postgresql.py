@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from govid.errors import InvalidParameter, InvalidSettings, StorageFull, StoreUnavailable
@@ -21,6 +22,7 @@ from govid.store import pool
 from govid.store.database import Row, Value, closed_on_error
 from govid.store.records import SqlStore
 from govid.store.schema import migrate
+from govid.vault.vault import Vault
 
 CONNECTIONS = 8
 _ROWS_AT_ONCE = 2000
@@ -66,18 +68,20 @@ _SESSION = """
 class PostgresqlStore(SqlStore):
     """``govid.store.Store`` in a PostgreSQL database."""
 
-    def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
+    def __init__(self, url: str, vault: Vault, *, connections: int = CONNECTIONS) -> None:
         """Connect and bring the schema forward.
 
         Args:
             url: ``postgresql://user:password@host:port/database``, as libpq takes it.
+            vault: with the keys of the store's templates.
             connections: the most to hold at once.
 
         Raises:
             InvalidSettings: that is no URL.
             StoreUnavailable: the database cannot be used, or was written by a newer govid.
+            EncryptionKeyMissing: the keys of its templates are not there.
         """
-        super().__init__(PostgresqlDatabase(url, connections=connections))
+        super().__init__(PostgresqlDatabase(url, connections=connections), vault)
 
 
 class _Statements:
@@ -167,6 +171,15 @@ class PostgresqlDatabase:
 
     def scrub(self) -> None:
         """Nothing: the server's own vacuum and log recycling erase, in their own time (docs/stores.md)."""
+
+    def rewrite(self, table: str) -> None:
+        """Write the table anew. Its role must own it; the server's log keeps old pages until recycled."""
+        with self._connection() as connection:
+            connection.execute("SET statement_timeout = 0")
+            try:
+                connection.execute(sql.SQL("VACUUM FULL {}").format(sql.Identifier(table)))
+            finally:
+                connection.close()  # with its time-out
 
     def close(self) -> None:
         self._pool.close()

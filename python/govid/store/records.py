@@ -30,20 +30,31 @@ from govid.store import (
     NewReference,
     Replayed,
     ReplyTo,
+    ReplyToErasure,
     Stored,
     SubjectRecord,
     Suspicion,
     attempts,
     cases,
+    erasures,
+    migration,
+    photos,
+    shadow,
+    templates,
     verdicts,
 )
 from govid.store.audit import append as append_audit
 from govid.store.changes import announce
 from govid.store.database import Connection, Database, Row, Value, closed_on_error
+from govid.store.erasures import Erased
+from govid.store.photos import Photos
+from govid.store.shadow import SERVING, SERVING_COLUMNS, SERVING_SHADOW
 from govid.types import QualityMeasure, Reference, Template
+from govid.vault.initial import seal_old_store
+from govid.vault.vault import SubjectKey, Vault
 
 IDEMPOTENCY_SECONDS = 24 * 3600
-_REFERENCE = "reference_id, subject_id, model_id, embedding, quality, reference.created_at"
+_ACTIVE = f"{SERVING} JOIN subject USING (subject_id) LEFT JOIN subject_key USING (subject_id)"
 _IDS_AT_ONCE = 500
 _CHANGES_AT_ONCE = 1000
 
@@ -51,13 +62,22 @@ _CHANGES_AT_ONCE = 1000
 class SqlStore:
     """The records of a database. ``database`` is for the other tables, each with a file beside this one."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        with closed_on_error(database), database.writing() as connection:
-            connection.exclusive("store_identity")
-            if (row := connection.row("SELECT identity FROM store_identity")) is None:
-                row = (str(uuid.uuid4()),)
-                connection.execute("INSERT INTO store_identity VALUES (?)", row)
+    def __init__(self, database: Database, vault: Vault) -> None:
+        """Make the store ready, which seals the templates of one from before there were keys.
+
+        Raises:
+            EncryptionKeyMissing: the keys of its templates are not there.
+        """
+        self.database, self.vault = database, vault
+        self.photos = Photos(database, vault)
+        with closed_on_error(database):
+            with database.writing() as connection:
+                connection.exclusive("store_identity")
+                if (row := connection.row("SELECT identity FROM store_identity")) is None:
+                    row = (str(uuid.uuid4()),)
+                    connection.execute("INSERT INTO store_identity VALUES (?)", row)
+            vault.attach(database)
+            seal_old_store(database, vault)
         self.identity: str = row[0]
 
     # --- writes -------------------------------------------------------------------------------------
@@ -79,10 +99,11 @@ class SqlStore:
         with self.database.writing() as connection:
             if replayed := claimed(connection, idempotency):
                 return replayed
-            suspicions = _judged(connection, gate)
-            reference = insert_subject(connection, new, groups=groups, held=bool(suspicions))
+            suspicions = _judged(connection, self.vault, gate)
+            reference = insert_subject(connection, self.vault, new, groups=groups, held=bool(suspicions))
             if reference is None:
                 raise SubjectExists
+            self._keep_photo(connection, reference.reference_id, new)
             case_id = None
             if suspicions:
                 case_id = cases.open_case(connection, "enrolment", reference, suspicions)
@@ -118,8 +139,9 @@ class SqlStore:
                 raise SubjectHeld
             if held[0] >= max_references:
                 raise TooManyReferences(f"{held[0]} references, at most {max_references}")
-            _judged(connection, gate)
-            reference = insert_reference(connection, new, held=False)
+            _judged(connection, self.vault, gate)
+            reference = insert_reference(connection, self.vault, new, held=False)
+            self._keep_photo(connection, reference.reference_id, new)
             append_audit(connection, audit)
             remember(connection, idempotency, lambda: reply(reference, None))
             return Stored(reference)
@@ -129,29 +151,49 @@ class SqlStore:
         subject_id: str,
         audit: AuditRecord,
         idempotency: Idempotency | None,
-        reply: bytes,
+        reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
-    ) -> Replayed | None:
+    ) -> Erased | Replayed:
         with self.database.writing() as connection:
             if replayed := claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
-            connection.execute(
+            key_id, fingerprint = erasures.key_of(connection, subject_id)
+            references = connection.execute(
                 "INSERT INTO gallery_change (reference_id)"
                 " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
+            photo_count = photos.count(connection, subject_id)
             if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
             attempts.forget(connection, subject_id)
             for case_id in cases.open_with(connection, subject_id):
                 verdicts.conclude(connection, case_id, adjudicators)
             cases.close_empty(connection, subject_id)
-            append_audit(connection, audit)
-            remember(connection, idempotency, lambda: reply)
+            digest = append_audit(
+                connection, msgspec.structs.replace(audit, data_key=fingerprint.hex() or None)
+            )
+            erased = Erased(
+                subject_id=subject_id,
+                request_id=audit.request_id,
+                caller=audit.caller,
+                erased_at=audit.time,
+                key_id=key_id,
+                fingerprint=fingerprint,
+                references=references,
+                photos=photo_count,
+                audit_digest=digest,
+            )
+            erasures.remember(connection, erased)
+            remember(connection, idempotency, lambda: reply(erased))
         self.database.scrub()
-        return None
+        return erased
+
+    def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
+        if new.photo is not None:
+            self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
     def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
         with self.database.writing() as connection:
@@ -197,28 +239,28 @@ class SqlStore:
     def references(self, subject_id: str) -> list[Reference]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                f"SELECT {_REFERENCE} FROM reference WHERE subject_id = ? ORDER BY reference_id",
+                f"SELECT {templates.COLUMNS}, quality FROM {SERVING} LEFT JOIN subject_key USING (subject_id)"
+                " WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
         if not rows:
             raise UnknownSubject
-        return [_reference(row) for row in rows]
+        return [self._reference(row) for row in rows]
 
     def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
         with self.database.reading() as connection:
             rows = connection.rows(
-                "SELECT reference_id, model_id, embedding, reference.created_at, held"
-                " FROM reference JOIN subject USING (subject_id) WHERE subject_id = ? ORDER BY reference_id",
+                f"SELECT {templates.COLUMNS}, held FROM {_ACTIVE} WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
         if not rows:
             raise UnknownSubject
-        if rows[0][4]:
+        if rows[0][-1]:
             raise SubjectHeld
-        recent = [row for row in rows if row[3] >= not_before]
+        recent = [row for *row, _ in rows if row[-1] >= not_before]
         if not recent:
             raise ReferenceTooOld
-        return [codec.stored(model_id, data, reference_id) for reference_id, model_id, data, _, _ in recent]
+        return [templates.opened(self.vault, *row) for row in recent]
 
     def owners(self, reference_ids: Sequence[int], *, not_before: float = 0.0) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -237,12 +279,12 @@ class SqlStore:
         found: dict[int, Template] = {}
         with self.database.reading() as connection:
             for some in chunks([int(reference_id) for reference_id in reference_ids]):
-                for reference_id, model_id, data in connection.rows(
-                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
+                for row in connection.rows(
+                    f"SELECT {templates.COLUMNS} FROM {_ACTIVE}"
                     f" WHERE held = 0 AND reference_id IN ({marks(some)})",
                     some,
                 ):
-                    found[reference_id] = codec.stored(model_id, data, reference_id)
+                    found[row[0]] = templates.opened(self.vault, *row)
         return found
 
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
@@ -278,19 +320,22 @@ class SqlStore:
     def all_templates(self) -> tuple[int, Iterator[tuple[int, Template]]]:
         # A change between the two statements is seen twice and applied once: adding a known id and
         # removing an unknown one are both without effect in a gallery.
-        with self.database.reading() as connection:
-            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
-        assert row is not None
+        last = self.newest_change()
 
-        def templates() -> Iterator[tuple[int, Template]]:
+        def found() -> Iterator[tuple[int, Template]]:
             with self.database.reading() as connection:
-                for reference_id, model_id, data in connection.stream(
-                    "SELECT reference_id, model_id, embedding FROM reference JOIN subject USING (subject_id)"
-                    " WHERE held = 0 ORDER BY reference_id"
+                for row in connection.stream(
+                    f"SELECT {templates.COLUMNS} FROM {_ACTIVE} WHERE held = 0 ORDER BY reference_id"
                 ):
-                    yield reference_id, codec.stored(model_id, data, reference_id)
+                    yield row[0], templates.opened(self.vault, *row)
 
-        return int(row[0]), templates()
+        return last, found()
+
+    def newest_reference(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(reference_id), 0) FROM reference")
+        assert row is not None
+        return int(row[0])
 
     def active_references(self) -> int:
         with self.database.reading() as connection:
@@ -300,9 +345,15 @@ class SqlStore:
         assert row is not None
         return int(row[0])
 
+    def newest_change(self) -> int:
+        with self.database.reading() as connection:
+            row = connection.row("SELECT coalesce(max(sequence), 0) FROM gallery_change")
+        assert row is not None
+        return int(row[0])
+
     def changes(self, *, after: int, limit: int) -> list[Change]:
         with self.database.reading() as connection:
-            return _changes(connection, after, limit)
+            return _changes(connection, self.vault, after, limit)
 
     def gallery_position(self, name: str) -> int | None:
         with self.database.reading() as connection:
@@ -323,12 +374,24 @@ class SqlStore:
     def close(self) -> None:
         self.database.close()
 
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _reference(self, row: Row) -> Reference:
+        *stored, quality = row
+        return Reference(
+            row[0],
+            row[1],
+            templates.opened(self.vault, *stored),
+            msgspec.json.decode(quality, type=tuple[QualityMeasure, ...]),
+            stored[-1],
+        )
+
 
 # --- inside a transaction, for the files beside this one ---------------------------------------------
 
 
 def insert_subject(
-    connection: Connection, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
+    connection: Connection, vault: Vault, new: NewReference, *, groups: Sequence[str] = (), held: bool = False
 ) -> Reference | None:
     """A subject with its first reference; None if there is one of that id already."""
     # First: of two writers, one with the lock and one with the subject, each would wait for the other.
@@ -342,47 +405,56 @@ def insert_subject(
     connection.execute_many(
         "INSERT INTO subject_group VALUES (?, ?)", [(name, new.subject_id) for name in sorted(set(groups))]
     )
-    return insert_reference(connection, new, held=held)
+    return _insert_reference(connection, vault.add_key(connection, new.subject_id), new, held=held)
 
 
-def insert_reference(connection: Connection, new: NewReference, *, held: bool) -> Reference:
+def insert_reference(connection: Connection, vault: Vault, new: NewReference, *, held: bool) -> Reference:
     """A reference, and the news of it for every gallery unless its subject is held."""
+    return _insert_reference(connection, vault.key(connection, new.subject_id), new, held=held)
+
+
+def _insert_reference(connection: Connection, key: SubjectKey, new: NewReference, *, held: bool) -> Reference:
+    kept, beside = migration.placed(connection, new.template, new.second)
     row = connection.row(
-        "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at)"
-        " VALUES (?, ?, ?, ?, ?) RETURNING reference_id",
+        "INSERT INTO reference (subject_id, model_id, embedding, quality, created_at, sealed)"
+        " VALUES (?, ?, ?, ?, ?, 1) RETURNING reference_id",
         (
             new.subject_id,
-            new.template.model_id,
-            codec.pack(new.template),
+            kept.model_id,
+            templates.sealed(key, kept.model_id, new.created_at, codec.pack(kept)),
             msgspec.json.encode(new.quality).decode(),
             new.created_at,
         ),
     )
     assert row is not None
+    if beside:
+        shadow.insert(connection, [shadow.sealed(key, row[0], new.created_at, beside)])
     if not held:
         announce(connection, [row[0]])
     return Reference(int(row[0]), new.subject_id, new.template, new.quality, new.created_at)
 
 
-def _judged(connection: Connection, gate: Gate | None) -> Sequence[Suspicion]:
+def _judged(connection: Connection, vault: Vault, gate: Gate | None) -> Sequence[Suspicion]:
     if gate is None:
         return ()
     connection.exclusive("gallery_change")
     changes: list[Change] = []
     after = gate.seen
-    while some := _changes(connection, after, _CHANGES_AT_ONCE):
+    while some := _changes(connection, vault, after, _CHANGES_AT_ONCE):
         changes += some
         after = some[-1].sequence
     return gate.judge(changes)
 
 
-def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
+def _changes(connection: Connection, vault: Vault, after: int, limit: int) -> list[Change]:
     rows = connection.rows(
         # Without brackets around the joins, for which SQLite would read all references first.
-        "SELECT sequence, gallery_change.reference_id, model_id, embedding, subject.subject_id"
+        f"SELECT sequence, gallery_change.reference_id, subject.subject_id, {SERVING_COLUMNS}"
         " FROM gallery_change"
         " LEFT JOIN reference ON reference.reference_id = gallery_change.reference_id"
+        f" LEFT JOIN {SERVING_SHADOW}"
         " LEFT JOIN subject ON subject.subject_id = reference.subject_id AND held = 0"
+        " LEFT JOIN subject_key ON subject_key.subject_id = reference.subject_id"
         " WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, limit),
     )
@@ -390,10 +462,10 @@ def _changes(connection: Connection, after: int, limit: int) -> list[Change]:
         Change(
             sequence,
             reference_id,
-            None if subject_id is None else codec.stored(model_id, data, reference_id),
+            None if subject_id is None else templates.opened(vault, *stored),
             subject_id,
         )
-        for sequence, reference_id, model_id, data, subject_id in rows
+        for sequence, reference_id, subject_id, *stored in rows
     ]
 
 
@@ -426,17 +498,6 @@ def remember(connection: Connection, idempotency: Idempotency | None, reply: Cal
     connection.execute(
         "INSERT INTO idempotency VALUES (?, ?, ?, ?)",
         (idempotency.key, idempotency.request_digest, reply(), now),
-    )
-
-
-def _reference(row: Row) -> Reference:
-    reference_id, subject_id, model_id, data, quality, created_at = row
-    return Reference(
-        reference_id,
-        subject_id,
-        codec.stored(model_id, data, reference_id),
-        msgspec.json.decode(quality, type=tuple[QualityMeasure, ...]),
-        created_at,
     )
 
 

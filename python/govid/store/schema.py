@@ -219,6 +219,104 @@ MIGRATIONS = (
     ){keyed};
     CREATE INDEX failed_attempts_age ON failed_attempts (expires_at);
     """,
+    # Templates are sealed under a key per subject (``govid.vault``). Its row goes with the subject, and names
+    # a key-encryption key that nobody has destroyed. What is not sealed yet is found by an index of its own.
+    """
+    CREATE TABLE encryption_key (
+        key_id TEXT PRIMARY KEY,
+        created_at {real} NOT NULL
+    ){keyed};
+    CREATE TABLE subject_key (
+        subject_id TEXT{bytewise} PRIMARY KEY REFERENCES subject ON DELETE CASCADE,
+        key_id TEXT NOT NULL REFERENCES encryption_key,
+        wrapped {bytes} NOT NULL,
+        fingerprint {bytes} NOT NULL
+    ){keyed};
+    CREATE TABLE store_sealed (
+        sealed_at {real} NOT NULL
+    );
+    CREATE TABLE erasure (
+        erasure_id {serial},
+        subject_id TEXT{bytewise} NOT NULL,
+        request_id TEXT NOT NULL,
+        caller TEXT,
+        erased_at {real} NOT NULL,
+        key_id TEXT NOT NULL,
+        fingerprint {bytes} NOT NULL,
+        reference_count {integer} NOT NULL,
+        photo_count {integer} NOT NULL,
+        audit_digest {bytes} NOT NULL
+    );
+    ALTER TABLE reference ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX reference_clear ON reference (reference_id) WHERE sealed = 0;
+    """,
+    # What may be kept of the photo of a reference, sealed under a key of its subject; how what is past its
+    # time is found, and what is held on one subject.
+    """
+    CREATE TABLE photo (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        data {bytes} NOT NULL,
+        kept_until {real} NOT NULL
+    );
+    CREATE INDEX photo_kept_until ON photo (kept_until);
+    CREATE INDEX erasure_subject ON erasure (subject_id);
+    CREATE INDEX dedup_pair_a ON dedup_pair (subject_a);
+    CREATE INDEX dedup_pair_b ON dedup_pair (subject_b);
+    CREATE INDEX audit_use_case ON audit (use_case, time) WHERE use_case IS NOT NULL;
+    """,
+    # A migration to another model. A reference keeps its template of the old one, and its template of the new
+    # one lies beside it: ``serving_reference`` shows the one that counts, so that cutting over and rolling
+    # back change one row, and no reader ever sees half of it.
+    """
+    CREATE TABLE migration (
+        migration_id {serial},
+        state TEXT NOT NULL,
+        serves TEXT NOT NULL,
+        flips INTEGER NOT NULL DEFAULT 0,
+        source_model_id TEXT NOT NULL,
+        source_profile TEXT NOT NULL,
+        source_precision TEXT NOT NULL,
+        source_embedder TEXT NOT NULL,
+        target_model_id TEXT NOT NULL,
+        target_profile TEXT NOT NULL,
+        target_precision TEXT NOT NULL,
+        target_embedder TEXT NOT NULL,
+        claimed_to {integer} NOT NULL DEFAULT 0,
+        created_at {real} NOT NULL,
+        ended_at {real}
+    );
+    CREATE TABLE shadow_template (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        model_id TEXT NOT NULL,
+        embedding {bytes} NOT NULL
+    );
+    CREATE TABLE shadow_obstacle (
+        reference_id {integer} PRIMARY KEY REFERENCES reference ON DELETE CASCADE,
+        reason TEXT NOT NULL
+    );
+    CREATE TABLE shadow_outcome (
+        migration_id {integer} NOT NULL REFERENCES migration,
+        use_case TEXT NOT NULL,
+        old_decision TEXT NOT NULL,
+        new_decision TEXT NOT NULL,
+        compared {integer} NOT NULL,
+        old_score {real} NOT NULL,
+        new_score {real} NOT NULL,
+        old_log_fmr {real} NOT NULL,
+        new_log_fmr {real} NOT NULL,
+        PRIMARY KEY (migration_id, use_case, old_decision, new_decision)
+    ){keyed};
+    CREATE VIEW serving_reference AS
+        SELECT reference.reference_id, subject_id,
+            coalesce(shadow.model_id, reference.model_id) AS model_id,
+            coalesce(shadow.embedding, reference.embedding) AS embedding,
+            quality, reference.created_at
+        FROM reference LEFT JOIN shadow_template AS shadow
+            ON shadow.reference_id = reference.reference_id AND shadow.model_id = (
+                SELECT target_model_id FROM migration WHERE serves = 'target' AND state <> 'finished'
+            );
+    """,
 )
 
 

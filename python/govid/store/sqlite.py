@@ -19,6 +19,8 @@ from govid.errors import InvalidSettings, StorageFull, StoreUnavailable
 from govid.store.database import Row, Value
 from govid.store.records import SqlStore
 from govid.store.schema import migrate
+from govid.vault.keys import FileKeys
+from govid.vault.vault import Vault
 
 BUSY_SECONDS = 10
 # Only SQLite files are old enough to hold rows from before the audit had columns.
@@ -47,13 +49,19 @@ _WORDS: Mapping[str, str] = MappingProxyType(
 class SqliteStore(SqlStore):
     """``govid.store.Store`` in one SQLite file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, vault: Vault | None = None) -> None:
         """Open or create the file and bring its schema forward.
+
+        Args:
+            vault: None: with the keys that lie beside the file where no setting says otherwise.
 
         Raises:
             StoreUnavailable: the folder or file cannot be used, or was written by a newer govid.
+            EncryptionKeyMissing: the keys of its templates are not there.
         """
-        super().__init__(SqliteDatabase(path))
+        super().__init__(
+            SqliteDatabase(path), vault or Vault(FileKeys(path.parent / "keys" / "encryption.json"))
+        )
 
 
 class _Connection(sqlite3.Connection):
@@ -151,6 +159,12 @@ class SqliteDatabase:
             pass
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+    def rewrite(self, table: str) -> None:  # noqa: ARG002
+        """Write the whole file anew; SQLite knows no smaller step."""
+        with self._write_lock, _translated():
+            self.connection().execute("VACUUM")
+        self.scrub()
 
     def close(self) -> None:
         self._closed = True

@@ -77,6 +77,10 @@ class UseCases:
             raise UnknownUseCase(f"known use cases: {', '.join(sorted(self._by_name))}")
         return found
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is one of that name, as the files say now."""
+        return name in self._current()
+
     def all(self) -> tuple[UseCase, ...]:
         """All of them, by name."""
         current = self._current()
@@ -159,11 +163,14 @@ def parse(name: str, content: bytes, source: str) -> UseCase:
         raise InvalidSettings(f"{source}: {error}") from None
     if made_here := {"name", "digest"} & set(table):
         raise InvalidSettings(f"{source}: {min(made_here)}: govid makes it, leave the key out")
+    known = [field for field in UseCase.__struct_fields__ if field not in {"name", "digest"}]
     try:
+        # The struct itself lets them pass: a client reads use cases of a newer server.
+        if unknown_keys := set(table) - set(known):
+            raise msgspec.ValidationError(f"Object contains unknown field `{min(unknown_keys)}`")
         case = msgspec.convert({**table, "name": name}, UseCase)
     except msgspec.ValidationError as error:
-        known = ", ".join(field for field in UseCase.__struct_fields__ if field not in {"name", "digest"})
-        raise InvalidSettings(f"{source}: {error}; known keys are {known}") from None
+        raise InvalidSettings(f"{source}: {error}; known keys are {', '.join(known)}") from None
     if case.inconclusive_fmr < case.fmr:
         raise InvalidSettings(f"{source}: inconclusive_fmr: must not be under fmr, {case.fmr:g}")
     if unknown := set(case.least_quality) - GATEABLE:

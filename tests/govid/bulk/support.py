@@ -67,7 +67,8 @@ def embed(photo: bytes) -> Sample:
 def importer(store: SqlStore, **options: object) -> Importer:
     """An importer in small batches."""
     small: dict[str, Any] = {"max_references": 3, "threads": 2, "batch_items": 7, "batch_photos": 3}
-    return Importer(store.database, PROFILE, **{"embed": embed, **small, **options})
+    small["keep_photos_days"] = 0.0
+    return Importer(store, PROFILE, **{"embed": embed, **small, **options})
 
 
 def run(folder: Path, source: Source, **options: object) -> Summary:

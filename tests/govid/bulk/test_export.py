@@ -96,7 +96,7 @@ def test_an_export_shows_one_moment(filled: Path) -> None:
     store = SqliteStore(filled / "govid.sqlite3")
     assert isinstance(store.database, SqliteDatabase)
     with store.database.reading() as connection:
-        listed = listing.references(connection)
+        listed = listing.references(connection, store.vault)
         first = next(listed)
         other = SqliteStore(filled / "govid.sqlite3")
         other.delete_subject(

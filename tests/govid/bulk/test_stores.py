@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
+import time
 from pathlib import Path
 
 from govid.bulk.exporter import export
@@ -12,8 +14,10 @@ from govid.errors import SubjectExists
 from govid.ledger.chain import GENESIS, link
 from govid.store.audit import AuditLog
 from govid.store.records import SqlStore
-from tests.govid.bulk.support import importer, line, manifest
+from govid.types import Sample
+from tests.govid.bulk.support import embed, importer, line, manifest
 from tests.govid.store.support import AUDIT, OpenStore, new, reply
+from tests.support import b64
 
 PEOPLE = [
     line(f"s{n % 70}", n, add=n >= 70, groups=[f"g{n % 3}", "all"], created_at=float(n)) for n in range(100)
@@ -78,3 +82,23 @@ def test_imports_and_enrolments_at_once_lose_and_double_nothing(
     enrolled = sum(one[0] for one in found)
     assert store.counts().references == enrolled + 70 - len(refused)
     assert store.counts().subjects == 70
+
+
+def test_photos_are_kept_where_the_policy_says_so(store: SqlStore, tmp_path: Path) -> None:
+    def cut(photo: bytes) -> Sample:
+        return dataclasses.replace(embed(photo), region=b"region of " + photo)
+
+    lines = [
+        {"subject_id": "a", "photo": b64(b"photo of a")},
+        line("b", 1),
+        {"subject_id": "c", "photo": b64(b"no photo")},
+        {"subject_id": "a", "photo": b64(b"another of a"), "add": True},
+        {"subject_id": "a", "photo": b64(b"photo of a"), "add": True},  # kept already
+    ]
+    before = time.time()
+    with Journal(tmp_path / "results", "people.ndjson") as journal:
+        importer(store, embed=cut, keep_photos_days=2.0).run(manifest(lines), journal)
+    first, second = store.photos.page()
+    assert [first.photo.data, second.photo.data] == [b"region of photo of a", b"region of another of a"]
+    assert [first.subject_id, second.subject_id] == ["a", "a"]
+    assert 2 * 86400 <= first.photo.kept_until - before < 2 * 86400 + 60

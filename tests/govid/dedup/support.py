@@ -43,7 +43,7 @@ def enrol(store: SqlStore, faces: Sequence[NDArray[np.float32]], prefix: str = "
     with store.database.writing() as connection:
         for number, face in enumerate(faces):
             new = NewReference(f"{prefix}{number}", Template(PROFILE.model_id, face), (), 1.0)
-            reference = insert_subject(connection, new)
+            reference = insert_subject(connection, store.vault, new)
             assert reference is not None
             ids.append(reference.reference_id)
     return ids
@@ -53,7 +53,7 @@ def add(store: SqlStore, subject: str, face: NDArray[np.float32], model_id: str 
     """One more reference."""
     with store.database.writing() as connection:
         template = Template(model_id or PROFILE.model_id, face)
-        return insert_reference(connection, NewReference(subject, template, (), 1.0), held=False)
+        return insert_reference(connection, store.vault, NewReference(subject, template, (), 1.0), held=False)
 
 
 def opened(folder: Path) -> SqliteStore:
@@ -61,8 +61,8 @@ def opened(folder: Path) -> SqliteStore:
 
 
 def dedup(store: SqlStore, *, range_size: int = 16, false_pairs: float = 10.0) -> Dedup:
-    made = jobs.opened(Settings(dedup_false_pairs=false_pairs), store.database)
-    return Dedup(made.database, made.profile, made.calibration, false_pairs, range_size)
+    made = jobs.opened(Settings(dedup_false_pairs=false_pairs), store)
+    return Dedup(made.store, made.profile, made.calibration, false_pairs, range_size)
 
 
 def calibration(store: SqlStore) -> Calibration:

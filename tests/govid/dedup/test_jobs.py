@@ -103,7 +103,7 @@ def test_a_released_subject_counts_as_new(store: SqlStore) -> None:
         from govid.types import Template
 
         template = Template(support.PROFILE.model_id, faces[0])
-        insert_subject(connection, NewReference("held", template, (), 1.0), held=True)
+        insert_subject(connection, store.vault, NewReference("held", template, (), 1.0), held=True)
     support.enrol(store, [*faces[1:], support.like(faces[0])])
     work = support.dedup(store)
     first = done(work)
@@ -213,7 +213,7 @@ def test_a_subject_that_is_deleted_meanwhile_is_in_no_case(store: SqlStore) -> N
         calls.append(0)
         if len(calls) == 20:
             for n in range(5):
-                store.delete_subject(f"again{n}", support.AUDIT, None, b"")
+                store.delete_subject(f"again{n}", support.AUDIT, None, lambda _: b"")
 
     ended = work.work(job.job_id, request_id="r", pause=pause)
     assert len(calls) > 20
@@ -261,14 +261,14 @@ def test_a_name_that_is_enrolled_anew_is_not_settled(store: SqlStore) -> None:
     done(work)
     (case,) = queue.page().cases
     queue.decide(case.case_id, Verdict.DIFFERENT, adjudicator="ann", request_id="r")
-    store.delete_subject("s1", support.AUDIT, None, b"")
+    store.delete_subject("s1", support.AUDIT, None, lambda _: b"")
     with store.database.writing() as connection:
         from govid.store import NewReference
         from govid.store.records import insert_subject
         from govid.types import Template
 
         template = Template(support.PROFILE.model_id, support.like(face, 3))
-        insert_subject(connection, NewReference("s1", template, (), 1.0))
+        insert_subject(connection, store.vault, NewReference("s1", template, (), 1.0))
     assert done(work).cases == 1
 
 
@@ -330,7 +330,7 @@ def test_a_subject_deleted_before_its_case_is_opened_gets_none(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(store)
-    before_cases(monkeypatch, lambda: store.delete_subject("again3", support.AUDIT, None, b""))
+    before_cases(monkeypatch, lambda: store.delete_subject("again3", support.AUDIT, None, lambda _: b""))
     job = done(support.dedup(store))
     assert (job.state, job.cases) == ("done", 9)
     queue = Adjudication(store.database)

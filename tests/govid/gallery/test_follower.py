@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_galleries_of_all_followers_end_as_the_store_stands(open_store: OpenStor
             subject = f"{worker}-{number}"
             writing.add_subject(NewReference(subject, template(), (), 0.0), AUDIT, None, lambda *_: b"")
             if number % 3 == 0:
-                writing.delete_subject(subject, AUDIT, None, b"")
+                writing.delete_subject(subject, AUDIT, None, lambda _: b"")
 
     def follow(results: list[set[int]]) -> None:
         store, gallery = open_store(), gallery_of(tmp_path)
@@ -102,7 +103,7 @@ def test_a_snapshot_starts_the_gallery_and_the_store_brings_it_forward(tmp_path:
     )
     first.close()
     enrolled(store, "new")
-    store.delete_subject("old-7", AUDIT, None, b"")
+    store.delete_subject("old-7", AUDIT, None, lambda _: b"")
 
     gallery = gallery_of(tmp_path)
     asked: list[str] = []
@@ -130,12 +131,44 @@ def test_a_removed_face_does_not_outlast_the_server(least: int, left: int, tmp_p
     (vectors,) = kept.rglob("vectors")
     assert face.embedding.tobytes() in vectors.read_bytes()
     follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=least)
-    store.delete_subject("s-7", AUDIT, None, b"")
+    store.delete_subject("s-7", AUDIT, None, lambda _: b"")
     follower.catch_up()
     follower.close()
     snapshots = list(kept.rglob("vectors"))
     assert len(snapshots) == left
     assert all(face.embedding.tobytes() not in vectors.read_bytes() for vectors in snapshots)
+
+
+@pytest.mark.parametrize("small", [False, True], ids=["written anew", "too small by now"])
+def test_a_removed_face_leaves_the_disk_while_the_server_runs(
+    small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.gallery.follower.FORGET_SECONDS", 0.05)
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    enrolled(store, *(f"s-{i}" for i in range(20)))
+    kept = tmp_path / "kept"
+    follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1)
+    assert follower._writer is not None
+    follower._writer.join()
+    (face,) = store.templates("s-7")
+    follower._snapshot_references = 20 if small else 1
+    store.delete_subject("s-7", AUDIT, None, lambda _: b"")
+    follower.catch_up()
+    deadline = time.monotonic() + 20
+    while any(face.embedding.tobytes() in _content(vectors) for vectors in kept.rglob("vectors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    while len(list(kept.rglob("vectors"))) != (0 if small else 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    follower.close()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""  # it has just been replaced
 
 
 def test_a_removed_face_goes_though_no_snapshot_can_be_written(
@@ -148,7 +181,7 @@ def test_a_removed_face_goes_though_no_snapshot_can_be_written(
     enrolled(store, "a", "b")
     kept = tmp_path / "kept"
     GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1).close()
-    store.delete_subject("a", AUDIT, None, b"")
+    store.delete_subject("a", AUDIT, None, lambda _: b"")
     follower = GalleryFollower(gallery_of(tmp_path), store, of_model_m, kept, snapshot_references=1)
     monkeypatch.setattr("govid.gallery.snapshot.write", full)
     follower.close()

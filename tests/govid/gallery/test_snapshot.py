@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -14,7 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from govid.errors import SealBroken
+from govid.gallery import kept as kept_files
 from govid.gallery.choose import Tier
+from govid.gallery.tiered import TieredGallery
+from govid.vault.keys import GivenKeys
+from govid.vault.vault import Vault
 from tests.govid.gallery.support import (
     DIMENSION,
     INDEXED,
@@ -242,3 +248,110 @@ def test_what_was_left_unfinished_goes_with_its_process(kept: Path, process: str
     left.mkdir()
     filled("exact", tmp_path, 5).snapshot(kept, 42, head)
     assert left.exists() == (process == "running")
+
+
+# --- sealed -----------------------------------------------------------------------------------------
+
+VAULT = Vault(GivenKeys(base64.b64encode(bytes(range(32))).decode()))
+
+
+def sealed_of(tier: Tier, folder: Path, **options: object) -> TieredGallery:
+    made = gallery(tier, folder, **options)  # type: ignore[arg-type]
+    made._vault = VAULT
+    return made
+
+
+def sealed(tier: Tier, folder: Path, count: int = INDEXED, **options: object) -> Path:
+    """A sealed snapshot of that many references."""
+    made = sealed_of(tier, folder, **options)
+    made.add(range(1, count + 1), templates(count))
+    made.settle()
+    made.snapshot(folder / "sealed", 41, head)
+    return folder / "sealed"
+
+
+@pytest.mark.parametrize("budget", [1 << 30, 3 * INDEXED * DIMENSION], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("tier", ["exact", "int8", "ivf", "hnsw"])
+def test_a_sealed_gallery_comes_back_as_it_was(
+    tier: Tier, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.gallery.kept._BLOCK", 1000)  # many blocks, and rows across their borders
+    folder = sealed(tier, tmp_path, budget=budget)
+    back = sealed_of(tier, tmp_path, budget=budget)
+    assert back.load(folder, holds) == 41
+    back.settle()
+    probes = np.concatenate([templates(20, seed=3), ROWS[:5]])
+    assert ids(back.search(probes, 5)) == ids(filled(tier, tmp_path, budget=budget).search(probes, 5))
+    content = b"".join(file.read_bytes() for file in only(folder).iterdir())
+    assert ROWS[5].tobytes()[:16] not in content
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "ids", "vectors", "index"])
+@pytest.mark.parametrize("harm", ["cut", "bit", "longer", "block"])
+def test_a_sealed_one_that_was_altered_is_not_served(
+    name: str, harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.gallery.kept._BLOCK", 1000)
+    folder = sealed("ivf", tmp_path)
+    file = only(folder) / name
+    data = bytearray(file.read_bytes())
+    if harm == "bit":
+        data[len(data) // 2] ^= 1
+    elif harm == "block":  # the last whole one is left out
+        data = data[: (len(data) - 1) // 1016 * 1016]
+    else:
+        data = data[:-8] if harm == "cut" else data + b"0"
+    file.write_bytes(data)
+    # Whoever alters it knows how to compute a digest, but not the mark of the manifest.
+    manifest = only(folder) / "manifest.json"
+    if name != "manifest.json":
+        text = manifest.read_bytes()[:-65]
+        content = json.loads(text)
+        content["digests"][name] = hashlib.sha256(data).hexdigest()
+        text = json.dumps(content).encode()
+        manifest.write_bytes(text + b"\n" + hashlib.sha256(text).hexdigest().encode())
+    assert sealed_of("ivf", tmp_path).load(folder, holds) is None
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("harm", ["bit", "block", "longer", "swapped"])
+def test_blocks_are_bound_to_their_place_by_themselves(
+    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.gallery.kept._BLOCK", 1000)
+    cipher, path = kept_files.Cipher.new(VAULT), tmp_path / "vectors"
+    rows = np.arange(2500, dtype="<u2").view(np.uint8)
+    kept_files.write(path, [rows[:700], rows[700:]], cipher)
+    back = np.empty(5000, np.uint8)
+    kept_files.read(path, cipher, back)
+    assert back.tobytes() == rows.tobytes()
+    assert kept_files.size(path) == 5000
+    data = bytearray(path.read_bytes())
+    if harm == "bit":
+        data[3] ^= 1
+    elif harm == "block":
+        del data[-1016:]
+    elif harm == "longer":
+        data += data[-1016:]
+    else:
+        data[:1016], data[1016:2032] = data[1016:2032], data[:1016]
+    path.write_bytes(data)
+    with pytest.raises(SealBroken):
+        kept_files.read(path, cipher, back)
+    for length in (4999, 5001):
+        kept_files.write(tmp_path / "ids", [rows], cipher)
+        with pytest.raises(SealBroken):
+            kept_files.read(tmp_path / "ids", cipher, np.empty(length, np.uint8))
+        (tmp_path / "ids").unlink()
+
+
+def test_neither_a_clear_one_nor_one_of_other_keys_is_taken_for_sealed(kept: Path, tmp_path: Path) -> None:
+    assert sealed_of("int8", tmp_path).load(kept, holds) is None
+    assert list(kept.iterdir()) == []
+    folder = sealed("int8", tmp_path)
+    other = gallery("int8", tmp_path)
+    other._vault = Vault(GivenKeys(base64.b64encode(bytes(32)).decode()))
+    assert other.load(folder, holds) is None
+    folder = sealed("int8", tmp_path)
+    assert gallery("int8", tmp_path).load(folder, holds) is None
+    assert list(folder.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from typing import TypeAlias
@@ -12,10 +13,13 @@ from govid.audit import AuditRecord
 from govid.store import NewReference
 from govid.store.records import SqlStore
 from govid.types import QualityMeasure, Reference, Template
+from govid.vault.keys import GivenKeys
+from govid.vault.vault import Vault
 
 OpenStore: TypeAlias = Callable[[], SqlStore]
 """Opens the records of a test once more, as another process would."""
 
+VAULT = Vault(GivenKeys(base64.b64encode(bytes(range(32))).decode()))
 AUDIT = AuditRecord(time=1.0, request_id="r", operation="enrol", outcome="ENROLLED")
 QUALITY = (QualityMeasure(name="InterEyeDistance", raw=61.5, value=40),)
 

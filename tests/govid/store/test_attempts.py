@@ -72,7 +72,7 @@ def test_a_deletion_forgets_all_counts(store: SqlStore) -> None:
     common = Attempts("alice", "", LockoutRule(1, 60, 60))
     fail(store, STRICT, 2)
     fail(store, common)
-    store.delete_subject("alice", AUDIT, None, b"")
+    store.delete_subject("alice", AUDIT, None, lambda _: b"")
     store.check_attempts(STRICT)
     store.check_attempts(common)
 
@@ -98,7 +98,7 @@ def test_attempts_and_deletions_side_by_side_never_wait_for_each_other_in_a_circ
         name = f"s{number % 3}"
         for _ in range(4):
             store.add_subject(new(name), AUDIT, None, reply)
-            store.delete_subject(name, AUDIT, None, b"")
+            store.delete_subject(name, AUDIT, None, lambda _: b"")
 
     with ThreadPoolExecutor(6) as pool:
         done = [pool.submit(come_and_go, number) for number in range(3)]

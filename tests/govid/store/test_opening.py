@@ -31,7 +31,7 @@ def test_a_url_or_a_file_that_holds_it_names_a_postgresql(
     assert first.identity == second.identity
     assert first.database.name.startswith("postgresql://govid@")
     assert PASSWORD not in first.database.name
-    assert not (tmp_path / "var").exists()
+    assert not (tmp_path / "var" / "govid.sqlite3").exists()
     first.close()
     second.close()
 

@@ -14,7 +14,7 @@ import pytest
 from govid.errors import InvalidParameter, InvalidSettings, StorageFull, StoreUnavailable
 from govid.store import Idempotency, pool, schema
 from govid.store.postgresql import PostgresqlDatabase, PostgresqlStore
-from tests.govid.store.support import AUDIT, new, reply
+from tests.govid.store.support import AUDIT, VAULT, new, reply
 from tests.postgresql import PASSWORD, PostgresqlServer
 
 
@@ -25,7 +25,7 @@ def url(postgresql: PostgresqlServer) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[PostgresqlStore]:
-    store = PostgresqlStore(url, connections=2)
+    store = PostgresqlStore(url, VAULT, connections=2)
     yield store
     store.close()
 
@@ -95,14 +95,14 @@ def test_who_waits_for_a_connection_gets_it(store: PostgresqlStore) -> None:
 
 def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as caught:
-        PostgresqlStore(f"postgresql://govid:{PASSWORD}@127.0.0.1:1/records")
+        PostgresqlStore(f"postgresql://govid:{PASSWORD}@127.0.0.1:1/records", VAULT)
     assert "postgresql://govid@127.0.0.1:1/records" in caught.value.detail
     assert PASSWORD not in caught.value.detail
 
 
 def test_a_wrong_password_is_said_and_not_shown(url: str) -> None:
     with pytest.raises(StoreUnavailable, match="authentication failed") as caught:
-        PostgresqlStore(url.replace(PASSWORD, "wr0ng"))
+        PostgresqlStore(url.replace(PASSWORD, "wr0ng"), VAULT)
     assert "wr0ng" not in caught.value.detail
 
 
@@ -112,7 +112,7 @@ def test_a_wrong_password_is_said_and_not_shown(url: str) -> None:
 )
 def test_what_is_no_url_is_refused_without_repeating_it(address: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
-        PostgresqlStore(f"postgresql://govid:{address}")
+        PostgresqlStore(f"postgresql://govid:{address}", VAULT)
     assert PASSWORD not in caught.value.detail
 
 
@@ -120,7 +120,7 @@ def test_a_commit_is_on_disk_whatever_the_role_says(url: str) -> None:
     administer(
         url, f"ALTER DATABASE {psycopg.conninfo.conninfo_to_dict(url)['dbname']} SET synchronous_commit = off"
     )
-    store = PostgresqlStore(f"{url}&options=-c%20statement_timeout%3D1234")
+    store = PostgresqlStore(f"{url}&options=-c%20statement_timeout%3D1234", VAULT)
     assert setting(store, "synchronous_commit") == "on"
     assert setting(store, "statement_timeout") == "1234ms"
     assert setting(store, "idle_in_transaction_session_timeout") == "1min"
@@ -130,7 +130,7 @@ def test_a_commit_is_on_disk_whatever_the_role_says(url: str) -> None:
 def test_a_lock_that_is_never_given_back_is_not_waited_for_without_end(
     store: PostgresqlStore, url: str
 ) -> None:
-    hasty = PostgresqlStore(f"{url}&options=-c%20statement_timeout%3D100")
+    hasty = PostgresqlStore(f"{url}&options=-c%20statement_timeout%3D100", VAULT)
     with store.database.writing() as connection:
         connection.exclusive("gallery_change")
         with pytest.raises(StoreUnavailable, match="statement timeout"):
@@ -173,9 +173,9 @@ def test_an_older_schema_is_brought_forward(url: str, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", newest[:1])
         with pytest.raises(StoreUnavailable, match="store_identity"):
-            PostgresqlStore(url)  # the tables are there, and today's code needs more
+            PostgresqlStore(url, VAULT)  # the tables are there, and today's code needs more
     administer(url, "INSERT INTO subject VALUES ('a', 0)")
-    store = PostgresqlStore(url)
+    store = PostgresqlStore(url, VAULT)
     assert store.subjects(after="", limit=9) == ["a"]
     with store.database.reading() as connection:
         assert connection.rows("SELECT version FROM govid_schema") == [(len(newest),)]
@@ -185,7 +185,7 @@ def test_an_older_schema_is_brought_forward(url: str, monkeypatch: pytest.Monkey
 def test_a_schema_of_a_newer_govid_is_left_alone(store: PostgresqlStore, url: str) -> None:
     administer(url, "UPDATE govid_schema SET version = 999")
     with pytest.raises(StoreUnavailable, match="newer govid"):
-        PostgresqlStore(url)
+        PostgresqlStore(url, VAULT)
 
 
 def test_a_role_that_may_not_create_tables_can_use_them(store: PostgresqlStore, url: str) -> None:
@@ -195,7 +195,7 @@ def test_a_role_that_may_not_create_tables_can_use_them(store: PostgresqlStore, 
         "CREATE ROLE clerk LOGIN PASSWORD 'clerk'",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk",
     )
-    clerk = PostgresqlStore(url.replace(f"govid:{PASSWORD}", "clerk:clerk"))
+    clerk = PostgresqlStore(url.replace(f"govid:{PASSWORD}", "clerk:clerk"), VAULT)
     clerk.add_subject(new("a"), AUDIT, None, reply)
     assert store.counts().subjects == 1
     clerk.close()
@@ -223,7 +223,7 @@ def test_a_full_disk_refuses_writes_and_goes_on_reading(
         f"CREATE TABLESPACE small LOCATION '{small_disk}'",
         "CREATE DATABASE small TABLESPACE small STRATEGY file_copy",
     )
-    store = PostgresqlStore(postgresql.url("small"))
+    store = PostgresqlStore(postgresql.url("small"), VAULT)
     try:
         store.add_subject(new("a"), AUDIT, None, reply)
         left = shutil.disk_usage(small_disk).free

@@ -7,10 +7,19 @@ use core::arch::x86_64::{
     _mm512_setzero_si512, _mm512_sub_epi32, _mm512_xor_si512,
 };
 
-use super::{Int8Kernels, avx2, rows};
+use super::{Int8Kernels, avx2, panel, rows};
 use crate::kernels::tiles::tiles;
 
-pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
+pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block: few_or_many };
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2")]
+fn few_or_many(probes: &[i8], references: &[i8], dimensions: usize, dots: &mut [i32]) {
+    if probes.len() / dimensions >= PROBES {
+        panel::block(probes, references, dimensions, dots);
+    } else {
+        block(probes, references, dimensions, dots);
+    }
+}
 
 const LANES: usize = 64;
 type Lanes = [i8; LANES];

@@ -10,6 +10,8 @@ pub(super) mod avx512vnni;
 pub(super) mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 pub(super) mod neon;
+#[cfg(target_arch = "x86_64")]
+mod panel;
 
 /// The longest row whose sums fit into i32: each product is at most 2^14, that of -128 and -128.
 pub const MAX_CODES: usize = (1 << 17) - 1;

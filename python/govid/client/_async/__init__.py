@@ -1,0 +1,1 @@
+"""The half for asyncio, from which the other one is made."""

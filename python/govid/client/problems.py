@@ -1,0 +1,738 @@
+"""One class for each problem of the API.
+
+Written by scripts/client.py from the server's own; do not edit.
+"""
+
+from __future__ import annotations
+
+from govid.client.errors import ApiError, CallerProblem, OperatorProblem, RefusedPhoto
+
+
+class InternalError(ApiError):
+    """An error inside govid. Report the request id to the operator."""
+
+    slug = "internal-error"
+
+
+class PhotoNotAnImage(RefusedPhoto):
+    """The photo is not an image govid can read.
+
+    Send the bytes of a JPEG, PNG or WebP file; with curl: photo=@file.
+    """
+
+    slug = "photo-not-an-image"
+
+
+class PhotoTruncated(RefusedPhoto):
+    """The photo ends too early or its data is damaged. Send the whole file again."""
+
+    slug = "photo-truncated"
+
+
+class PhotoTooLarge(RefusedPhoto):
+    """The photo file is too large. Send a smaller or more compressed photo."""
+
+    slug = "photo-too-large"
+
+
+class PhotoTooManyPixels(RefusedPhoto):
+    """The photo has too many pixels. Scale the photo down before sending it."""
+
+    slug = "photo-too-many-pixels"
+
+
+class PhotoTooSmall(RefusedPhoto):
+    """The photo has too few pixels to hold a face. Send a photo of at least 32 by 32 pixels."""
+
+    slug = "photo-too-small"
+
+
+class PhotoUnreadable(RefusedPhoto):
+    """The photo file cannot be opened. Check its path and permissions."""
+
+    slug = "photo-unreadable"
+
+
+class DecompressionBomb(RefusedPhoto):
+    """The photo unpacks to far more data than it may.
+
+    Send an ordinary photo without embedded compressed data.
+    """
+
+    slug = "photo-decompression-bomb"
+
+
+class PhotoAnimated(RefusedPhoto):
+    """The photo holds several frames. Send a single still picture."""
+
+    slug = "photo-animated"
+
+
+class FaceNotDetected(RefusedPhoto):
+    """No face was found in the photo.
+
+    Take the photo again: frontal, well lit, the face filling a third of the picture.
+    """
+
+    slug = "face-not-detected"
+
+
+class MultipleFaces(RefusedPhoto):
+    """The photo holds a second face of comparable size.
+
+    Take the photo again with one person in view.
+    """
+
+    slug = "multiple-faces"
+
+
+class LowQuality(RefusedPhoto):
+    """The face is not good enough to be compared. Take the photo again, nearer and sharper."""
+
+    slug = "low-quality"
+
+
+class InvalidBody(CallerProblem):
+    """The request body does not fit its schema.
+
+    Mend what the detail names; /schema describes the body.
+    """
+
+    slug = "invalid-body"
+
+
+class MalformedBody(InvalidBody):
+    """The request body cannot be parsed. Send well-formed JSON or multipart/form-data."""
+
+    slug = "malformed-body"
+
+
+class UnknownField(InvalidBody):
+    """The request body has a field govid does not know.
+
+    Remove the field; nothing is ignored silently.
+    """
+
+    slug = "unknown-field"
+
+
+class InvalidBase64(InvalidBody):
+    """A field is not valid base64.
+
+    Encode with the standard alphabet and padding (RFC 4648 section 4), without line breaks.
+    """
+
+    slug = "invalid-base64"
+
+
+class InvalidParameter(CallerProblem):
+    """A parameter is not valid. Mend what the detail names; /schema has the allowed values."""
+
+    slug = "invalid-parameter"
+
+
+class InvalidSubjectId(CallerProblem):
+    """The subject id is not allowed.
+
+    Use 1 to 128 printable characters, no slash or backslash, no space at either end, not '.' or '..'.
+    """
+
+    slug = "invalid-subject-id"
+
+
+class UnknownSubject(CallerProblem):
+    """No such subject. Enrol the subject first, or check the id."""
+
+    slug = "unknown-subject"
+
+
+class SubjectExists(CallerProblem):
+    """The subject is already enrolled. Add a reference to the subject instead, or delete it first."""
+
+    slug = "subject-exists"
+
+
+class SubjectHeld(CallerProblem):
+    """The subject is not active: a suspected duplicate has yet to be decided.
+
+    Ask an adjudicator to decide the case, or delete the subject.
+    """
+
+    slug = "subject-held"
+
+
+class DuplicateFace(CallerProblem):
+    """The portrait looks like another enrolled subject.
+
+    Look at the candidates in the audit record of this request; enrol the person once.
+    """
+
+    slug = "duplicate-face"
+
+
+class InvalidGroup(CallerProblem):
+    """The name of a group is not allowed.
+
+    Use 1 to 64 of the characters a-z, A-Z, 0-9, dot, underscore and hyphen.
+    """
+
+    slug = "invalid-group"
+
+
+class InvalidReceipt(CallerProblem):
+    """The receipt was not signed by this installation, or it was altered.
+
+    Send the receipt as it came with the decision.
+    """
+
+    slug = "invalid-receipt"
+
+
+class FeedbackExists(CallerProblem):
+    """This decision was rated before.
+
+    A complaint that it opened is answered by the operator; only good becomes bad.
+    """
+
+    slug = "feedback-exists"
+
+
+class UnknownComplaint(CallerProblem):
+    """There is no open complaint of that number. See GET /v1/complaints."""
+
+    slug = "unknown-complaint"
+
+
+class TooManyReferences(CallerProblem):
+    """The subject has as many references as allowed.
+
+    Delete the subject and enrol it again with its best photos.
+    """
+
+    slug = "too-many-references"
+
+
+class UnknownUseCase(CallerProblem):
+    """No such use case. Name one of the use cases listed in the detail."""
+
+    slug = "unknown-use-case"
+
+
+class UseCaseNotAllowed(CallerProblem):
+    """The caller may not ask for this use case.
+
+    Name a use case that you were granted, or ask the operator for this one.
+    """
+
+    slug = "use-case-not-allowed"
+
+
+class SubjectLocked(CallerProblem):
+    """Too many attempts failed on this subject id.
+
+    Retry after the number of seconds in Retry-After, or let a person decide.
+    """
+
+    slug = "subject-locked"
+
+
+class InvalidTemplate(CallerProblem):
+    """The template cannot be used. Send a template exactly as /v1/embed returned it."""
+
+    slug = "invalid-template"
+
+
+class TemplateWrongLength(InvalidTemplate):
+    """The template has the wrong length for its model.
+
+    Send a template exactly as /v1/embed returned it.
+    """
+
+    slug = "template-wrong-length"
+
+
+class TemplateNotFinite(InvalidTemplate):
+    """The template holds a value that is not finite.
+
+    Send a template exactly as /v1/embed returned it.
+    """
+
+    slug = "template-not-finite"
+
+
+class TemplateZeroNorm(InvalidTemplate):
+    """The template is all zeros. Send a template exactly as /v1/embed returned it."""
+
+    slug = "template-zero-norm"
+
+
+class TemplateImplausible(InvalidTemplate):
+    """The template is not one that its model could have made.
+
+    Send a template exactly as /v1/embed returned it.
+    """
+
+    slug = "template-implausible"
+
+
+class TemplateWrongModel(InvalidTemplate):
+    """The template comes from another model.
+
+    Make the template again with the model that GET /v1/models lists.
+    """
+
+    slug = "template-wrong-model"
+
+
+class ReferenceTooOld(CallerProblem):
+    """All references of the subject are older than the use case allows.
+
+    Add a recent portrait to the subject, or check the person in another way.
+    """
+
+    slug = "reference-too-old"
+
+
+class TemplateNotAccepted(CallerProblem):
+    """The use case asks for a photo: nobody knows what a ready template was made from.
+
+    Send the photo.
+    """
+
+    slug = "template-not-accepted"
+
+
+class NoComparableReference(CallerProblem):
+    """The subject has no reference made by the active model. Add a reference photo to the subject."""
+
+    slug = "no-comparable-reference"
+
+
+class InvalidIdempotencyKey(CallerProblem):
+    """The Idempotency-Key is not allowed. Use 1 to 128 visible ASCII characters, for example a UUID."""
+
+    slug = "invalid-idempotency-key"
+
+
+class IdempotencyKeyReused(CallerProblem):
+    """The Idempotency-Key was used for another request. Use a new key for each new request."""
+
+    slug = "idempotency-key-reused"
+
+
+class KeyNameTaken(CallerProblem):
+    """The relying party has a key already.
+
+    Give it a new one by `govid keys rotate`, or end the old one by `govid keys revoke`.
+    """
+
+    slug = "key-name-taken"
+
+
+class UnknownKey(CallerProblem):
+    """No such valid key. See `govid keys list` for names and ids."""
+
+    slug = "unknown-key"
+
+
+class UnknownJob(CallerProblem):
+    """No such dedup job. See GET /v1/dedup/jobs, or `govid dedup status`."""
+
+    slug = "unknown-job"
+
+
+class JobRunning(CallerProblem):
+    """A dedup job of this kind is running already. Wait for the job that job_id names, or cancel it."""
+
+    slug = "job-running"
+
+
+class JobEnded(CallerProblem):
+    """The dedup job has ended. Start a new one."""
+
+    slug = "job-ended"
+
+
+class JobTooLoose(CallerProblem):
+    """The calibration lets so many strangers through that nobody could look at the pairs.
+
+    Calibrate with more people, or compare only what is new since an earlier job.
+    """
+
+    slug = "job-too-loose"
+
+
+class UnknownCase(CallerProblem):
+    """No such case. See GET /v1/cases, or `govid cases list`."""
+
+    slug = "unknown-case"
+
+
+class CaseClosed(CallerProblem):
+    """The case, or this pair of it, is decided.
+
+    Look at the case; a new dedup job opens a new one if there is new evidence.
+    """
+
+    slug = "case-closed"
+
+
+class Unauthenticated(CallerProblem):
+    """The request does not say who asks.
+
+    Send `Authorization: Bearer` with an API key or an access token, or a client certificate.
+    """
+
+    slug = "unauthenticated"
+
+
+class InvalidCredential(Unauthenticated):
+    """The credential is not valid.
+
+    Check that it is whole and neither expired nor revoked, or ask the operator for a new one.
+    """
+
+    slug = "invalid-credential"
+
+
+class NotAllowed(CallerProblem):
+    """The caller has not the scope for this. Ask the operator for the scope named in the detail."""
+
+    slug = "scope-missing"
+
+
+class UntrustedProxy(CallerProblem):
+    """The request claims a client certificate as only a trusted proxy may.
+
+    Send no Client-Cert header; connect by TLS with the certificate, or through the proxy.
+    """
+
+    slug = "untrusted-proxy"
+
+
+class ForeignPage(CallerProblem):
+    """The request comes from a web page, or for another host name.
+
+    Call the server as localhost from a program, or let it require authentication.
+    """
+
+    slug = "foreign-page"
+
+
+class RateLimited(CallerProblem):
+    """The relying party asks too often. Retry after the number of seconds in Retry-After."""
+
+    slug = "rate-limited"
+
+
+class QuotaExceeded(RateLimited):
+    """The relying party has too many requests in hand.
+
+    Retry after the number of seconds in Retry-After.
+    """
+
+    slug = "quota-exceeded"
+
+
+class UnsupportedContentType(CallerProblem):
+    """The request body has a content type govid does not read.
+
+    Send one of the types that the detail names.
+    """
+
+    slug = "unsupported-content-type"
+
+
+class BodyTooLarge(CallerProblem):
+    """The request body is too large. Send a smaller photo, or a shorter text."""
+
+    slug = "body-too-large"
+
+
+class BodyTooSlow(CallerProblem):
+    """The request body did not arrive in time.
+
+    Send it again over a better connection, or send a smaller photo.
+    """
+
+    slug = "body-too-slow"
+
+
+class HeadTooLarge(CallerProblem):
+    """The request head is too large. Send fewer or shorter headers."""
+
+    slug = "head-too-large"
+
+
+class UpgradeNotSupported(CallerProblem):
+    """The request has a body and asks for another protocol.
+
+    Speak HTTP/1.1 without an Upgrade header, in Java by HttpClient.Version.HTTP_1_1; or use https.
+    """
+
+    slug = "upgrade-not-supported"
+
+
+class NotFound(CallerProblem):
+    """No such address. See /schema for all addresses."""
+
+    slug = "not-found"
+
+
+class MethodNotAllowed(CallerProblem):
+    """The address does not take this method. See /schema for the methods."""
+
+    slug = "method-not-allowed"
+
+
+class ClientGone(CallerProblem):
+    """The client closed the connection before its request was whole. Send the request again."""
+
+    slug = "client-gone"
+
+
+class InvalidSettings(OperatorProblem):
+    """The settings are not valid. Correct the setting named in the detail."""
+
+    slug = "invalid-settings"
+
+
+class ModelMissing(OperatorProblem):
+    """A model file is missing. Run `govid models pull`."""
+
+    slug = "model-missing"
+
+
+class ModelDigestMismatch(OperatorProblem):
+    """A model file does not have the digest its manifest states.
+
+    Delete the file and run `govid models pull`; if it stays, do not trust its source.
+    """
+
+    slug = "model-digest-mismatch"
+
+
+class ModelUnusable(OperatorProblem):
+    """A model does not have the shape its manifest states.
+
+    Correct the manifest, or use a model with 112x112 input and one embedding as output.
+    """
+
+    slug = "model-unusable"
+
+
+class ModelSourceUnreachable(OperatorProblem):
+    """A model could not be fetched.
+
+    Check the network or proxy, or put the files in a folder: `govid models pull --from FOLDER`.
+    """
+
+    slug = "model-source-unreachable"
+
+
+class ProviderMissing(OperatorProblem):
+    """A requested ONNX Runtime provider is not available.
+
+    Install the runtime that has it (`make setup GPU=1`), or change GOVID_PROVIDERS.
+    """
+
+    slug = "provider-missing"
+
+
+class RuntimeMissing(OperatorProblem):
+    """The requested runtime is not installed.
+
+    Install it (`pip install openvino`), or leave GOVID_RUNTIME at auto.
+    """
+
+    slug = "runtime-missing"
+
+
+class PrecisionUnavailable(OperatorProblem):
+    """The requested precision is not available here.
+
+    Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists.
+    """
+
+    slug = "precision-unavailable"
+
+
+class NotCalibrated(OperatorProblem):
+    """The active model has no calibration, so no score can be turned into a decision.
+
+    Run `govid calibrate --data FOLDER` for this model.
+    """
+
+    slug = "not-calibrated"
+
+
+class ProfileUnavailable(OperatorProblem):
+    """The use case needs a profile that this installation does not run.
+
+    Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance.
+    """
+
+    slug = "profile-unavailable"
+
+
+class LivenessUnavailable(OperatorProblem):
+    """The use case demands a liveness check, which this govid does not have.
+
+    Use another way to tell that the person is there, or a use case whose policy demands none.
+    """
+
+    slug = "liveness-unavailable"
+
+
+class StoreUnavailable(OperatorProblem):
+    """The record store cannot be read or written.
+
+    Check the disk and the file permissions of the data folder, or that PostgreSQL runs and can be
+    reached; retry afterwards.
+    """
+
+    slug = "store-unavailable"
+
+
+class StoreDriverMissing(OperatorProblem):
+    """The package that talks to the record store of the settings is not installed.
+
+    Install it (`pip install 'psycopg[binary]'`), or unset GOVID_STORE_URL.
+    """
+
+    slug = "store-driver-missing"
+
+
+class GalleryUnavailable(OperatorProblem):
+    """The gallery cannot be searched.
+
+    Look at /readyz and /v1/gallery for the reason; records are safe, retry afterwards.
+    """
+
+    slug = "gallery-unavailable"
+
+
+class AuditBroken(OperatorProblem):
+    """The audit is not what was written: a row was altered, moved or removed.
+
+    Run `govid audit verify`; keep a copy of the database as evidence and restore a backup.
+    """
+
+    slug = "audit-broken"
+
+
+class StorageFull(OperatorProblem):
+    """The disk of the record store is full. Free some space; reads go on meanwhile."""
+
+    slug = "storage-full"
+
+
+class NotReady(OperatorProblem):
+    """The server is still loading its models and gallery. Wait until /readyz answers 200."""
+
+    slug = "not-ready"
+
+
+class IssuerUnreachable(OperatorProblem):
+    """The public keys of the token issuer cannot be had.
+
+    Check the setting jwks and the way to the issuer.
+    """
+
+    slug = "issuer-unreachable"
+
+
+class Overloaded(OperatorProblem):
+    """More requests wait than the server can answer in time.
+
+    Retry after the number of seconds in Retry-After.
+    """
+
+    slug = "overloaded"
+
+
+BY_SLUG: dict[str, type[ApiError]] = {
+    "audit-broken": AuditBroken,
+    "body-too-large": BodyTooLarge,
+    "body-too-slow": BodyTooSlow,
+    "case-closed": CaseClosed,
+    "client-gone": ClientGone,
+    "duplicate-face": DuplicateFace,
+    "face-not-detected": FaceNotDetected,
+    "feedback-exists": FeedbackExists,
+    "foreign-page": ForeignPage,
+    "gallery-unavailable": GalleryUnavailable,
+    "head-too-large": HeadTooLarge,
+    "idempotency-key-reused": IdempotencyKeyReused,
+    "internal-error": InternalError,
+    "invalid-base64": InvalidBase64,
+    "invalid-body": InvalidBody,
+    "invalid-credential": InvalidCredential,
+    "invalid-group": InvalidGroup,
+    "invalid-idempotency-key": InvalidIdempotencyKey,
+    "invalid-parameter": InvalidParameter,
+    "invalid-receipt": InvalidReceipt,
+    "invalid-settings": InvalidSettings,
+    "invalid-subject-id": InvalidSubjectId,
+    "invalid-template": InvalidTemplate,
+    "issuer-unreachable": IssuerUnreachable,
+    "job-ended": JobEnded,
+    "job-running": JobRunning,
+    "job-too-loose": JobTooLoose,
+    "key-name-taken": KeyNameTaken,
+    "liveness-unavailable": LivenessUnavailable,
+    "low-quality": LowQuality,
+    "malformed-body": MalformedBody,
+    "method-not-allowed": MethodNotAllowed,
+    "model-digest-mismatch": ModelDigestMismatch,
+    "model-missing": ModelMissing,
+    "model-source-unreachable": ModelSourceUnreachable,
+    "model-unusable": ModelUnusable,
+    "multiple-faces": MultipleFaces,
+    "no-comparable-reference": NoComparableReference,
+    "not-calibrated": NotCalibrated,
+    "not-found": NotFound,
+    "not-ready": NotReady,
+    "overloaded": Overloaded,
+    "photo-animated": PhotoAnimated,
+    "photo-decompression-bomb": DecompressionBomb,
+    "photo-not-an-image": PhotoNotAnImage,
+    "photo-too-large": PhotoTooLarge,
+    "photo-too-many-pixels": PhotoTooManyPixels,
+    "photo-too-small": PhotoTooSmall,
+    "photo-truncated": PhotoTruncated,
+    "photo-unreadable": PhotoUnreadable,
+    "precision-unavailable": PrecisionUnavailable,
+    "profile-unavailable": ProfileUnavailable,
+    "provider-missing": ProviderMissing,
+    "quota-exceeded": QuotaExceeded,
+    "rate-limited": RateLimited,
+    "reference-too-old": ReferenceTooOld,
+    "runtime-missing": RuntimeMissing,
+    "scope-missing": NotAllowed,
+    "storage-full": StorageFull,
+    "store-driver-missing": StoreDriverMissing,
+    "store-unavailable": StoreUnavailable,
+    "subject-exists": SubjectExists,
+    "subject-held": SubjectHeld,
+    "subject-locked": SubjectLocked,
+    "template-implausible": TemplateImplausible,
+    "template-not-accepted": TemplateNotAccepted,
+    "template-not-finite": TemplateNotFinite,
+    "template-wrong-length": TemplateWrongLength,
+    "template-wrong-model": TemplateWrongModel,
+    "template-zero-norm": TemplateZeroNorm,
+    "too-many-references": TooManyReferences,
+    "unauthenticated": Unauthenticated,
+    "unknown-case": UnknownCase,
+    "unknown-complaint": UnknownComplaint,
+    "unknown-field": UnknownField,
+    "unknown-job": UnknownJob,
+    "unknown-key": UnknownKey,
+    "unknown-subject": UnknownSubject,
+    "unknown-use-case": UnknownUseCase,
+    "unsupported-content-type": UnsupportedContentType,
+    "untrusted-proxy": UntrustedProxy,
+    "upgrade-not-supported": UpgradeNotSupported,
+    "use-case-not-allowed": UseCaseNotAllowed,
+}

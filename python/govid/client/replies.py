@@ -1,0 +1,53 @@
+"""From what came over HTTP to a result or an error."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+from govid.client.errors import ApiError, UnexpectedReply
+from govid.client.problems import BY_SLUG
+from govid.wire import Problem
+
+T = TypeVar("T")
+_PROBLEM = "application/problem+json"
+
+
+def result(reply: httpx.Response, wanted: type[T]) -> T:
+    """The result of a reply.
+
+    Raises:
+        ApiError: the class of the problem's slug.
+        UnexpectedReply: it is neither ``wanted`` nor a problem.
+    """
+    if not reply.is_success:
+        raise _error(reply)
+    if wanted is type(None) and not reply.content:
+        return None
+    try:
+        return msgspec.json.decode(reply.content, type=wanted)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnexpectedReply(reply.status_code, str(error), _request_id(reply)) from None
+
+
+def _error(reply: httpx.Response) -> ApiError | UnexpectedReply:
+    try:
+        if reply.headers.get("Content-Type", "").partition(";")[0] != _PROBLEM:
+            raise ValueError
+        problem = msgspec.json.decode(reply.content, type=Problem)
+    except (ValueError, msgspec.MsgspecError):
+        why = "no problem+json of govid"
+        return UnexpectedReply(reply.status_code, why, _request_id(reply), _retry_after(reply))
+    return BY_SLUG.get(problem.slug, ApiError)(problem, _retry_after(reply))
+
+
+def _request_id(reply: httpx.Response) -> str:
+    return str(reply.headers.get("X-Request-Id", ""))
+
+
+def _retry_after(reply: httpx.Response) -> float | None:
+    # govid says seconds; a date, which a proxy may say, is left to the back-off.
+    value = reply.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdecimal() and len(value) < 10 else None

@@ -1,0 +1,47 @@
+"""``govid retention``: erase what is past its time, or say what would be."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from govid.commands.context import json_option, settings_of, show, store
+
+
+@click.group(name="retention")
+def retention_group() -> None:
+    """What is kept, and how long."""
+
+
+@retention_group.command()
+@click.option("--dry-run", is_flag=True, help="Count what is past its time, and change nothing.")
+@json_option
+@click.pass_context
+def run(context: click.Context, /, dry_run: bool, as_json: bool) -> None:
+    """Erase what is past its time, as a server does by itself. A run that is stopped is gone on with."""
+    from govid.ledger.signing import load_signer
+    from govid.retention import Keeper
+    from govid.store.audit import AuditLog
+    from govid.use_cases import UseCases
+
+    settings = settings_of(context)
+    with store(settings) as records:
+        signed = AuditLog(records.database).signed_to()
+        signer = load_signer(settings.signing_key, create=not signed)
+        keeper = Keeper(records.database, settings, UseCases.of(settings), signer)
+
+        def pause() -> bool:
+            time.sleep(0.01)  # for whoever else writes
+            return False
+
+        result = keeper.due() if dry_run else keeper.run(pause)
+    lines = [f"{name}: {count:,}" for name, count in result.erased.items() if count]
+    lines += [f"decisions of {name}: {count:,}" for name, count in result.decisions.items() if count]
+    lines = [f"{'would be erased' if dry_run else 'erased'}  {line}" for line in lines]
+    lines += [
+        f"too old  for {name}: {count:,} references; delete or enrol anew, nothing does it by itself"
+        for name, count in result.references_too_old.items()
+        if count
+    ]
+    show(result, as_json, "\n".join(lines) or "nothing is past its time")

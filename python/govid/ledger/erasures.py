@@ -1,0 +1,61 @@
+"""What a citizen keeps of an erasure: a signed statement of what was destroyed, without a name or a face."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from govid.errors import InvalidReceipt
+from govid.ledger.signing import ISSUER, Signer, Verifier
+from govid.store.erasures import Erased
+
+KIND = "govid-erasure+jws"
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims of the receipt of an erasure. Digests are hexadecimal."""
+
+    iss: str
+    jti: Annotated[str, Meta(description="Request id: under it the audit has the erasure")]
+    iat: Annotated[int, Meta(description="Time of the erasure, seconds since the epoch")]
+    caller: Annotated[str, Meta(description="Who asked for it")]
+    subject: Annotated[str, Meta(description="Pseudonym, as in the receipts of decisions about this subject")]
+    references: Annotated[int, Meta(description="Templates that were deleted")]
+    photos: Annotated[int, Meta(description="Photos that were deleted")]
+    data_key: Annotated[
+        str,
+        Meta(description="Fingerprint of the key that was destroyed: it names the subject in old backups"),
+    ]
+    key_id: Annotated[str, Meta(description="Key-encryption key that it was wrapped with")]
+    audit: Annotated[str, Meta(description="Digest of the audit row")]
+
+
+def issue(signer: Signer, erased: Erased) -> str:
+    """The receipt of an erasure, as a compact JWS. The same erasure always has the same one."""
+    erasure = Erasure(
+        iss=ISSUER,
+        jti=erased.request_id,
+        iat=int(erased.erased_at),
+        caller=erased.caller or "",
+        subject=signer.pseudonym(erased.subject_id),
+        references=erased.references,
+        photos=erased.photos,
+        data_key=erased.fingerprint.hex(),
+        key_id=erased.key_id,
+        audit=erased.audit_digest.hex(),
+    )
+    return signer.sign(KIND, erasure)
+
+
+def read(verifier: Verifier, token: str) -> Erasure:
+    """The claims of the receipt of an erasure.
+
+    Raises:
+        InvalidReceipt: it is not one of this installation, or it was altered.
+    """
+    try:
+        return msgspec.convert(verifier.verify(KIND, token), Erasure)
+    except msgspec.ValidationError as error:
+        raise InvalidReceipt from error

@@ -1,0 +1,106 @@
+"""Models as settings name them, and the second one of a migration, ready to embed crops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from govid import calibration, models, policy, precision, profiles
+from govid.calibration import Calibration
+from govid.config import Settings
+from govid.errors import MigrationRefused
+from govid.faces import PIPELINE, load_embedder
+from govid.profiles import Profile
+from govid.store.migration import Model
+from govid.types import Image, Template
+from govid.use_cases import UseCases
+
+
+def named(settings: Settings) -> Model:
+    """The model that the settings name."""
+    model_id = profiles.active(settings)[0].model_id
+    return Model(model_id, settings.profile, settings.precision, settings.embedder)
+
+
+def settings_of(settings: Settings, model: Model) -> Settings:
+    """The same installation with another model.
+
+    Raises:
+        MigrationRefused: what bears its name here is not that model.
+    """
+    chosen = msgspec.convert(
+        {
+            **msgspec.structs.asdict(settings),
+            "profile": model.profile,
+            "precision": model.precision,
+            "embedder": model.embedder,
+        },
+        Settings,
+    )
+    if (found := named(chosen)).model_id != model.model_id:
+        raise MigrationRefused(f"{model.settings} is {found.model_id} here, not {model.model_id}")
+    return chosen
+
+
+def fitting(settings: Settings) -> tuple[str, ...]:
+    """Ids of the models whose templates serve the profile that the settings name, its own first."""
+    profile = profiles.active(settings)[0]
+    if len(profile.parts) > 1 or profile.parts[0].model != models.SFACE:
+        return (profile.model_id,)
+    fused = profiles.high_assurance(profile.parts[0].precision).model_id
+    return (profile.model_id, fused)
+
+
+def calibrations(settings: Settings) -> dict[str, Calibration]:
+    """The table of each profile that the settings make available, by its name.
+
+    Raises:
+        NotCalibrated, InvalidSettings.
+    """
+    return {
+        profile.name: calibration.load(profile.model_id, settings.calibrations_dir, pipeline=PIPELINE)
+        for profile in profiles.active(settings)
+    }
+
+
+def check_use_cases(settings: Settings, before: Settings) -> None:
+    """Refuse a model that cannot decide what the one before could.
+
+    Raises:
+        NotCalibrated: its table does not reach the FMR of a use case.
+        MigrationRefused: a use case demands a profile that would be lost.
+    """
+    tables = calibrations(settings)
+    available = {profile.name for profile in profiles.active(before)}
+    for purpose in UseCases.of(settings).all():
+        table = tables.get(name := purpose.profile or settings.profile)
+        if table is not None:
+            policy.check_supported(purpose, settings.max_references, table)
+        elif name in available:
+            raise MigrationRefused(f"use case {purpose.name} needs the profile {name}, which would be lost")
+
+
+class SecondModel:
+    """Embeds the crops that the first model embedded. Safe to call from several threads."""
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        """Load its networks.
+
+        Raises:
+            OperatorError: it is not here, not the one that was meant, not calibrated, or cannot run here.
+        """
+        chosen = settings_of(settings, model)
+        precision.check(chosen)
+        self.profile, *_ = available = profiles.active(chosen)
+        self.profiles: Mapping[str, Profile] = {profile.name: profile for profile in available}
+        self.calibrations = calibrations(chosen)
+        self._embedder = load_embedder(self.profile, chosen)
+
+    def embed(self, crop: Image) -> Template:
+        """The template of a crop.
+
+        Raises:
+            ModelUnusable.
+        """
+        return self._embedder.embed(crop, self.profile)

@@ -1,0 +1,207 @@
+"""What is kept, and no longer than its time: small transactions, each with an audit record of what it erased.
+
+A run may be stopped or killed at any moment. What was committed is recorded; the next run finds the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from govid import policy
+from govid.audit import AuditRecord, new_request_id
+from govid.callers import LOCAL
+from govid.config import Settings
+from govid.ledger import expiry
+from govid.ledger.signing import Signer
+from govid.store import retention as past
+from govid.store.audit import append, erase
+from govid.store.database import Connection, Database
+from govid.store.records import IDEMPOTENCY_SECONDS
+from govid.use_cases import UseCases
+
+DAY = 86_400.0
+# A writer waits for one batch at most: some milliseconds, as long as an enrolment takes.
+_ROWS_AT_ONCE = 500
+_PHOTOS_AT_ONCE = 20
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """What was erased, or would be."""
+
+    dry_run: bool
+    erased: Annotated[dict[str, int], Meta(description="How many of each kind; none of it is 0")]
+    decisions: Annotated[dict[str, int], Meta(description="Audit rows by use case, of which digests stay")]
+    references_too_old: Annotated[
+        dict[str, int],
+        Meta(description="References that a use case no longer compares with: told, never erased"),
+    ]
+    finished: Annotated[bool, Meta(description="False: it was stopped, and the next run goes on")] = True
+
+
+class Batch(NamedTuple):
+    """One batch: what it was of, the use case if it was decisions, and how many."""
+
+    kind: str
+    use_case: str
+    rows: int
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """One kind of thing, what is past its time, and how many go at once."""
+
+    name: str
+    past: past.Past
+    before: float
+    at_once: int = _ROWS_AT_ONCE
+
+
+class Keeper:
+    """Erases what is past its time. Several may run at once on one store: each thing goes once."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        use_cases: UseCases,
+        signer: Signer,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            clock: seconds since the epoch (UTC).
+        """
+        self._database, self._settings, self._clock = database, settings, clock
+        self._use_cases, self._signer = use_cases, signer
+
+    def due(self) -> Retention:
+        """How much is past its time; nothing is changed.
+
+        Raises:
+            OperatorError.
+        """
+        now = self._clock()
+        with self._database.reading() as connection:
+            return Retention(
+                dry_run=True,
+                erased={step.name: step.past.count(connection, step.before) for step in self._steps(now)},
+                decisions={
+                    purpose.name: past.count_decisions(connection, purpose.name, before)
+                    for purpose, before in self._decisions(now)
+                },
+                references_too_old=self._too_old(connection, now),
+            )
+
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> Retention:
+        """Erase all of it, unless stopped between two batches.
+
+        Raises:
+            OperatorError: what was erased until then is recorded.
+        """
+        now = self._clock()
+        erased = Counter({step.name: 0 for step in self._steps(now)})
+        decisions = Counter({purpose.name: 0 for purpose, _ in self._decisions(now)})
+        finished = False
+        with closing(self.batches()) as batches:
+            for kind, use_case, count in batches:
+                if use_case:
+                    decisions[use_case] += count
+                else:
+                    erased[kind] += count
+                if stopped():
+                    break
+            else:
+                finished = True
+        with self._database.reading() as connection:
+            too_old = self._too_old(connection, now)
+        return Retention(
+            dry_run=False,
+            erased=erased,
+            decisions=decisions,
+            references_too_old=too_old,
+            finished=finished,
+        )
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Erase one batch after the other."""
+        now = self._clock()
+        try:
+            for step in self._steps(now):
+                while count := self._erase(step):
+                    yield Batch(step.name, "", count)
+            for purpose, before in self._decisions(now):
+                while count := self._erase_decisions(purpose.name, before):
+                    yield Batch("decisions", purpose.name, count)
+        finally:
+            # Also where nothing was left to erase: the run before may have been killed.
+            self._database.scrub()
+
+    def _steps(self, now: float) -> Iterator[_Step]:
+        settings = self._settings
+        yield _Step("photos", past.PHOTOS, now, _PHOTOS_AT_ONCE)
+        yield _Step("idempotency_replies", past.IDEMPOTENCY, now - IDEMPOTENCY_SECONDS)
+        yield _Step("failed_attempts", past.ATTEMPTS, now)
+        yield _Step("notifications", past.NOTIFICATIONS, now - settings.keep_notifications_days * DAY)
+        yield _Step("feedback", past.FEEDBACK, now - settings.keep_feedback_days * DAY)
+        yield _Step("cases", past.CASES, now - settings.keep_cases_days * DAY)
+        yield _Step("dedup_pairs", past.PAIRS, now - settings.keep_cases_days * DAY)
+
+    def _decisions(self, now: float) -> Iterator[tuple[policy.UseCase, float]]:
+        for purpose in self._use_cases.all():
+            if purpose.keep_days is not None:
+                yield purpose, now - purpose.keep_days * DAY
+
+    def _too_old(self, connection: Connection, now: float) -> dict[str, int]:
+        limits = {purpose.name: policy.oldest_reference(purpose, now) for purpose in self._use_cases.all()}
+        return {
+            name: past.references_before(connection, before) for name, before in limits.items() if before > 0
+        }
+
+    def _erase(self, step: _Step) -> int:
+        with self._database.writing() as connection:
+            # Before any row, and the lock of the audit last.
+            connection.exclusive("retention")
+            if step.past in {past.CASES, past.PAIRS}:
+                connection.exclusive("gallery_change")  # a verdict or a deletion may be at the same case
+            count = step.past.erase(connection, step.before, step.at_once)
+            if count:
+                append(connection, _record(new_request_id(), {step.name: count}))
+            return count
+
+    def _erase_decisions(self, use_case: str, before: float) -> int:
+        with self._database.writing() as connection:
+            connection.exclusive("retention")
+            rows = past.decisions(connection, use_case, before, _ROWS_AT_ONCE)
+            if not rows:
+                return 0
+            expiry_id = new_request_id()
+            erase(connection, [(audit_id, record) for audit_id, record, _ in rows], expiry_id)
+            statement = expiry.statement(
+                self._signer,
+                expiry_id,
+                [digest for *_, digest in rows],
+                use_case=use_case,
+                before=before,
+                now=time.time(),
+            )
+            append(connection, _record(expiry_id, {f"decisions of {use_case}": len(rows)}, statement))
+            return len(rows)
+
+
+def _record(request_id: str, erased: dict[str, int], statement: str | None = None) -> AuditRecord:
+    return AuditRecord(
+        time=time.time(),
+        request_id=request_id,
+        caller=LOCAL.name,
+        operation=expiry.OPERATION,
+        outcome="ERASED",
+        erased=erased,
+        statement=statement,
+    )

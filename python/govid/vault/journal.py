@@ -1,0 +1,142 @@
+"""Receipts of all erasures in a file beside the keys, apart from the store: a line each, never rewritten.
+
+A backup from before an erasure brings the subject back, with its key. ``replay`` erases it again, by this
+file, before anybody is served from the backup.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from govid.audit import AuditRecord, new_request_id
+from govid.callers import LOCAL
+from govid.config import private_folder
+from govid.errors import GovidError, InvalidReceipt, InvalidSettings, UnknownSubject
+from govid.ledger import erasures as receipts
+from govid.ledger.erasures import Erasure
+from govid.ledger.signing import Signer, Verifier
+from govid.store import Store, erasures
+from govid.store.database import Database
+
+log = logging.getLogger("govid.vault")
+
+
+class ErasureJournal:
+    """Keeps the file in step with the store. Safe to call from several threads."""
+
+    def __init__(self, path: Path, database: Database, signer: Signer) -> None:
+        self._path, self._database, self._signer = path, database, signer
+        self._lock = threading.Lock()
+        self._written: set[str] | None = None
+        self._last = 0
+
+    def catch_up(self) -> None:
+        """Append what the store has erased and the file does not have yet, whoever erased it.
+
+        The erasure itself is committed: where the file cannot be written, the log says so and a later call
+        makes up for it.
+        """
+        with self._lock:
+            try:
+                self._append()
+            except (OSError, GovidError) as error:
+                log.error(
+                    "%s lacks erasures, which a restored backup would bring back: %s", self._path, error
+                )
+
+    def _append(self) -> None:
+        if self._written is None:
+            self._written = _written(self._path, self._signer.verifier)
+        while True:
+            with self._database.reading() as connection:
+                found = erasures.after(connection, self._last)
+            if not found:
+                return
+            new = [one for _, one in found if one.fingerprint.hex() not in self._written]
+            if new:
+                _append(self._path, [receipts.issue(self._signer, one) for one in new])
+            self._written |= {one.fingerprint.hex() for one in new}
+            self._last = found[-1][0]
+
+
+def read(path: Path, verifier: Verifier) -> list[Erasure]:
+    """All receipts of a file. A last line that is not whole was never acknowledged, and is left out.
+
+    Raises:
+        InvalidSettings: the file cannot be read.
+        InvalidReceipt: a line is no receipt of this installation.
+    """
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").split("\n")
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror}") from None
+    found = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            found.append(receipts.read(verifier, line))
+        except InvalidReceipt as error:
+            raise InvalidReceipt(f"{path}, line {number}: {error.detail}") from None
+    return found
+
+
+def _written(path: Path, verifier: Verifier) -> set[str]:
+    """Keys of the receipts in a file; what is none is as if it were not there."""
+    written = set()
+    for line in path.read_text(encoding="ascii", errors="replace").split("\n") if path.exists() else ():
+        with suppress(InvalidReceipt):
+            written.add(receipts.read(verifier, line).data_key)
+    return written
+
+
+def replay(store: Store, receipts: Iterable[Erasure]) -> list[str]:
+    """Erase again whom a restored backup has brought back; their subject ids.
+
+    A subject that was enrolled anew after its erasure has another key, and stays.
+
+    Raises:
+        OperatorError: the rest can be erased by the same call again.
+    """
+    with store.database.reading() as connection:
+        back = erasures.still_there(
+            connection, [bytes.fromhex(erasure.data_key) for erasure in receipts if erasure.data_key]
+        )
+    erased = []
+    for subject_id in back:
+        record = AuditRecord(
+            time=time.time(),
+            request_id=new_request_id(),
+            caller=LOCAL.name,
+            operation="replay_erasure",
+            outcome="DELETED",
+            subject_id=subject_id,
+        )
+        try:
+            store.delete_subject(subject_id, record, None, lambda _: b"")
+        except UnknownSubject:
+            continue  # another process was quicker
+        erased.append(subject_id)
+    return erased
+
+
+def _append(path: Path, lines: list[str]) -> None:
+    private_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            _cut(descriptor, size)
+        file.write("".join(f"{line}\n" for line in lines).encode())
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _cut(descriptor: int, size: int) -> None:
+    """Take off a line that a crash left half-written: nobody was told of it."""
+    tail = os.pread(descriptor, min(size, 1 << 16), max(0, size - (1 << 16)))
+    os.truncate(descriptor, size - len(tail) + tail.rfind(b"\n") + 1)

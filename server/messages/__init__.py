@@ -1,0 +1,51 @@
+"""What problems say to people, in the language they ask for."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from govid.errors import GovidError
+from server.language import Language
+from server.messages import zh, zh_details
+
+
+class Message(NamedTuple):
+    """What a problem says. ``detail`` is empty where the title says all of it."""
+
+    title: str
+    detail: str
+    remedy: str
+
+
+def message(error: GovidError, language: Language, *, with_detail: bool = True) -> Message:
+    """An error in a language; English where a translation is missing.
+
+    Args:
+        with_detail: details of an operator's error name files and settings: they stay in the log.
+    """
+    detail = error.detail if with_detail and error.detail != error.title else ""
+    if language is Language.ENGLISH or error.slug not in zh.PROBLEMS:
+        return Message(error.title, detail, error.remedy)
+    title, remedy = zh.PROBLEMS[error.slug]
+    return Message(title, translated(detail), remedy)
+
+
+def translated(detail: str) -> str:
+    """A detail in Chinese, as it is where nobody wrote one."""
+    said, where, place = detail.partition(zh_details.PLACE[0])
+    for pattern, text in _patterns():
+        if found := pattern.fullmatch(said):
+            return text.format(*found.groups()) + (zh_details.PLACE[1] + place if where else "")
+    return detail
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The longest first: a short one could take a long one's words for a value."""
+    details = sorted(zh_details.DETAILS.items(), key=lambda item: len(item[0]), reverse=True)
+    return tuple(
+        (re.compile("(.+?)".join(map(re.escape, english.split("{}"))), re.DOTALL), chinese)
+        for english, chinese in details
+    )

@@ -1,0 +1,134 @@
+"""Every call against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from govid.client import AsyncClient, Client, Decision, PackedTemplate, Verdict, problems
+from govid.ledger.receipts import Receipt
+from tests.conftest import Served
+from tests.support import BIDEN, OBAMA, OBAMA_LATER, SAMPLES
+
+BOB, TWIN = "client ü bob", "client-twin"
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[Client]:
+    with served.client("all") as client:
+        yield client
+        for subject in {BOB, TWIN} & set(client.subjects(after="client").subjects):
+            client.delete(subject)
+
+
+def test_a_subject_from_enrolment_to_deletion(client: Client) -> None:
+    made = client.enrol(BOB, SAMPLES / "obama-2012.jpg", groups=["staff"])
+    assert (made.subject_id, made.held) == (BOB, False)
+    with pytest.raises(problems.SubjectExists) as again:
+        client.enrol(BOB, OBAMA)
+    assert again.value.request_id
+    assert again.value.remedy
+
+    answer = client.verify(BOB, OBAMA_LATER)
+    assert answer.decision is Decision.MATCH
+    template = client.embed(OBAMA_LATER)
+    assert client.verify(BOB, template).score == answer.score
+    assert (
+        client.verify(BOB, PackedTemplate(template.model_id, template.embedding)).decision is Decision.MATCH
+    )
+    assert client.verify(BOB, BIDEN).decision is Decision.NON_MATCH
+    assert client.compare(OBAMA, OBAMA_LATER, use_case="hotel_checkin").use_case == "hotel_checkin"
+
+    found = client.identify(OBAMA_LATER, groups=["staff"], max_candidates=1)
+    assert [one.subject_id for one in found.candidates] == [BOB]
+    assert client.identify(template, subjects=["nobody"]).decision is Decision.NON_MATCH
+
+    client.add_reference(BOB, OBAMA_LATER)
+    held = client.subject(BOB)
+    assert (len(held.references), held.groups) == (2, ("staff",))
+    assert BOB in client.subjects(after="client", limit=10).subjects
+    assert client.uses(BOB, limit=3).uses[0].operation == "add_reference"
+    assert client.audit(request_id=answer.request_id).rows[0].record.outcome == "MATCH"
+
+    assert client.delete(BOB).subject_id == BOB
+    with pytest.raises(problems.UnknownSubject):
+        client.verify(BOB, OBAMA)
+
+
+def test_a_receipt_is_checked_here_and_rated_there(client: Client) -> None:
+    client.enrol(BOB, OBAMA)
+    answer = client.verify(BOB, OBAMA_LATER)
+    claims = client.verify_receipt(answer)
+    assert (claims.jti, claims.decision, claims.caller) == (answer.request_id, "MATCH", "all")
+
+    keys = client.receipt_keys()
+    with Client("http://localhost:1") as offline:
+        assert isinstance(offline.verify_receipt(answer.receipt, keys=keys), Receipt)
+        head, body, signed = answer.receipt.split(".")
+        other = client.verify(BOB, BIDEN)
+        for forged in (
+            f"{head}.{body}x.{signed}",
+            f"{head}.{other.receipt.split('.')[1]}.{signed}",
+            "nonsense",
+            "",
+        ):
+            with pytest.raises(problems.InvalidReceipt):
+                offline.verify_receipt(forged, keys=keys)
+    with pytest.raises(problems.InvalidReceipt, match="another decision"):
+        client.verify_receipt(msgspec.structs.replace(other, decision=Decision.MATCH), keys=keys)
+
+    rated = client.feedback(answer.receipt, "bad", "我没有去过那里")
+    assert rated.complaint_id is not None
+    with pytest.raises(problems.FeedbackExists):
+        client.feedback(answer.receipt, "bad")
+    with pytest.raises(problems.InvalidReceipt):
+        client.feedback("nonsense", "bad")
+    assert client.complaints(after=rated.complaint_id - 1)[0].comment == "我没有去过那里"
+    client.answer_complaint(rated.complaint_id, "looked at")
+    assert client.complaints(after=rated.complaint_id - 1, limit=1, open_only=False)[0].answer == "looked at"
+
+
+def test_a_case_is_decided(client: Client) -> None:
+    client.enrol(BOB, OBAMA)
+    twin = client.enrol(TWIN, OBAMA_LATER)
+    assert twin.held
+    assert twin.case_id is not None
+    with pytest.raises(problems.SubjectHeld):
+        client.verify(TWIN, OBAMA_LATER)
+    assert twin.case_id in {case.case_id for case in client.cases().cases}
+    assert set(client.case(twin.case_id).subjects) == {BOB, TWIN}
+    decided = client.decide(twin.case_id, Verdict.TWINS, subjects=(BOB, TWIN), note="birth records")
+    assert decided.closed_at is not None
+    assert twin.case_id in {case.case_id for case in client.cases(state="closed").cases}
+    assert client.verify(TWIN, OBAMA_LATER).decision is Decision.MATCH
+
+
+def test_the_installation(client: Client) -> None:
+    by_name = {one.use_case.name: one for one in client.use_cases()}
+    assert by_name["general"].available
+    assert not by_name["portal_login"].available
+    assert client.gallery().dimension == client.models().template_dimension
+
+
+def test_who_may_not_is_told_so(served: Served) -> None:
+    with served.client("desk") as desk, pytest.raises(problems.NotAllowed):
+        desk.identify(OBAMA)
+    with Client(served.address) as nobody, pytest.raises(problems.Unauthenticated):
+        nobody.use_cases()
+
+
+def test_async_calls_at_the_same_time(served: Served, client: Client) -> None:
+    client.enrol(BOB, OBAMA)
+
+    async def both() -> list[Decision]:
+        async with AsyncClient(served.address, api_key=served.keys["all"]) as waiting:
+            probes = [OBAMA_LATER, Path(SAMPLES / "biden-2010.jpg")]
+            answers = await asyncio.gather(*(waiting.verify(BOB, probe) for probe in probes))
+            assert (await waiting.verify_receipt(answers[0])).decision == "MATCH"
+            return [answer.decision for answer in answers]
+
+    assert asyncio.run(both()) == [Decision.MATCH, Decision.NON_MATCH]

@@ -1,0 +1,43 @@
+"""Queries of routes without a body: what is not known is refused, and the detail says what is."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/v1/subjects?lmit=3", ["'lmit'", "after", "limit"]),
+        ("/v1/audit?subject=alice", ["'subject'", "subject_id", "request_id"]),
+        ("/v1/audit?about_request=x", ["'about_request'"]),
+        ("/v1/audit?outcome=MATCH&outcome=NON_MATCH", ["twice"]),
+        ("/v1/audit?x", ["'x'"]),
+        ("/v1/audit?%ff%00=1", ["known are"]),
+        ("/v1/gallery?full=1", ["known are none"]),
+        ("/v1/subjects?limit=0", [">= 1", "limit"]),
+        ("/v1/subjects?limit=many", ["int", "limit"]),
+        ("/v1/cases?state=ajar", ["open", "closed", "state"]),
+    ],
+)
+def test_a_wrong_query_names_what_would_be_right(api: httpx.Client, address: str, words: list[str]) -> None:
+    reply = api.get(address)
+    assert (reply.status_code, reply.json()["slug"]) == (400, "invalid-parameter")
+    for word in words:
+        assert word in reply.json()["detail"]
+
+
+def test_a_right_query_passes(api: httpx.Client) -> None:
+    for address in (
+        "/v1/subjects?after=&limit=3",
+        "/v1/audit?request_id=x&since=0",
+        "/healthz",
+        "/v1/cases?state=closed",
+    ):
+        assert api.get(address).status_code == 200
+
+
+def test_a_deletion_has_no_parameters(api: httpx.Client) -> None:
+    assert api.delete("/v1/subjects/nobody?force=true").json()["slug"] == "invalid-parameter"
+    assert api.delete("/v1/subjects/nobody").json()["slug"] == "unknown-subject"
