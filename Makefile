@@ -19,6 +19,9 @@ dev: ## what `make test` needs, too
 test: dev ## lint, types, cargo tests, Python tests
 	@scripts/test.sh
 
+console-test: dev ## the operator console alone, in headless Chromium (PICTURES=folder keeps what was seen)
+	@$(if $(PICTURES),mkdir -p "$(PICTURES)" &&) CONSOLE_SCREENSHOTS="$(PICTURES)" $(BIN)/python -m pytest tests/console
+
 lfw: setup ## accuracy on LFW (DATA=folder)
 	@$(BIN)/python -m lfw_eval $(if $(DATA),--data "$(DATA)")
 
@@ -72,5 +75,5 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test lfw load load-report soak fuzz attack bench bench-core calibrations ranges openapi client \
-	api-record lock clean
+.PHONY: help setup run dev test console-test lfw load load-report soak fuzz attack bench bench-core calibrations ranges openapi \
+	client api-record lock clean

@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.load import load
 from benchmarks.load_server import MODELS, pinned, served, split_cores
-from lfw_eval.svg import Axis, Line, legend_key, line_chart
+from govid.svg import Axis, Line, legend_key, line_chart
 
 PARTS = (0.5, 0.8, 1.0, 1.5, 2.0)
 CLOSED_USERS = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from govid.svg import Axis, Band, Line, histogram, line_chart
 from lfw_eval.results import Curve, Discard, Histogram
-from lfw_eval.svg import Axis, Band, Line, histogram, line_chart
 
 Curves = Sequence[tuple[str, Curve]]
 

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from govid.svg import legend_key
 from lfw_eval import charts
 from lfw_eval.results import Discard, Evaluation, GroupRate, GroupTable, PairList, PipelineResult
-from lfw_eval.svg import legend_key
 from lfw_eval.text import group_rate, percent
 
 _STYLE = """

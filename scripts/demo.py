@@ -61,6 +61,7 @@ def main() -> int:
     if stopping:
         return server.wait()
     print(f"\n  API       {address}/v1      (schema: {address}/schema, metrics: {address}/metrics)")
+    print(f"  Console   {address}/console")
     print("  Stop      Ctrl-C\n", flush=True)
     return server.wait()
 

@@ -65,6 +65,14 @@ if [ "$kind" = dev ] || [ "$kind" = bench ]; then
     fi
 fi
 
+# The console is tested in a real browser, and looked at in Chinese, too. Playwright would fetch a Chromium of its own.
+if [ "$kind" = dev ] || [ "$kind" = bench ]; then
+    if ! command -v chromium >/dev/null; then
+        apt chromium fonts-noto-cjk ||
+            say "no Chromium: the console's tests in it will be skipped; apt-get install chromium fonts-noto-cjk"
+    fi
+fi
+
 # --- dependencies --------------------------------------------------------------------------------------
 if [ ! -x "$venv/bin/pip" ]; then
     say "making $venv with $("$python" --version)"

@@ -16,9 +16,14 @@ from govid import __version__
 from govid.config import Settings
 from govid.errors import NotReady
 from govid.store.keys import KeyStore
+from govid.store.sessions import Sessions
 from server import queries
+from server.access.browser import Cookies
 from server.access.gate import Gate
 from server.access.settings import AccessSettings
+from server.console.console import Console, templates
+from server.console.routes import Failures
+from server.console.routes import router as console_router
 from server.controllers.audit import AuditController
 from server.controllers.cases import CaseController
 from server.controllers.compare import ComparisonController
@@ -27,7 +32,7 @@ from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
 from server.controllers.use_cases import UseCaseController
-from server.errors import problem_response
+from server.history import History
 from server.metrics import Metrics
 from server.observer import RequestObserver
 from server.openapi import SECURITY, SECURITY_SCHEMES, Yaml
@@ -51,14 +56,29 @@ def create_app(
     """
     metrics, server, access = metrics or Metrics(), server or ServerSettings(), access or AccessSettings()
     service = service or Service(settings or Settings(), server, metrics, access)
-    gate = Gate(access, lambda: KeyStore(service.engine.store.database), may_be_open=not server.exposed)
+    cookies = Cookies(secure=server.tls or server.behind_proxy)
+    gate = Gate(
+        access,
+        lambda: KeyStore(service.engine.store.database),
+        lambda: Sessions(
+            service.engine.store.database,
+            idle_seconds=access.console_idle_minutes * 60,
+            longest_seconds=access.console_longest_hours * 3600,
+        ),
+        cookies,
+        may_be_open=not server.exposed,
+    )
+    history = History(metrics)
+    console = Console(service, gate, cookies, history)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         service.start()
+        watching = asyncio.create_task(history.watch())
         try:
             yield
         finally:
+            watching.cancel()
             with suppress(NotReady):
                 await asyncio.to_thread(gate.close)
             await service.stop()
@@ -73,12 +93,14 @@ def create_app(
             SubjectController,
             SystemController,
             UseCaseController,
+            console_router(console),
         ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         guards=[gate.guard, queries.guard],
-        exception_handlers={Exception: problem_response},
+        exception_handlers={Exception: Failures(console)},
         lifespan=[lifespan],
+        template_config=templates(),
         request_max_body_size=SMALL_BODY,
         openapi_config=OpenAPIConfig(
             title="govid",

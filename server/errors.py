@@ -136,6 +136,8 @@ STATUS: dict[type[GovidError], int] = {
     access.UntrustedProxy: 400,
     access.ForeignPage: 403,
     access.RateLimited: 429,
+    access.TooManyTries: 429,
+    access.FormExpired: 403,
 }
 _FROM_HTTP: dict[int, type[GovidError]] = {
     400: errors.InvalidParameter,

@@ -9,6 +9,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from govid.audit import new_request_id
+from server.access.browser import CONSOLE
 from server.deprecation import DEPRECATED, Deprecation
 from server.logs import RequestLog
 from server.metrics import Metrics
@@ -22,7 +23,23 @@ _SAFE_HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-_SAFE_HEADERS_OF_TLS = [*_SAFE_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
+# The console is pages: of their own style, of pictures within them, and of no script at all.
+_PAGE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    # Without any, a browser would say of our own forms that they come from nowhere.
+    (b"referrer-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+        b"frame-ancestors 'none'",
+    ),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+]
+_TLS_HEADERS = [(b"strict-transport-security", b"max-age=31536000")]
 
 
 class RequestObserver:
@@ -62,7 +79,8 @@ class RequestObserver:
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
                     *notice,
-                    *(_SAFE_HEADERS if scope["scheme"] != "https" else _SAFE_HEADERS_OF_TLS),
+                    *(_PAGE_HEADERS if scope["path"].startswith(CONSOLE) else _SAFE_HEADERS),
+                    *(_TLS_HEADERS if scope["scheme"] == "https" else ()),
                 ]
             await send(message)
 

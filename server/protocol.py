@@ -26,10 +26,11 @@ def _closing(error: GovidError) -> bytes:
     """A whole answer that ends the connection: here is no request that could have an id or a language."""
     said = problem(error)
     body = msgspec.json.encode(said)
-    return (
-        f"HTTP/1.1 {said.status} {HTTPStatus(said.status).phrase}\r\nContent-Type: application/problem+json\r\n"
-        f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+    head = (
+        f"HTTP/1.1 {said.status} {HTTPStatus(said.status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 _HEAD_TOO_LARGE = _closing(HeadTooLarge())
@@ -119,8 +120,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _refusal(self) -> bytes | None:
         """The answer to what a proxy in front may have seen as another request (RFC 9112).
 
-        The parser is more lenient, and stops behind the head of a request that would speak another protocol, as
-        Java's client does in the clear: without this its body would seem to be empty, or be a request.
+        The parser is more lenient, and stops behind the head of a request that would speak another protocol,
+        as Java's client does in the clear: without this its body would seem to be empty, or be a request.
         """
         version, hosts, codings, has_body = self.parser.get_http_version(), 0, [], False
         for name, value in self.headers:

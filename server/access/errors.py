@@ -21,6 +21,30 @@ class InvalidCredential(Unauthenticated):
     challenge = 'Bearer realm="govid", error="invalid_token"'
 
 
+class SignedOut(Unauthenticated):
+    slug = "signed-out"
+    title = "The session has ended, or nobody has signed in"
+    remedy = "Sign in again with an API key."
+
+
+class TooManyTries(CallerError):
+    """``retry_after_seconds``: when the next try is looked at."""
+
+    slug = "too-many-tries"
+    title = "Too many tries to sign in"
+    remedy = "Wait for a minute, then try again."
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
+class FormExpired(CallerError):
+    slug = "form-expired"
+    title = "The form does not come from a page of this session"
+    remedy = "Open the page again and send the form from there."
+
+
 class NotAllowed(CallerError):
     slug = "scope-missing"
     title = "The caller has not the scope for this"

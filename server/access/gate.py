@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from govid import keys
 from govid.callers import ANYBODY, LOCAL, Caller, Scope
+from govid.keys import ApiKey
 from govid.store.keys import KeyStore
+from govid.store.sessions import Sessions
+from server.access import browser
 from server.access.certificates import Parties
-from server.access.errors import ForeignPage, InvalidCredential, NotAllowed, Unauthenticated
+from server.access.errors import (
+    InvalidCredential,
+    NotAllowed,
+    RateLimited,
+    SignedOut,
+    TooManyTries,
+    Unauthenticated,
+)
 from server.access.keyring import KeyRing
 from server.access.quota import TokenBuckets
 from server.access.routes import ROUTES, Door
-from server.access.settings import AccessSettings, is_loopback
+from server.access.settings import AccessSettings
 from server.access.tokens import TokenReader
 from server.errors import NotFound
+
+# Of one key from one address: five tries at once, then one a minute.
+TRIES, TRIES_PER_SECOND = 5, 1 / 60
 
 
 class Gate:
     """Lets relying parties in. What is in doubt is closed."""
 
-    def __init__(self, settings: AccessSettings, store: Callable[[], KeyStore], *, may_be_open: bool) -> None:
+    def __init__(
+        self,
+        settings: AccessSettings,
+        store: Callable[[], KeyStore],
+        sessions: Callable[[], Sessions],
+        cookies: browser.Cookies,
+        *,
+        may_be_open: bool,
+    ) -> None:
         """Prepare what the settings name.
 
         Args:
             store: the keys; raises NotReady while the records are not open yet.
+            sessions: those of the console; raises NotReady likewise.
+            cookies: what a browser keeps of such a session.
             may_be_open: nobody but this machine can reach the server.
 
         Raises:
@@ -37,6 +61,9 @@ class Gate:
         """
         self._ring = KeyRing(store)
         self._store = store
+        self.sessions = sessions
+        self._cookies = cookies
+        self._tries = TokenBuckets(TRIES_PER_SECOND, TRIES)
         self._tokens = TokenReader(settings) if settings.jwks else None
         self._parties = Parties(settings)
         self._buckets = TokenBuckets(settings.requests_per_second, settings.request_burst)
@@ -66,12 +93,15 @@ class Gate:
             # All of them together have no more places than one relying party.
             scope["state"]["caller"] = ANYBODY
             return
-        caller = await self._caller(scope)
+        # The console knows people by their session alone, and the API knows no session: a page that makes a
+        # browser ask the API gets nothing.
+        in_console = scope["path_template"].startswith(browser.CONSOLE)
+        caller = await (self._operator(connection) if in_console else self._caller(scope))
         if caller is not LOCAL:
             self._buckets.take(caller.name)
+        scope["state"]["caller"] = caller
         if isinstance(door, frozenset) and not door & caller.scopes:
             raise NotAllowed(f"one of: {', '.join(sorted(door))}")
-        scope["state"]["caller"] = caller
 
     async def _caller(self, scope: Any) -> Caller:  # noqa: ANN401 - an ASGI scope with its server's own keys
         found: dict[bytes, list[bytes]] = {b"authorization": [], b"client-cert": []}
@@ -87,8 +117,49 @@ class Gate:
             return self._parties.caller(shown)
         if not (self._may_be_open and self._ring.empty):
             raise Unauthenticated
-        _check_no_page(scope["headers"])
+        browser.check_no_page(scope["headers"])
         return LOCAL
+
+    async def _operator(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+        if await self.is_open():
+            browser.check_local_page(connection.scope["headers"])
+            return LOCAL
+        word = connection.cookies.get(self._cookies.session)
+        key_id = await asyncio.to_thread(self.sessions().key_of, word) if word else None
+        caller = self._ring.holder(key_id) if key_id else None
+        if caller is None:
+            raise SignedOut
+        return caller
+
+    async def is_open(self) -> bool:
+        """Whether nobody has to say who they are."""
+        if not self._ring.fresh:
+            await self._ring.refresh()
+        return self._may_be_open and self._ring.empty
+
+    async def key(self, presented: str, address: str) -> ApiKey:
+        """The key that somebody signs in with.
+
+        Args:
+            address: where they are; behind a proxy all are where it is.
+
+        Raises:
+            InvalidCredential: it is none, or no valid one.
+            TooManyTries: wrong ones of this id from there; a right one is not looked at either.
+            OperatorError: the keys cannot be read.
+        """
+        if not self._ring.fresh:
+            await self._ring.refresh()
+        # Counted by keys that exist, so that made-up ids do not fill the memory.
+        tried = f"{address} {keys.id_of(presented) if self._ring.knows(presented) else ''}"
+        try:
+            self._tries.take(tried)
+        except RateLimited as error:
+            raise TooManyTries(error.retry_after_seconds) from None
+        if (key := self._ring.key(presented)) is None:
+            raise InvalidCredential
+        self._tries.fill(tried)
+        return key
 
     async def _bearer(self, values: list[bytes]) -> Caller:
         scheme, _, credential = values[0].partition(b" ")
@@ -122,21 +193,3 @@ def _check_plain(raw_path: bytes) -> None:
         unquote_to_bytes(raw_path).decode("utf-8")
     except UnicodeDecodeError:
         raise NotFound from None
-
-
-def _check_no_page(headers: list[tuple[bytes, bytes]]) -> None:
-    """Where nobody says who asks, a page in a browser of this machine could ask, too: it would name itself.
-
-    Raises:
-        ForeignPage: there is an origin, or the host is a name that somebody else's DNS points here.
-    """
-    for name, value in headers:
-        if name == b"origin" or (name == b"host" and not _is_local(value.decode("latin-1"))):
-            raise ForeignPage
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False

@@ -50,11 +50,28 @@ class KeyRing:
 
     def caller(self, presented: str) -> Caller | None:
         """Whose key it is; None if it is no valid one."""
+        key = self.key(presented)
+        return key.caller if key else None
+
+    def key(self, presented: str) -> ApiKey | None:
+        """The key that was presented; None if it is no valid one."""
         key = self._keys.get(keys.id_of(presented) or "")
         if key is None or not key.opened_by(presented):
             return None
         self._used[key.key_id] = time.time()
+        return key
+
+    def holder(self, key_id: str) -> Caller | None:
+        """Who holds the key of that id; None if it has ended."""
+        key = self._keys.get(key_id)
+        if key is None or key.state != "active":
+            return None
+        self._used[key_id] = time.time()
         return key.caller
+
+    def knows(self, presented: str) -> bool:
+        """Whether there is a key of that id, whatever secret was presented with it."""
+        return keys.id_of(presented) in self._keys
 
     def _read(self, store: KeyStore) -> list[ApiKey]:
         if time.monotonic() - self._use_kept_at > USE_KEPT_EVERY_SECONDS:

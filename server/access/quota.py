@@ -40,6 +40,10 @@ class TokenBuckets:
             self._forget_full(now)
         self._buckets[name] = (tokens - 1, now)
 
+    def fill(self, name: str) -> None:
+        """Give ``name`` all its tokens back."""
+        self._buckets.pop(name, None)
+
     def _forget_full(self, now: float) -> None:
         self._buckets = {
             name: (tokens, since)

@@ -68,6 +68,13 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             description="Requests of one relying party that a process has in hand: others have places, too.",
         ),
     ] = 32
+    console_idle_minutes: Annotated[
+        float,
+        Meta(gt=0, le=720, description="A console session ends when nobody used it for so long."),
+    ] = 30.0
+    console_longest_hours: Annotated[
+        float, Meta(gt=0, le=24, description="A console session ends so long after it was begun.")
+    ] = 10.0
     open_metrics: Annotated[bool, Meta(description="/metrics without authentication.")] = False
     open_schema: Annotated[bool, Meta(description="/schema without authentication.")] = False
 

@@ -41,7 +41,7 @@ class CaseController(Controller):
         page = await service.run(
             request,
             "cases",
-            lambda engine: _queue(engine).page(closed=which == "closed", after=after, limit=limit),
+            lambda engine: queue(engine).page(closed=which == "closed", after=after, limit=limit),
         )
         return shown(page, caller_of(request))
 
@@ -50,7 +50,7 @@ class CaseController(Controller):
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], case_id: FromPath[int]
     ) -> Case:
         """One case with its pairs and all that was said of them."""
-        case = await service.run(request, "case", lambda engine: _queue(engine).case(case_id))
+        case = await service.run(request, "case", lambda engine: queue(engine).case(case_id))
         return shown(case, caller_of(request))
 
     @get(
@@ -91,7 +91,7 @@ class CaseController(Controller):
 
         def call(engine: Engine, body: bodies.Body) -> Case:
             asked = body.parse(VerdictRequest)
-            return _queue(engine).decide(
+            return queue(engine).decide(
                 case_id,
                 asked.verdict,
                 adjudicator=asked.adjudicator,
@@ -107,5 +107,6 @@ class CaseController(Controller):
         return response
 
 
-def _queue(engine: Engine) -> Adjudication:
+def queue(engine: Engine) -> Adjudication:
+    """The cases of an engine's store, decided as its settings say."""
     return Adjudication(engine.store.database, required=engine.settings.adjudicators_required)

@@ -49,7 +49,7 @@ class SystemController(Controller):
     @get("/v1/models", responses=problems(503))
     async def models(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> ModelList:
         """The models in use with digest and licence."""
-        return await service.run(request, "models", _models)
+        return await service.run(request, "models", models)
 
 
 async def readiness(service: Service) -> Health:
@@ -69,7 +69,8 @@ async def readiness(service: Service) -> Health:
     )
 
 
-def _models(engine: Engine) -> ModelList:
+def models(engine: Engine) -> ModelList:
+    """The models in use."""
     return ModelList(
         models=tuple(
             ModelInfo(

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 
-from govid.pipeline import Purpose
+from govid.pipeline import Engine, Purpose
 from govid.wire import UseCaseInfo
 from server import language
 from server.language import Language
@@ -28,8 +28,13 @@ class UseCaseController(Controller):
     ) -> Response[list[UseCaseInfo]]:
         """All use cases, by name."""
         spoken = language.of(request.scope["headers"])
-        found = await service.run(request, "use_cases", lambda engine: engine.purposes())
-        return Response([_told(one, spoken) for one in found], headers=language.headers(spoken))
+        found = await service.run(request, "use_cases", lambda engine: use_cases(engine, spoken))
+        return Response(found, headers=language.headers(spoken))
+
+
+def use_cases(engine: Engine, spoken: Language) -> list[UseCaseInfo]:
+    """All use cases, and what this installation makes of each."""
+    return [_told(about, spoken) for about in engine.purposes()]
 
 
 def _told(about: Purpose, spoken: Language) -> UseCaseInfo:

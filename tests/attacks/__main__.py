@@ -1,4 +1,4 @@
-"""``make attack``: every abuse of this folder with its answer, by the tests themselves.
+"""``make attack``: every abuse of the table with its answer, by the tests themselves.
 
 Against servers that the tests start, or with ``--host`` against one that runs elsewhere: then only those that
 need nothing but HTTP. The key is read from the variable KEY, so that no list of processes shows it.
@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.attacks import wire
-from tests.attacks.table import HERE, table
+from tests.attacks.table import FILES, table
 
 # Fixtures of what only a server of the tests' own can be asked for.
 NEEDS_MORE = {
@@ -104,7 +104,7 @@ def main() -> int:
         os.environ["GOVID_ATTACK_HOST"] = chosen.host
         os.environ["GOVID_ATTACK_KEY"] = os.environ.pop("KEY", "")
     _remembered()
-    return int(pytest.main(["-q", str(HERE), *more], plugins=[Attacks(elsewhere=bool(chosen.host))]))
+    return int(pytest.main(["-q", *map(str, FILES), *more], plugins=[Attacks(elsewhere=bool(chosen.host))]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
+# The console's are beside what they share its visitors with.
+FILES = (
+    *sorted(file for file in HERE.glob("test_*.py") if file.name != "test_table.py"),
+    HERE.parent / "console" / "test_sessions.py",
+)
 _ROW = re.compile(r"\| (.+?) \| (.+) \| `(test_\w+)` \|")
 
 

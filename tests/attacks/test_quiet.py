@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from govid.ledger import erasures
+from govid.ledger.signing import read_verifier
 from tests import support
 from tests.attacks.test_bodies import HOSTILE as BODIES
 from tests.attacks.test_photos import HOSTILE as PHOTOS
@@ -84,8 +86,11 @@ def test_an_erased_template_is_in_no_file(tmp_path: Path) -> None:
 
         assert holding(sealed, key)
         assert holding(template) == []
-        client.delete("/v1/subjects/gone").raise_for_status()
+        reply = client.delete("/v1/subjects/gone").raise_for_status().json()
         assert holding(template, sealed[:64], key) == []
+        receipt = erasures.read(read_verifier(client.get("/v1/receipts/keys").json()), reply["receipt"])
+    assert (receipt.jti, receipt.references, receipt.photos) == (reply["request_id"], 1, 0)
+    assert (folder / "keys" / "erasures.jws").read_text() == f"{reply['receipt']}\n"
 
 
 def test_a_damaged_record_is_named_and_never_compared(tmp_path: Path) -> None:

@@ -317,6 +317,15 @@ MIGRATIONS = (
                 SELECT target_model_id FROM migration WHERE serves = 'target' AND state <> 'finished'
             );
     """,
+    # Sessions of the operator console: the word that a browser keeps is kept nowhere, only its digest.
+    """
+    CREATE TABLE console_session (
+        digest TEXT PRIMARY KEY,
+        key_id TEXT NOT NULL,
+        begun_at {real} NOT NULL,
+        used_at {real} NOT NULL
+    ){keyed};
+    """,
 )
 
 

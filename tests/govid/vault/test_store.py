@@ -100,6 +100,26 @@ def test_a_store_from_before_is_sealed_when_it_is_opened(open_store: OpenStore) 
     assert sum(found.subjects_by_key.values()) == 5
 
 
+def test_no_page_of_the_file_or_its_log_keeps_a_clear_template(tmp_path: Path) -> None:
+    from govid.store.sqlite import SqliteStore
+
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    faces(store, 200)
+    clear = [template.embedding.tobytes() for _, template in store.all_templates()[1]]
+
+    def found() -> int:
+        content = b"".join(file.read_bytes() for file in tmp_path.glob("govid.sqlite3*"))
+        return sum(one in content for one in clear)
+
+    assert found() == 0
+    clear_again(store)
+    store.close()
+    assert found() == 200
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    assert found() == 0
+    store.close()
+
+
 def test_sealing_goes_on_where_it_was_stopped(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store()
     faces(store, 5)

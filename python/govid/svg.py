@@ -22,6 +22,8 @@ class Axis(NamedTuple):
     high: float
     log: bool = False
     percent: bool = False
+    marks: Sequence[tuple[float, str]] = ()
+    """Ticks with their texts, where round numbers would say nothing: times of day."""
 
     def part(self, value: float) -> float:
         """Where a value lies between the ends, from 0 to 1."""
@@ -33,7 +35,9 @@ class Axis(NamedTuple):
         return min(1.0, max(0.0, (value - low) / (high - low)))
 
     def ticks(self) -> list[float]:
-        """Powers of ten, or about six round numbers."""
+        """Powers of ten, or about six round numbers, or those of ``marks``."""
+        if self.marks:
+            return [value for value, _ in self.marks]
         if self.log:
             decades = range(
                 math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1
@@ -47,13 +51,15 @@ class Axis(NamedTuple):
 
     def label(self, value: float) -> str:
         """A tick's text."""
+        if self.marks:
+            return dict(self.marks)[value]
         if self.percent:
             return f"{value * 100:g} %"
         return f"{value:g}"
 
 
 class Line(NamedTuple):
-    """A line of a chart; ``stepped`` draws no slope between points."""
+    """A line of a chart; a NaN in ``y`` interrupts it."""
 
     label: str
     x: Sequence[float]
@@ -71,21 +77,45 @@ class Band(NamedTuple):
     high: Sequence[float]
 
 
-def line_chart(title: str, x: Axis, y: Axis, lines: Sequence[Line], band: Band | None = None) -> str:
-    """Lines over axes with a legend, and a band behind them."""
-    parts = [_axes(x, y)]
+def line_chart(
+    title: str,
+    x: Axis,
+    y: Axis,
+    lines: Sequence[Line],
+    band: Band | None = None,
+    *,
+    height: int = _HEIGHT,
+) -> str:
+    """Lines over axes with a legend, and a band behind them. ``height``: in the units of ``_WIDTH``."""
+    parts = [_axes(x, y, height)]
     if band:
         edge = [*zip(band.x, band.high, strict=True), *reversed(list(zip(band.x, band.low, strict=True)))]
-        parts.append(f'<polygon points="{_points(edge, x, y)}" fill="#999" fill-opacity="0.3"/>')
+        points = _points(edge, x, y, height)
+        parts.append(f'<polygon points="{points}" fill="#999" fill-opacity="0.3"/>')
     for number, line in enumerate(lines):
         dash = _DASHES[number % len(_DASHES)] if line.dashed else ""
-        parts.append(
-            f'<polyline points="{_points(zip(line.x, line.y, strict=True), x, y)}" fill="none" '
-            f'stroke="{COLOURS[line.colour % len(COLOURS)]}" stroke-width="2"'
-            + (f' stroke-dasharray="{dash}"' if dash else "")
-            + "/>"
-        )
-    return _svg(title, parts)
+        colour = COLOURS[line.colour % len(COLOURS)]
+        for run in _runs(line):
+            if len(run) == 1:
+                left, top = _points(run, x, y, height).split(",")
+                parts.append(f'<circle cx="{left}" cy="{top}" r="3" fill="{colour}"/>')
+                continue
+            parts.append(
+                f'<polyline points="{_points(run, x, y, height)}" fill="none" '
+                f'stroke="{colour}" stroke-width="2"' + (f' stroke-dasharray="{dash}"' if dash else "") + "/>"
+            )
+    return _svg(title, parts, height)
+
+
+def _runs(line: Line) -> list[list[tuple[float, float]]]:
+    """The points between gaps."""
+    runs: list[list[tuple[float, float]]] = [[]]
+    for x, y in zip(line.x, line.y, strict=True):
+        if math.isnan(y):
+            runs.append([])
+        else:
+            runs[-1].append((x, y))
+    return [run for run in runs if run]
 
 
 def legend_key(number: int) -> str:
@@ -106,7 +136,7 @@ def histogram(
     shares = [[count / max(1, sum(counts)) for count in counts] for _, counts, _ in series]
     x = Axis("comparison score", start, end)
     y = Axis("share of comparisons", 0, max(max(share) for share in shares) * 1.05 or 1, percent=True)
-    parts = [_axes(x, y)]
+    parts = [_axes(x, y, _HEIGHT)]
     for (_, _, colour), share in zip(series, shares, strict=True):
         outline = [(start, 0.0)]
         for column, value in enumerate(share):
@@ -114,39 +144,39 @@ def histogram(
         outline.append((start + len(share) * width, 0.0))
         paint = COLOURS[colour]
         parts.append(
-            f'<polygon points="{_points(outline, x, y)}" fill="{paint}" fill-opacity="0.25" '
+            f'<polygon points="{_points(outline, x, y, _HEIGHT)}" fill="{paint}" fill-opacity="0.25" '
             f'stroke="{paint}" stroke-width="1.5"'
             + (f' stroke-dasharray="{_DASHES[colour]}"' if _DASHES[colour] else "")
             + "/>"
         )
-    return _svg(title, parts)
+    return _svg(title, parts, _HEIGHT)
 
 
-def _svg(title: str, parts: Sequence[str]) -> str:
+def _svg(title: str, parts: Sequence[str], height: int) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}" '
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}" '
         f'font-size="12" font-family="sans-serif">{"".join(parts)}</svg>'
     )
 
 
-def _place(x: Axis, y: Axis) -> Callable[[float, float], tuple[float, float]]:
-    across, down = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+def _place(x: Axis, y: Axis, height: int) -> Callable[[float, float], tuple[float, float]]:
+    across, down = _WIDTH - _LEFT - _RIGHT, height - _TOP - _BOTTOM
     return lambda a, b: (_LEFT + across * x.part(a), _TOP + down * (1 - y.part(b)))
 
 
-def _points(points: Sequence[tuple[float, float]] | zip[tuple[float, float]], x: Axis, y: Axis) -> str:
-    place = _place(x, y)
+def _points(points: Sequence[tuple[float, float]], x: Axis, y: Axis, height: int) -> str:
+    place = _place(x, y, height)
     return " ".join(f"{left:.1f},{top:.1f}" for left, top in (place(a, b) for a, b in points))
 
 
-def _axes(x: Axis, y: Axis) -> str:
-    place = _place(x, y)
+def _axes(x: Axis, y: Axis, height: int) -> str:
+    place = _place(x, y, height)
     parts = []
     for value in x.ticks():
         left, _ = place(value, y.low)
         parts.append(
-            f'<line x1="{left:.1f}" y1="{_TOP}" x2="{left:.1f}" y2="{_HEIGHT - _BOTTOM}" stroke="#ddd"/>'
-            f'<text x="{left:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{x.label(value)}</text>'
+            f'<line x1="{left:.1f}" y1="{_TOP}" x2="{left:.1f}" y2="{height - _BOTTOM}" stroke="#ddd"/>'
+            f'<text x="{left:.1f}" y="{height - _BOTTOM + 16}" text-anchor="middle">{x.label(value)}</text>'
         )
     for value in y.ticks():
         _, top = place(x.low, value)
@@ -154,11 +184,11 @@ def _axes(x: Axis, y: Axis) -> str:
             f'<line x1="{_LEFT}" y1="{top:.1f}" x2="{_WIDTH - _RIGHT}" y2="{top:.1f}" stroke="#ddd"/>'
             f'<text x="{_LEFT - 6}" y="{top + 4:.1f}" text-anchor="end">{y.label(value)}</text>'
         )
-    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    middle = (_TOP + height - _BOTTOM) / 2
     parts.append(
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" '
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{height - _TOP - _BOTTOM}" '
         'fill="none" stroke="#666"/>'
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">'
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{height - 8}" text-anchor="middle">'
         f"{escape(x.title)}</text>"
         f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">'
         f"{escape(y.title)}</text>"

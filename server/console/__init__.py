@@ -1,0 +1,1 @@
+"""The operator console: pages made on the server, without a script, by the functions of the interface."""

@@ -1,0 +1,129 @@
+"""Receipts of erasures, by which a restored backup loses again whom it brought back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from govid.cli import cli
+from govid.errors import InvalidReceipt
+from govid.ledger import erasures
+from govid.ledger.signing import Signer, load_signer
+from govid.store.sqlite import SqliteStore
+from govid.vault.journal import ErasureJournal, read, replay
+from tests.govid.store.support import AUDIT, new, reply
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> Signer:
+    return load_signer(tmp_path / "keys" / "signing.pem")
+
+
+def enrolled(folder: Path, *subjects: str) -> SqliteStore:
+    store = SqliteStore(folder / "govid.sqlite3")
+    for number, subject in enumerate(subjects):
+        store.add_subject(new(subject, number), AUDIT, None, reply)
+    return store
+
+
+def erase(store: SqliteStore, subject: str) -> None:
+    store.delete_subject(subject, AUDIT, None, lambda _: b"")
+
+
+def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, signer: Signer) -> None:
+    store = enrolled(tmp_path, "gone", "stays", "returned")
+    store.close()
+    shutil.copy(tmp_path / "govid.sqlite3", tmp_path / "backup")
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    journal = ErasureJournal(tmp_path / "erasures.jws", store.database, signer)
+    erase(store, "gone")
+    erase(store, "returned")
+    journal.catch_up()
+    journal.catch_up()
+    store.add_subject(new("returned", 9), AUDIT, None, reply)
+    receipts = read(tmp_path / "erasures.jws", signer.verifier)
+    assert [one.subject for one in receipts] == [signer.pseudonym("gone"), signer.pseudonym("returned")]
+    assert replay(store, receipts) == []  # who was enrolled anew stays
+    store.close()
+
+    for file in tmp_path.glob("govid.sqlite3*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup", tmp_path / "govid.sqlite3")
+    restored = SqliteStore(tmp_path / "govid.sqlite3")
+    assert restored.subjects(after="", limit=9) == ["gone", "returned", "stays"]
+    assert sorted(replay(restored, receipts)) == ["gone", "returned"]
+    assert restored.subjects(after="", limit=9) == ["stays"]
+    # The erasures of the restored store are those that the file has already.
+    ErasureJournal(tmp_path / "erasures.jws", restored.database, signer).catch_up()
+    assert read(tmp_path / "erasures.jws", signer.verifier) == receipts
+    restored.close()
+
+
+def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path, signer: Signer) -> None:
+    path, store = tmp_path / "erasures.jws", enrolled(tmp_path, "a", "b")
+    erase(store, "a")
+    ErasureJournal(path, store.database, signer).catch_up()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    assert read(path, signer.verifier) == []
+    erase(store, "b")
+    ErasureJournal(path, store.database, signer).catch_up()
+    assert len(read(path, signer.verifier)) == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+    store.close()
+
+
+def test_a_forged_line_erases_nobody(tmp_path: Path, signer: Signer) -> None:
+    path, store = tmp_path / "erasures.jws", enrolled(tmp_path, "a")
+    erase(store, "a")
+    ErasureJournal(path, store.database, signer).catch_up()
+    other = load_signer(tmp_path / "other" / "signing.pem")
+    with pytest.raises(InvalidReceipt, match="line 1"):
+        read(path, other.verifier)
+    store.close()
+
+
+def test_a_journal_that_cannot_be_written_stops_no_erasure(
+    tmp_path: Path, signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = enrolled(tmp_path, "a")
+    erase(store, "a")
+    (tmp_path / "file").touch()
+    ErasureJournal(tmp_path / "file" / "erasures.jws", store.database, signer).catch_up()
+    assert "lacks erasures" in caplog.text
+    store.close()
+
+
+def test_the_commands_rotate_destroy_replay_and_verify(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    signer = load_signer(folder / "keys" / "signing.pem")
+    store = enrolled(folder, "a", "b")
+    erased = store.delete_subject("a", AUDIT, None, lambda _: b"")
+    assert not isinstance(erased, bytes)
+    ErasureJournal(folder / "keys" / "erasures.jws", store.database, signer).catch_up()
+    store.close()
+
+    def run(*arguments: str, code: int = 0) -> dict[str, object]:
+        result = CliRunner().invoke(cli, ["--data-dir", str(folder), "vault", *arguments, "--json"])
+        assert result.exit_code == code, result.output
+        return dict(json.loads(result.output)) if result.output else {}
+
+    (old,) = run("status")["subjects_by_key"]  # type: ignore[misc]
+    prepared = run("rotate", "--prepare")["prepared"]
+    assert run("status")["current_key"] == old
+    assert run("rotate") == {"wrapped": 1, "current_key": prepared}
+    status = run("status")
+    assert (status["subjects_by_key"], status["unused_keys"]) == ({prepared: 1}, [old])
+    run("destroy", str(old))
+    assert run("encrypt") == {"sealed": 0}
+    assert run("replay") == {"erased": []}
+    (tmp_path / "receipt").write_text(erasures.issue(signer, erased) + "\n")  # type: ignore[arg-type]
+    (tmp_path / "keys.json").write_text(json.dumps(signer.verifier.jwks()))
+    shown = run("verify-receipt", str(tmp_path / "receipt"), "--keys", str(tmp_path / "keys.json"))
+    assert (shown["references"], shown["subject"]) == (1, signer.pseudonym("a"))
+    (tmp_path / "receipt").write_text("no receipt")
+    run("verify-receipt", str(tmp_path / "receipt"), "--keys", str(tmp_path / "keys.json"), code=1)
