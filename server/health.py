@@ -38,7 +38,7 @@ class SigningKeyGone(OperatorError):
 
 class ChoreFailing(OperatorError):
     slug = "chore-failing"
-    title = "Checkpoints of the audit or announcements fail"
+    title = "Checkpoints of the audit, announcements or erasures fail"
     remedy = "The log has the reason."
 
 

@@ -85,7 +85,7 @@ def test_a_flood_of_questions_is_one_question_to_the_store(
     service = Service(Settings(), ServerSettings(), metrics)
     service._engine = engine
     service._dependencies = health.Dependencies(
-        engine, Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+        engine, Chores(engine, metrics, checkpoint_seconds=60, retention_seconds=0, webhook=None)
     )
 
     async def flood() -> list[Health]:
@@ -102,7 +102,7 @@ def test_a_flood_of_questions_is_one_question_to_the_store(
 
 
 def watch_of(engine: Engine, metrics: Metrics, server: ServerSettings) -> Watch:
-    chores = Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+    chores = Chores(engine, metrics, checkpoint_seconds=60, retention_seconds=0, webhook=None)
     return Watch(engine, health.Dependencies(engine, chores), metrics, server)
 
 
@@ -142,7 +142,7 @@ def test_each_dependency_has_a_name_and_a_reason_that_tells_no_path(tmp_path: Pa
 
 def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
-    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, webhook=None)
+    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, retention_seconds=0, webhook=None)
     dependencies = health.Dependencies(engine, chores)
     assert [check.name for check in dependencies.look() if check.problem] == []
     engine.compare(OBAMA, OBAMA)

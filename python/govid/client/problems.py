@@ -368,6 +368,15 @@ class UnknownCase(CallerProblem):
     slug = "unknown-case"
 
 
+class PhotoNotKept(CallerProblem):
+    """No photo of this reference is kept.
+
+    Decide without it; GOVID_KEEP_PHOTOS_DAYS says whether photos of later enrolments are kept.
+    """
+
+    slug = "photo-not-kept"
+
+
 class CaseClosed(CallerProblem):
     """The case, or this pair of it, is decided.
 
@@ -393,6 +402,27 @@ class InvalidCredential(Unauthenticated):
     """
 
     slug = "invalid-credential"
+
+
+class SignedOut(Unauthenticated):
+    """The session has ended, or nobody has signed in. Sign in again with an API key."""
+
+    slug = "signed-out"
+
+
+class TooManyTries(CallerProblem):
+    """Too many tries to sign in. Wait for a minute, then try again."""
+
+    slug = "too-many-tries"
+
+
+class FormExpired(CallerProblem):
+    """The form does not come from a page of this session.
+
+    Open the page again and send the form from there.
+    """
+
+    slug = "form-expired"
 
 
 class NotAllowed(CallerProblem):
@@ -462,6 +492,15 @@ class HeadTooLarge(CallerProblem):
     """The request head is too large. Send fewer or shorter headers."""
 
     slug = "head-too-large"
+
+
+class MalformedRequest(CallerProblem):
+    """What came is no HTTP request that has one meaning.
+
+    Send HTTP/1.1 with one Host and one length of the body.
+    """
+
+    slug = "malformed-request"
 
 
 class UpgradeNotSupported(CallerProblem):
@@ -575,6 +614,31 @@ class ProfileUnavailable(OperatorProblem):
     slug = "profile-unavailable"
 
 
+class ModelNotServing(OperatorProblem):
+    """The settings name another model than the one whose templates count.
+
+    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and start
+    anew.
+    """
+
+    slug = "model-not-serving"
+
+
+class NoMigration(OperatorProblem):
+    """No migration to another model is under way. Start one with `govid migrate start`."""
+
+    slug = "no-migration"
+
+
+class MigrationRefused(OperatorProblem):
+    """The migration cannot take this step now.
+
+    Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is.
+    """
+
+    slug = "migration-refused"
+
+
 class LivenessUnavailable(OperatorProblem):
     """The use case demands a liveness check, which this govid does not have.
 
@@ -594,6 +658,15 @@ class StoreUnavailable(OperatorProblem):
     slug = "store-unavailable"
 
 
+class SealBroken(StoreUnavailable):
+    """A template in the record store is damaged or was tampered with: it is not what govid sealed.
+
+    Keep a copy of the database as evidence, find out who wrote to it, and restore a backup.
+    """
+
+    slug = "seal-broken"
+
+
 class StoreDriverMissing(OperatorProblem):
     """The package that talks to the record store of the settings is not installed.
 
@@ -601,6 +674,16 @@ class StoreDriverMissing(OperatorProblem):
     """
 
     slug = "store-driver-missing"
+
+
+class EncryptionKeyMissing(OperatorProblem):
+    """A key that the templates are encrypted with is not here.
+
+    Put the file of encryption keys back (keys/encryption.json of the data folder, or what
+    GOVID_ENCRYPTION_KEYS_FILE names); without that key nobody can read what it protects.
+    """
+
+    slug = "encryption-key-missing"
 
 
 class GalleryUnavailable(OperatorProblem):
@@ -627,6 +710,15 @@ class StorageFull(OperatorProblem):
     slug = "storage-full"
 
 
+class DiskLow(StorageFull):
+    """Less than 1 GiB is free in the data folder.
+
+    Free some space: without any, nothing can be audited, and nothing is decided.
+    """
+
+    slug = "disk-low"
+
+
 class NotReady(OperatorProblem):
     """The server is still loading its models and gallery. Wait until /readyz answers 200."""
 
@@ -651,16 +743,44 @@ class Overloaded(OperatorProblem):
     slug = "overloaded"
 
 
+class UseCasesStale(OperatorProblem):
+    """A use case file is wrong: all use cases stay as they were.
+
+    The log names file and key; correct it, or take the file away.
+    """
+
+    slug = "use-cases-stale"
+
+
+class SigningKeyGone(OperatorProblem):
+    """The file of the signing key cannot be read.
+
+    Restore it before the next start: a server without it does not start on these records.
+    """
+
+    slug = "signing-key-gone"
+
+
+class ChoreFailing(OperatorProblem):
+    """Checkpoints of the audit, announcements or erasures fail. The log has the reason."""
+
+    slug = "chore-failing"
+
+
 BY_SLUG: dict[str, type[ApiError]] = {
     "audit-broken": AuditBroken,
     "body-too-large": BodyTooLarge,
     "body-too-slow": BodyTooSlow,
     "case-closed": CaseClosed,
+    "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
+    "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
+    "encryption-key-missing": EncryptionKeyMissing,
     "face-not-detected": FaceNotDetected,
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
+    "form-expired": FormExpired,
     "gallery-unavailable": GalleryUnavailable,
     "head-too-large": HeadTooLarge,
     "idempotency-key-reused": IdempotencyKeyReused,
@@ -683,13 +803,17 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "liveness-unavailable": LivenessUnavailable,
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
+    "malformed-request": MalformedRequest,
     "method-not-allowed": MethodNotAllowed,
+    "migration-refused": MigrationRefused,
     "model-digest-mismatch": ModelDigestMismatch,
     "model-missing": ModelMissing,
+    "model-not-serving": ModelNotServing,
     "model-source-unreachable": ModelSourceUnreachable,
     "model-unusable": ModelUnusable,
     "multiple-faces": MultipleFaces,
     "no-comparable-reference": NoComparableReference,
+    "no-migration": NoMigration,
     "not-calibrated": NotCalibrated,
     "not-found": NotFound,
     "not-ready": NotReady,
@@ -697,6 +821,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "photo-animated": PhotoAnimated,
     "photo-decompression-bomb": DecompressionBomb,
     "photo-not-an-image": PhotoNotAnImage,
+    "photo-not-kept": PhotoNotKept,
     "photo-too-large": PhotoTooLarge,
     "photo-too-many-pixels": PhotoTooManyPixels,
     "photo-too-small": PhotoTooSmall,
@@ -710,6 +835,9 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "reference-too-old": ReferenceTooOld,
     "runtime-missing": RuntimeMissing,
     "scope-missing": NotAllowed,
+    "seal-broken": SealBroken,
+    "signed-out": SignedOut,
+    "signing-key-gone": SigningKeyGone,
     "storage-full": StorageFull,
     "store-driver-missing": StoreDriverMissing,
     "store-unavailable": StoreUnavailable,
@@ -723,6 +851,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "template-wrong-model": TemplateWrongModel,
     "template-zero-norm": TemplateZeroNorm,
     "too-many-references": TooManyReferences,
+    "too-many-tries": TooManyTries,
     "unauthenticated": Unauthenticated,
     "unknown-case": UnknownCase,
     "unknown-complaint": UnknownComplaint,
@@ -735,4 +864,5 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "untrusted-proxy": UntrustedProxy,
     "upgrade-not-supported": UpgradeNotSupported,
     "use-case-not-allowed": UseCaseNotAllowed,
+    "use-cases-stale": UseCasesStale,
 }
