@@ -160,6 +160,12 @@ TAMPERING: dict[str, Callable[[sqlite3.Connection], Any]] = {
 }
 
 
+def copied(used: Path, folder: Path) -> Path:
+    """The records with the keys of their templates."""
+    shutil.copytree(used / "keys", folder / "keys")
+    return Path(shutil.copy(used / "govid.sqlite3", folder))
+
+
 def examined(folder: Path, database: Path) -> Finding:
     store = SqliteStore(database)
     try:
@@ -170,8 +176,7 @@ def examined(folder: Path, database: Path) -> Finding:
 
 @pytest.mark.parametrize("name", TAMPERING)
 def test_an_audit_that_was_tampered_with_is_found_broken(used: Path, tmp_path: Path, name: str) -> None:
-    database = tmp_path / "govid.sqlite3"
-    shutil.copy(used / "govid.sqlite3", database)
+    database = copied(used, tmp_path)
     assert examined(used, database).intact
     with closing(sqlite3.connect(database)) as records, records:
         TAMPERING[name](records)
@@ -181,8 +186,7 @@ def test_an_audit_that_was_tampered_with_is_found_broken(used: Path, tmp_path: P
 def test_what_was_published_convicts_even_the_holder_of_the_key(used: Path, tmp_path: Path) -> None:
     """Who has the records and the signing key can make a story that fits itself, and no other."""
     signer = load_signer(used / "keys" / "signing.pem")
-    database = tmp_path / "govid.sqlite3"
-    shutil.copy(used / "govid.sqlite3", database)
+    database = copied(used, tmp_path)
     store = SqliteStore(database)
     published = [statement for _, statement in AuditLog(store.database).checkpoints()]
     with closing(sqlite3.connect(database)) as records, records:

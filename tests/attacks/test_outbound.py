@@ -82,7 +82,8 @@ def test_a_receiver_cannot_send_an_announcement_elsewhere(
     store = SqliteStore(tmp_path / "govid.sqlite3")
     with store.database.writing() as connection:
         enqueue(connection, "complaint.opened", {"complaint_id": 1})
-    hook = Webhook(address, b"secret of 16 bytes")
+    (tmp_path / "secret").write_text("secret of 16 bytes")
+    hook = Webhook(address, tmp_path / "secret")
     assert hook.deliver_due(Outbox(store.database)) == 0
     hook.close()
     store.close()

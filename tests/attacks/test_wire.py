@@ -113,7 +113,7 @@ def test_a_method_is_not_overridden(api: httpx.Client, header: str) -> None:
         api.post(address, headers={header: "DELETE"}),
         api.get(address),
     ):
-        assert reply.status_code in {200, 405}
+        assert reply.status_code in {200, 400, 405}
     assert api.get(address).status_code == 200
 
 
