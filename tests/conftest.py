@@ -19,6 +19,22 @@ from tests.attacks.wire import client_of
 from tests.postgresql import PostgresqlServer, postgresql_server
 from tests.server import access
 
+_CLUSTER = "tests/cluster"
+# What takes longest begins first, so that no core waits for it at the end.
+_FIRST = (_CLUSTER, "tests/lfw_eval", "tests/faults", "tests/govid/migration", "tests/console")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cores take one file after the other (pytest-xdist), for its fixtures; all of the cluster is one."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((i for i, folder in enumerate(_FIRST) if item.nodeid.startswith(folder)), len(_FIRST))
+
+    for item in items:
+        group = _CLUSTER if item.nodeid.startswith(_CLUSTER) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def faces() -> FacePipeline:
