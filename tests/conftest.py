@@ -17,6 +17,7 @@ from govid.callers import Scope, Sight
 from govid.client import Client
 from govid.faces import FacePipeline
 from tests import support
+from tests.attacks.wire import client_of
 from tests.postgresql import PostgresqlServer, postgresql_server
 from tests.server import access
 
@@ -58,7 +59,14 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """One server process for all tests that do not stop it; each test uses subjects of its own."""
+    """One server process for all tests that do not stop it; each test uses subjects of its own.
+
+    ``make attack HOST=...`` names one that runs elsewhere.
+    """
+    if host := os.environ.get("GOVID_ATTACK_HOST"):
+        with client_of(host, os.environ.get("GOVID_ATTACK_KEY", "")) as client:
+            yield client
+        return
     folder = support.data_dir(tmp_path_factory.mktemp("api") / "var")
     with support.server(folder) as (client, _):
         yield client

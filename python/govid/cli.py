@@ -352,9 +352,10 @@ def calibrate(
 
 
 @cli.command()
+@click.option("--strict", is_flag=True, help="Fail, too, if a piece of hardening is missing.")
 @json_option
 @click.pass_context
-def doctor(context: click.Context, /, as_json: bool) -> None:
+def doctor(context: click.Context, /, strict: bool, as_json: bool) -> None:
     """Look at this installation and say what is wrong; fails if anything is."""
     from govid.doctor import examine
     from server.hardening import missing
@@ -362,7 +363,7 @@ def doctor(context: click.Context, /, as_json: bool) -> None:
     settings, server, access = _served(context)
     report = examine(settings, missing(settings, server, access))
     show(report, as_json, report.text())
-    if report.problems:
+    if report.problems or (strict and report.hardening):
         sys.exit(1)
 
 

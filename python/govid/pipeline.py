@@ -589,7 +589,7 @@ class Engine:
         use_case: str | None = None,
     ) -> _Inquiry:
         self._companion.check()
-        purpose = self._purpose(use_case) if use_case else None
+        purpose = None if use_case is None else self._purpose(use_case)
         profile = self._profile(purpose)
         return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 

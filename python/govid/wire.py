@@ -80,6 +80,9 @@ class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
     """Signed checkpoints (JWS), oldest first."""
 
     checkpoints: tuple[str, ...]
+    next_after: Annotated[
+        int | None, Meta(description="Ask with `after` for those behind these; null: there are none yet")
+    ] = None
 
 
 class Jwks(msgspec.Struct, frozen=True, kw_only=True):

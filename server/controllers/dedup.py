@@ -15,11 +15,11 @@ from govid.disclosure import shown
 from govid.pipeline import Engine
 from server import bodies
 from server.controllers.reply import about, caller_of
-from server.openapi import problems, reads
+from server.openapi import answers, problems, reads
 from server.schemas import DedupRequest
 from server.service import Service
 
-MEDIA_TYPES = {"json": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+MEDIA_TYPES = {"json": "application/x-ndjson", "csv": "text/csv"}
 
 
 class DedupController(Controller):
@@ -80,7 +80,12 @@ class DedupController(Controller):
             request, "dedup_resume", lambda _: service.dedup.resume(job_id, **about(request))
         )
 
-    @get("/{job_id:int}/export", responses=problems(400, 404, 503), media_type=MEDIA_TYPES["json"])
+    # No media_type here: it would win over that of the answer.
+    @get(
+        "/{job_id:int}/export",
+        operation_class=answers(*MEDIA_TYPES.values()),
+        responses=problems(400, 404, 503),
+    )
     async def export(
         self,
         request: Request[Any, Any, Any],

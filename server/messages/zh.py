@@ -127,6 +127,10 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "body-too-large": ("请求体过大", "请发送更小的照片或更短的文字。"),
     "body-too-slow": ("请求体未能及时送达", "请在网络较好时重新发送，或发送更小的照片。"),
     "head-too-large": ("请求头过大", "请减少或缩短请求头。"),
+    "malformed-request": (
+        "收到的内容不是含义唯一的 HTTP 请求",
+        "请使用 HTTP/1.1，且 Host 请求头与请求体长度各只给出一个。",
+    ),
     "upgrade-not-supported": (
         "请求带有请求体，却要求切换到其他协议",
         "请使用不带 Upgrade 请求头的 HTTP/1.1（Java 中为 HttpClient.Version.HTTP_1_1），或改用 https。",

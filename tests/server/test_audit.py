@@ -98,6 +98,11 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
             while not (signed := client.get("/v1/audit/checkpoints").json()["checkpoints"]):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+            behind = client.get("/v1/audit/checkpoints", params={"after": 10**30}).json()
+            assert behind == {"checkpoints": [], "next_after": None}
+            one = client.get("/v1/audit/checkpoints", params={"limit": 1}).json()
+            assert one["checkpoints"] == signed[:1]
+            assert client.get("/v1/audit/checkpoints", params={"limit": 101}).status_code == 400
             keys = client.get("/v1/receipts/keys").json()
     (_, first, body), (_, again, same) = came
     assert body == same

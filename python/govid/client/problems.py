@@ -494,6 +494,15 @@ class HeadTooLarge(CallerProblem):
     slug = "head-too-large"
 
 
+class MalformedRequest(CallerProblem):
+    """What came is no HTTP request that has one meaning.
+
+    Send HTTP/1.1 with one Host and one length of the body.
+    """
+
+    slug = "malformed-request"
+
+
 class UpgradeNotSupported(CallerProblem):
     """The request has a body and asks for another protocol.
 
@@ -856,6 +865,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "liveness-unavailable": LivenessUnavailable,
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
+    "malformed-request": MalformedRequest,
     "method-not-allowed": MethodNotAllowed,
     "migration-refused": MigrationRefused,
     "model-digest-mismatch": ModelDigestMismatch,

@@ -141,7 +141,7 @@ class Verifier:
             )
             if claims["iat"] > self._until.get(header["kid"], claims["iat"]):
                 raise InvalidReceipt("its key was retired before")
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InvalidReceipt from error
         return claims
 

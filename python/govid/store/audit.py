@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from govid.audit import AuditRecord
 from govid.ledger.chain import GENESIS, Link, expired_by, link, mark
-from govid.store.database import Connection, Database, Value
+from govid.store.database import MAX_INTEGER, Connection, Database, Value
 
 MAX_ROWS = 1000
 ROTATION = "rotate_signing_key"
@@ -260,11 +260,19 @@ class AuditLog:
         assert row is not None
         return int(row[0])
 
-    def checkpoints(self) -> list[tuple[int, str]]:
-        """Last row and signed statement of each checkpoint, oldest first."""
+    def checkpoints(self, *, after: int = 0, limit: int = MAX_INTEGER) -> list[tuple[int, str]]:
+        """Last row and signed statement of each checkpoint, oldest first.
+
+        Args:
+            after: only those whose last row is above this one.
+        """
+        if after > MAX_INTEGER:
+            return []
         with self._database.reading() as connection:
             rows = connection.rows(
-                "SELECT last_audit_id, statement FROM audit_checkpoint ORDER BY checkpoint_id"
+                "SELECT last_audit_id, statement FROM audit_checkpoint WHERE last_audit_id > ?"
+                " ORDER BY checkpoint_id LIMIT ?",
+                (max(after, 0), limit),
             )
         return [(int(last), statement) for last, statement in rows]
 

@@ -56,6 +56,20 @@ def test_an_untouched_audit_is_intact(store: SqlStore, ledger: Ledger) -> None:
     assert (found.rows, found.checkpoints, found.uncovered) == (10, 2, 2)
 
 
+def test_checkpoints_are_read_by_pages(store: SqlStore, ledger: Ledger) -> None:
+    """Anybody may ask for them, and they never end."""
+    for _ in range(5):
+        written(store, 2)
+        ledger.checkpoint()
+    everything = ledger.log.checkpoints()
+    assert [last for last, _ in everything] == [2, 4, 6, 8, 10]
+    assert ledger.log.checkpoints(limit=2) == everything[:2]
+    assert ledger.log.checkpoints(after=4, limit=2) == everything[2:4]
+    for beyond in (10, 2**63 - 1, 2**63, 10**30):
+        assert ledger.log.checkpoints(after=beyond) == []
+    assert ledger.log.checkpoints(after=-(10**30)) == everything
+
+
 def test_many_rows_are_signed_in_parts_and_what_comes_meanwhile_waits(
     store: SqlStore, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
