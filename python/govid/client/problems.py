@@ -494,6 +494,15 @@ class HeadTooLarge(CallerProblem):
     slug = "head-too-large"
 
 
+class MalformedRequest(CallerProblem):
+    """What came is no HTTP request that has one meaning.
+
+    Send HTTP/1.1 with one Host and one length of the body.
+    """
+
+    slug = "malformed-request"
+
+
 class UpgradeNotSupported(CallerProblem):
     """The request has a body and asks for another protocol.
 
@@ -695,10 +704,77 @@ class AuditBroken(OperatorProblem):
     slug = "audit-broken"
 
 
+class BackupFailed(OperatorProblem):
+    """The backup could not be made or restored.
+
+    Mend what the detail names and start again: nothing half-done is kept.
+    """
+
+    slug = "backup-failed"
+
+
+class BackupToolMissing(OperatorProblem):
+    """The programs that copy PostgreSQL are not installed.
+
+    Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client).
+    """
+
+    slug = "backup-tool-missing"
+
+
+class BackupBroken(OperatorProblem):
+    """The backup is not what was written, or nobody here can tell.
+
+    Use another backup; keep this one as evidence if somebody may have altered it.
+    """
+
+    slug = "backup-broken"
+
+
+class TargetNotEmpty(OperatorProblem):
+    """Something is there already.
+
+    Name a new folder or an empty database: nothing is ever overwritten.
+    """
+
+    slug = "target-not-empty"
+
+
+class ErasuresUnknown(OperatorProblem):
+    """Nobody says who was erased after the backup was made.
+
+    Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the
+    backup (--newer-audit FILE); if it is certain that nobody was erased since, --none-erased.
+    """
+
+    slug = "erasures-unknown"
+
+
+class SigningKeyRetired(OperatorProblem):
+    """The signing key of this server was replaced by another one.
+
+    Copy keys/signing.pem from the server where `govid audit keys rotate` ran, mode 0600.
+    """
+
+    slug = "signing-key-retired"
+
+
 class StorageFull(OperatorProblem):
-    """The disk of the record store is full. Free some space; reads go on meanwhile."""
+    """The disk of the record store is full.
+
+    Free some space; reads go on meanwhile, and writes without a restart once there is some.
+    """
 
     slug = "storage-full"
+
+
+class DiskLow(StorageFull):
+    """Less than 1 GiB is free in the data folder.
+
+    Free some space: without any, nothing can be audited, and nothing is decided.
+    """
+
+    slug = "disk-low"
 
 
 class NotReady(OperatorProblem):
@@ -725,14 +801,44 @@ class Overloaded(OperatorProblem):
     slug = "overloaded"
 
 
+class UseCasesStale(OperatorProblem):
+    """A use case file is wrong: all use cases stay as they were.
+
+    The log names file and key; correct it, or take the file away.
+    """
+
+    slug = "use-cases-stale"
+
+
+class SigningKeyGone(OperatorProblem):
+    """The file of the signing key cannot be read.
+
+    Restore it before the next start: a server without it does not start on these records.
+    """
+
+    slug = "signing-key-gone"
+
+
+class ChoreFailing(OperatorProblem):
+    """Checkpoints of the audit, announcements or erasures fail. The log has the reason."""
+
+    slug = "chore-failing"
+
+
 BY_SLUG: dict[str, type[ApiError]] = {
     "audit-broken": AuditBroken,
+    "backup-broken": BackupBroken,
+    "backup-failed": BackupFailed,
+    "backup-tool-missing": BackupToolMissing,
     "body-too-large": BodyTooLarge,
     "body-too-slow": BodyTooSlow,
     "case-closed": CaseClosed,
+    "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
+    "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
     "encryption-key-missing": EncryptionKeyMissing,
+    "erasures-unknown": ErasuresUnknown,
     "face-not-detected": FaceNotDetected,
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
@@ -759,6 +865,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "liveness-unavailable": LivenessUnavailable,
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
+    "malformed-request": MalformedRequest,
     "method-not-allowed": MethodNotAllowed,
     "migration-refused": MigrationRefused,
     "model-digest-mismatch": ModelDigestMismatch,
@@ -792,12 +899,15 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "scope-missing": NotAllowed,
     "seal-broken": SealBroken,
     "signed-out": SignedOut,
+    "signing-key-gone": SigningKeyGone,
+    "signing-key-retired": SigningKeyRetired,
     "storage-full": StorageFull,
     "store-driver-missing": StoreDriverMissing,
     "store-unavailable": StoreUnavailable,
     "subject-exists": SubjectExists,
     "subject-held": SubjectHeld,
     "subject-locked": SubjectLocked,
+    "target-not-empty": TargetNotEmpty,
     "template-implausible": TemplateImplausible,
     "template-not-accepted": TemplateNotAccepted,
     "template-not-finite": TemplateNotFinite,
@@ -818,4 +928,5 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "untrusted-proxy": UntrustedProxy,
     "upgrade-not-supported": UpgradeNotSupported,
     "use-case-not-allowed": UseCaseNotAllowed,
+    "use-cases-stale": UseCasesStale,
 }

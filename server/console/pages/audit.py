@@ -44,26 +44,17 @@ class AuditPages(Controller):
         found = await console.service.run(request, "audit", lambda engine: _decisions(engine, before))
         return console.page(request, "decisions", found=shown(found, caller_of(request)), before=before)
 
-    @get("/audit")
+    @get("/audit", opt={"query": (*_FIELDS, *_TIMES)})
     async def search(
         self,
         request: Request[Any, Any, Any],
         console: NamedDependency[Console],
-        operation: FromQuery[str] = "",
-        outcome: FromQuery[str] = "",
-        use_case: FromQuery[str] = "",
-        caller: FromQuery[str] = "",
-        subject_id: FromQuery[str] = "",
-        request_id: FromQuery[str] = "",
-        since: FromQuery[str] = "",
-        until: FromQuery[str] = "",
         before: FromQuery[int | None] = None,
     ) -> Template:
         """A search; what is left empty does not restrict."""
-        values = (operation, outcome, use_case, caller, subject_id, request_id, since, until)
-        asked = {name: value.strip() for name, value in zip((*_FIELDS, *_TIMES), values, strict=True)}
+        asked = {name: request.query_params.get(name, "").strip() for name in (*_FIELDS, *_TIMES)}
         try:
-            first, last = (seconds_of(asked[name]) for name in _TIMES)
+            since, until = (seconds_of(asked[name]) for name in _TIMES)
         except ValueError:
             return console.page(
                 request,
@@ -77,7 +68,7 @@ class AuditPages(Controller):
                 too_long=False,
                 wrong_time=True,
             )
-        wanted = AuditFilter(**{name: asked[name] or None for name in _FIELDS}, since=first, until=last)
+        wanted = AuditFilter(**{name: asked[name] or None for name in _FIELDS}, since=since, until=until)
         found, signed_to = await console.service.run(
             request,
             "audit",
