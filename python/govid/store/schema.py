@@ -326,6 +326,13 @@ MIGRATIONS = (
         used_at {real} NOT NULL
     ){keyed};
     """,
+    # While the templates of a store from before are being sealed, proof that it was one (``vault.initial``).
+    """
+    CREATE TABLE store_sealing (
+        key_id TEXT NOT NULL,
+        proof {bytes} NOT NULL
+    );
+    """,
 )
 
 
