@@ -37,8 +37,8 @@ def seal_old_store(database: Database, vault: Vault) -> None:
         holds_any = connection.row("SELECT 1 FROM reference LIMIT 1") is not None
     if not may_seal:
         log.error(
-            "somebody took the mark off this store that says it is sealed; it is back, and templates that lie in"
-            " clear are refused: see `govid vault status`"
+            "somebody took the mark off this store that says it is sealed; it is back, and templates that"
+            " lie in clear are refused: see `govid vault status`"
         )
     elif holds_any:
         log.warning("the templates of this store are sealed now; it serves when that is done")
