@@ -6,6 +6,7 @@ file, before anybody is served from the backup.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -128,6 +129,8 @@ def _append(path: Path, lines: list[str]) -> None:
     private_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
+        # Another process's line that is not whole yet is no line that a crash left.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             _cut(descriptor, size)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,30 @@ from govid.ledger.signing import Signer, load_signer
 from govid.store.sqlite import SqliteStore
 from govid.vault.journal import ErasureJournal, read, replay
 from tests.govid.store.support import AUDIT, new, reply
+
+
+def test_a_line_that_another_process_writes_is_waited_for_and_not_cut_off(
+    tmp_path: Path, signer: Signer
+) -> None:
+    store = enrolled(tmp_path, "a", "b")
+    path = tmp_path / "erasures.jws"
+    erase(store, "a")
+    ErasureJournal(path, store.database, signer).catch_up()
+    (line,) = path.read_text().splitlines()
+    path.write_text("")
+    erase(store, "b")
+    late = threading.Thread(target=ErasureJournal(path, store.database, signer).catch_up)
+    with path.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(line[:9])
+        other.flush()
+        late.start()
+        late.join(0.3)
+        other.write(f"{line[9:]}\n")
+    late.join()
+    found = read(path, signer.verifier)
+    store.close()
+    assert [one.subject for one in found] == [signer.pseudonym(name) for name in ("a", "a", "b")]
 
 
 @pytest.fixture
