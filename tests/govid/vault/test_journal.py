@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from govid.cli import cli
-from govid.errors import InvalidReceipt
+from govid.errors import InvalidReceipt, StoreUnavailable
 from govid.ledger import erasures
 from govid.ledger.signing import Signer, load_signer
 from govid.store.sqlite import SqliteStore
@@ -71,6 +71,7 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     journal.catch_up()
     journal.catch_up()
     store.add_subject(new("returned", 9), AUDIT, None, reply)
+    journal.check()
     receipts = read(tmp_path / "erasures.jws", signer.verifier)
     assert [one.subject for one in receipts] == [signer.pseudonym("gone"), signer.pseudonym("returned")]
     assert replay(store, receipts) == []  # who was enrolled anew stays
@@ -81,8 +82,13 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     shutil.copy(tmp_path / "backup", tmp_path / "govid.sqlite3")
     restored = SqliteStore(tmp_path / "govid.sqlite3")
     assert restored.subjects(after="", limit=9) == ["gone", "returned", "stays"]
+    late = ErasureJournal(tmp_path / "erasures.jws", restored.database, signer)
+    late.catch_up()
+    with pytest.raises(StoreUnavailable, match="2 subjects"):
+        late.check()
     assert sorted(replay(restored, receipts)) == ["gone", "returned"]
     assert restored.subjects(after="", limit=9) == ["stays"]
+    late.check()
     # The erasures of the restored store are those that the file has already.
     ErasureJournal(tmp_path / "erasures.jws", restored.database, signer).catch_up()
     assert read(tmp_path / "erasures.jws", signer.verifier) == receipts
