@@ -35,6 +35,16 @@ load-report: dev ## latency by rate of arrival beyond the capacity, as load-repo
 soak: dev ## memory and latency under mixed and hostile requests; fails on growth (MINUTES=30)
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
+restore-test: dev ## back up under load, kill, restore, compare all answers (SECONDS=30)
+	@RESTORE_SECONDS=$(or $(SECONDS),30) $(BIN)/pytest -q tests/faults/test_restore.py
+
+fuzz: dev ## every parser with coverage as its guide, then the OpenAPI document (MINUTES=1 each, PARSER=photo, EXAMPLES=100)
+	@$(BIN)/python -m tests.fuzz $(PARSER) --minutes $(or $(MINUTES),1)
+	@$(if $(PARSER),,$(BIN)/python -m tests.fuzz.contract --examples $(or $(EXAMPLES),100))
+
+attack: dev ## every abuse of tests/attacks with its answer (HOST=http://... and KEY in the environment for a running server)
+	@$(BIN)/python -m tests.attacks $(if $(HOST),--host "$(HOST)")
+
 bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
 	@scripts/setup.sh bench
 	@.venv/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)")
@@ -68,4 +78,5 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test console-test lfw load load-report soak bench bench-core calibrations ranges openapi client api-record lock clean
+.PHONY: help setup run dev test console-test lfw load load-report soak restore-test fuzz attack bench bench-core calibrations ranges openapi \
+	client api-record lock clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,12 +24,14 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=8, help="closed loop: so many at once")
     parser.add_argument("--rate", type=float, help="open loop: so many arrivals per second")
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--authenticated", action="store_true", help="by an API key (without --host)")
+    parser.add_argument("--key", default="", help="API key for --host: scopes verify, identify and enrol")
     asked = parser.parse_args()
     how = {"scenario": asked.scenario, "seconds": asked.seconds, "users": asked.users, "rate": asked.rate}
     if asked.host:
-        return load(asked.host, **how)[0]
-    with served() as server:
-        return load(server.address, **how)[0]
+        return load(asked.host, key=asked.key, **how)[0]
+    with served(authenticated=asked.authenticated) as server:
+        return load(server.address, key=server.key, **how)[0]
 
 
 def load(
@@ -40,6 +43,7 @@ def load(
     rate: float | None = None,
     cores: set[int] | None = None,
     quiet: bool = False,
+    key: str = "",
 ) -> tuple[int, dict[str, Any]]:
     """Run Locust: a closed loop of users, or with ``rate`` (per second) an open one.
 
@@ -57,6 +61,8 @@ def load(
                 "--skip-log", "-t", f"{max(1, round(seconds))}s", "--stop-timeout", "30", "--host", host,
                 "--scenario", scenario, "--out", out.name, *shape,
             ], cores),
+            # Not on the command line, which is everybody's.
+            env={**os.environ, "LOAD_KEY": key},
             check=False,
             stdout=subprocess.DEVNULL if quiet else None,
         )  # fmt: skip

@@ -64,12 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenario", default="verify", help="verify, identify, enrol, template or mixed")
     parser.add_argument("--seconds", type=float, default=20, help="of each step")
     parser.add_argument("--parts", type=float, nargs="+", default=PARTS, help="of the measured capacity")
+    parser.add_argument("--authenticated", action="store_true", help="callers authenticate by an API key")
     parser.add_argument("--out", type=Path, default=Path("load-report.html"))
     asked = parser.parse_args(arguments)
     generator, server_cores = split_cores()
     in_process = _in_process_rate(asked.scenario, asked.seconds / 2, server_cores)
     failed = False
-    with served(cores=server_cores) as server:
+    with served(cores=server_cores, authenticated=asked.authenticated) as server:
         steps: list[Step] = []
 
         def run(**how: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 seconds=asked.seconds,
                 cores=generator,
                 quiet=True,
+                key=server.key,
                 **how,
             )
 

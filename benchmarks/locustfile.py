@@ -5,7 +5,9 @@
 
 `Desk` is a closed loop: each user waits for the answer before asking again. `Arrivals` is an open one: people
 come at a constant rate whatever becomes of those before, and the time of each counts from when it came.
-A 503 with Retry-After is the server's right: it is counted apart and is no error.
+A 503 with Retry-After is the server's right: it is counted apart and is no error. At the end, whoever was
+enrolled must be there, and whoever was deleted not: a write that was acknowledged and lost is an error, too.
+The API key, where the server asks for one, is in the variable LOAD_KEY.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import random
 import sys
 import time
@@ -40,11 +43,15 @@ SCENARIOS = {
     "mixed": {"verify": 7, "identify": 2, "enrol": 1},
 }
 REFUSED = " (503)"
+LEAVES = itertools.cycle((True, False))
 CLAIMS = itertools.cycle(VERIFICATIONS)
 TIMES: defaultdict[str, list[float]] = defaultdict(list)
 """Milliseconds by name; Locust itself keeps rounded ones."""
 PREPARED: list[Any] = []
 """The model id and the bytes of a template of the subject ``load-obama``."""
+AUTHORIZED = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("LOAD_KEY")) else {}
+PROMISED: dict[str, bool] = {}
+"""Whether each subject that was written is there, by the last answer about it."""
 SPAN: list[float] = []
 """When the first request left and the last answer came, in seconds of ``perf_counter``."""
 LATE: list[float] = []
@@ -87,7 +94,12 @@ class _Citizens(FastHttpUser):
         subject = f"load-{uuid.uuid4()}"
         body = multipart(subject_id=subject, photo=PHOTOS["biden-2010"])
         if self._send("enrol", "POST", "/v1/subjects", due, body, status=201):
-            self._send("delete", "DELETE", f"/v1/subjects/{subject}", time.perf_counter(), {})
+            PROMISED[subject] = True
+            # Every other one stays.
+            if next(LEAVES) and self._send(
+                "delete", "DELETE", f"/v1/subjects/{subject}", time.perf_counter(), {}
+            ):
+                PROMISED[subject] = False
 
     def _send(
         self,
@@ -100,6 +112,7 @@ class _Citizens(FastHttpUser):
         status: int = 200,
         right: str | None = None,
     ) -> bool:
+        body["headers"] = {**body.get("headers", {}), **AUTHORIZED}
         with self.client.request(method, path, name=name, catch_response=True, **body) as reply:
             reply.request_meta["response_time"] = (time.perf_counter() - due) * 1e3
             if reply.status_code == 503 and (reply.headers.get("retry-after") or "").isdigit():
@@ -156,13 +169,30 @@ def options(parser: ArgumentParser) -> None:
 @events.init.add_listener
 def prepare(environment: Environment, **_: Any) -> None:  # noqa: ANN401
     """Before the clock starts: both subjects and a template are there, from now or from an earlier run."""
-    with httpx.Client(base_url=environment.host or "", timeout=60, trust_env=False) as client:
+    with _client(environment) as client:
         for subject, photo in REGISTERED.items():
             made = client.post("/v1/subjects", data={"subject_id": subject}, files={"photo": PHOTOS[photo]})
             assert made.status_code in {201, 409}, made.text
         made = client.post("/v1/embed", files={"photo": PHOTOS["obama-2009"]})
         made.raise_for_status()
         PREPARED[:] = [made.json()["model_id"], base64.b64decode(made.json()["embedding"])]
+
+
+def _client(environment: Environment) -> httpx.Client:
+    return httpx.Client(base_url=environment.host or "", timeout=60, trust_env=False, headers=AUTHORIZED)
+
+
+def _lost(environment: Environment) -> list[str]:
+    """Subjects of which the server says something else than it promised."""
+    there: set[str] = set()
+    after: str | None = "load-" if PROMISED else None
+    with _client(environment) as client:
+        while after is not None:
+            page = client.get("/v1/subjects", params={"after": after, "limit": 1000})
+            page.raise_for_status()
+            there.update(page.json()["subjects"])
+            after = page.json()["next_after"]
+    return [subject for subject, promised in PROMISED.items() if promised != (subject in there)]
 
 
 def _seconds() -> float:
@@ -203,4 +233,7 @@ def summary(environment: Environment, **_: Any) -> None:  # noqa: ANN401
         Path(out).write_text(
             json.dumps({"rows": rows, "seconds": _seconds(), "late_p99": percentile(LATE, 0.99)})
         )
-    environment.process_exit_code = 1 if environment.stats.total.num_failures or not rows else 0
+    lost = _lost(environment)
+    print(f"{len(PROMISED)} subjects were written, {len(lost)} writes are lost")
+    failed = environment.stats.total.num_failures or lost or not rows
+    environment.process_exit_code = 1 if failed else 0

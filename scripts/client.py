@@ -13,6 +13,7 @@ from pathlib import Path
 
 from govid.errors import CallerError, GovidError, OperatorError, Refusal, RefusedInput
 from server import errors as server_errors
+from server import health
 from server.access import errors as access_errors
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +27,7 @@ BASES: dict[type[GovidError], str] = {
     Refusal: "RefusedPhoto",
     RefusedInput: "RefusedPhoto",
 }
-WHERE_DEFINED = (server_errors, access_errors)  # imported, so that all subclasses exist
+WHERE_DEFINED = (server_errors, access_errors, health)  # imported, so that all subclasses exist
 HEAD = '''"""One class for each problem of the API.
 
 Written by scripts/client.py from the server's own; do not edit.
@@ -67,7 +68,9 @@ WORDS = {
 
 def concrete(base: type[GovidError] = GovidError) -> list[type[GovidError]]:
     """All problems there are, each behind the one it derives from."""
-    below = [leaf for child in base.__subclasses__() for leaf in concrete(child)]
+    # By module, for who imports which first is chance.
+    children = sorted(base.__subclasses__(), key=lambda child: child.__module__)
+    below = [leaf for child in children for leaf in concrete(child)]
     return below if base in BASES else [base, *below]
 
 

@@ -26,4 +26,5 @@ say "cargo tests"
 cargo test --workspace --locked --quiet
 
 say "Python tests"
-pytest "$@"
+# Half of their time is waiting for servers: one process a core, each with databases and servers of its own.
+pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder "$@"

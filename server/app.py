@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License
 
 from govid import __version__
@@ -35,7 +35,7 @@ from server.controllers.use_cases import UseCaseController
 from server.history import History
 from server.metrics import Metrics
 from server.observer import RequestObserver
-from server.openapi import SECURITY, SECURITY_SCHEMES
+from server.openapi import SECURITY, SECURITY_SCHEMES, Yaml
 from server.service import Service
 from server.settings import ServerSettings
 
@@ -111,7 +111,7 @@ def create_app(
             components=Components(security_schemes=SECURITY_SCHEMES),
             security=SECURITY,
             # No page that loads scripts from elsewhere: the schema itself, as JSON and YAML.
-            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), Yaml()],
         ),
         logging_config=None,
         debug=False,

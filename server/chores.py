@@ -45,7 +45,9 @@ class Chores:
         webhook: Webhook | None,
     ) -> None:
         self._metrics = metrics
-        self._keeper = Keeper(engine.store.database, engine.settings, engine.use_cases, engine.ledger.signer)
+        self._keeper = Keeper(
+            engine.store.database, engine.settings, engine.use_cases, lambda: engine.ledger.signer
+        )
         self._batches: Generator[Batch, None, None] | None = None
         self._retention_seconds = retention_seconds
         self._erase_due = time.monotonic()

@@ -44,6 +44,12 @@ class HeadTooLarge(CallerError):
     remedy = "Send fewer or shorter headers."
 
 
+class MalformedRequest(CallerError):
+    slug = "malformed-request"
+    title = "What came is no HTTP request that has one meaning"
+    remedy = "Send HTTP/1.1 with one Host and one length of the body."
+
+
 class UpgradeNotSupported(CallerError):
     slug = "upgrade-not-supported"
     title = "The request has a body and asks for another protocol"
@@ -110,10 +116,10 @@ STATUS: dict[type[GovidError], int] = {
     errors.CaseClosed: 409,
     errors.PhotoNotKept: 404,
     errors.OperatorError: 503,
-    errors.StorageFull: 507,
     UnsupportedContentType: 415,
     BodyTooLarge: 413,
     HeadTooLarge: 431,
+    MalformedRequest: 400,
     UpgradeNotSupported: 400,
     NotFound: 404,
     MethodNotAllowed: 405,

@@ -7,9 +7,10 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
-from govid.errors import GovidError, OperatorError, StorageFull
+from govid.errors import GovidError, OperatorError, StorageFull, StoreUnavailable
 from govid.pipeline import Engine
 from server.chores import Chores
 
@@ -38,7 +39,7 @@ class SigningKeyGone(OperatorError):
 
 class ChoreFailing(OperatorError):
     slug = "chore-failing"
-    title = "Checkpoints of the audit or announcements fail"
+    title = "Checkpoints of the audit, announcements or erasures fail"
     remedy = "The log has the reason."
 
 
@@ -75,7 +76,7 @@ class Dependencies:
             _asked("store", engine.store.ping, vital=True),
             _asked("gallery", engine.gallery.ping),
             _asked("use_cases", lambda: _use_cases(engine)),
-            _asked("signing_key", lambda: _signing_key(engine)),
+            _signing_key(engine),
             _asked("disk", lambda: _disk(engine)),
             _asked("chores", lambda: _chores(self._chores)),
         ]
@@ -110,7 +111,18 @@ def _use_cases(engine: Engine) -> None:
         raise UseCasesStale(engine.use_cases.problem)
 
 
-def _signing_key(engine: Engine) -> None:
+def _signing_key(engine: Engine) -> Check:
+    # Without the key of today no decision can leave; without its file one still can, until the next start.
+    current = _asked("signing_key", lambda: _current_key(engine), vital=True)
+    return current if current.problem else _asked("signing_key", lambda: _key_file(engine))
+
+
+def _current_key(engine: Engine) -> None:
+    with suppress(StoreUnavailable):  # which has a name of its own, and says nothing of the key
+        _ = engine.ledger.signer
+
+
+def _key_file(engine: Engine) -> None:
     path = engine.settings.signing_key
     if not os.access(path, os.R_OK):
         raise SigningKeyGone(str(path))

@@ -107,14 +107,16 @@ def _sample(metrics: Metrics) -> Sample:
     for labels, value in _children(metrics.requests, "_total"):
         if labels["route"].startswith(_COUNTED):
             statuses[labels["status"]] += int(value)
-    durations: dict[str, list[int]] = {}
+    durations: dict[str, Counts[str]] = {}
     for labels, value in _children(metrics.duration, "_bucket"):
         if labels["route"].startswith(_COUNTED):
-            durations.setdefault(labels["route"], []).append(int(value))
+            # All use cases of a route together; the order of the bounds stays.
+            durations.setdefault(labels["route"], Counts())[labels["le"]] += int(value)
     decisions: Counts[str] = Counts()
     for labels, value in _children(metrics.decisions, "_total"):
         decisions[labels["decision"]] += int(value)
-    return Sample(time.time(), statuses, {route: tuple(row) for route, row in durations.items()}, decisions)
+    within = {route: tuple(row.values()) for route, row in durations.items()}
+    return Sample(time.time(), statuses, within, decisions)
 
 
 def _children(metric: Counter | Histogram, suffix: str) -> list[tuple[dict[str, str], float]]:

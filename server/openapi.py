@@ -7,8 +7,20 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import yaml
+from litestar import Request
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Reference, SecurityScheme
+from litestar.openapi.plugins import YamlRenderPlugin
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+    SecurityScheme,
+)
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from govid.wire import Problem
@@ -25,8 +37,8 @@ SECURITY_SCHEMES: dict[str, SecurityScheme | Reference] = {
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"certificate": []}]
 OPEN: list[dict[str, list[str]]] = [{}]
 """For a route that anybody may ask."""
-# What the guard of every route answers.
-_AT_THE_GATE = (401, 403, 429)
+# What the HTTP parser and the guard of every route answer.
+_AT_THE_GATE = (400, 401, 403, 429)
 
 
 @dataclass
@@ -63,6 +75,20 @@ def reads(schema: type[msgspec.Struct]) -> type[Operation]:
     return ReadsBody
 
 
+def answers(*media_types: str) -> type[Operation]:
+    """An operation whose good answer has one of these formats, as the caller asks."""
+
+    @dataclass
+    class Answers(Operation):
+        def __post_init__(self) -> None:
+            good = (self.responses or {})["200"]
+            assert isinstance(good, OpenAPIResponse)
+            text = Schema(type=OpenAPIType.STRING)
+            good.content = {media_type: OpenAPIMediaType(schema=text) for media_type in media_types}
+
+    return Answers
+
+
 _MODEL_ID = {"type": "string", "description": "The body is a template of this model, not a photo"}
 
 
@@ -88,6 +114,23 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 -
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     return schema
+
+
+class Yaml(YamlRenderPlugin):
+    """The document as YAML that every reader takes: Litestar's own has Python's tuples in it.
+
+    Rendered once, because it holds the event loop for 0.15 s, and anybody with a key could ask for it.
+    """
+
+    _rendered: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, which does not change while the server runs."""
+        del request
+        if self._rendered is None:
+            plain = msgspec.json.decode(msgspec.json.encode(openapi_schema))
+            self._rendered = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
+        return self._rendered
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:

@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from govid.wire import Problem
-from server.errors import HeadTooLarge, Overloaded, UpgradeNotSupported, problem
+from govid.errors import GovidError
+from server.errors import HeadTooLarge, MalformedRequest, Overloaded, UpgradeNotSupported, problem
 
 MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
-_BODY = frozenset({b"content-length", b"transfer-encoding"})
-# Before there is a request that could have an id or a language.
-_PROBLEM = msgspec.json.encode(problem(HeadTooLarge()))
-_REFUSAL = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/problem+json\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(_PROBLEM)
-)
+UNREAD_SECONDS = 60
+"""An answer that is not fetched in this time holds memory for nobody; the largest are about a megabyte."""
 
 
-def _refusing(said: Problem) -> Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]:
-    """An application that answers everything with this problem and ends the connection."""
+def _closing(error: GovidError) -> bytes:
+    """A whole answer that ends the connection: here is no request that could have an id or a language."""
+    said = problem(error)
     body = msgspec.json.encode(said)
+    head = (
+        f"HTTP/1.1 {said.status} {HTTPStatus(said.status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_HEAD_TOO_LARGE = _closing(HeadTooLarge())
+_MALFORMED = _closing(MalformedRequest())
+_UPGRADE = _closing(UpgradeNotSupported())
+_TOO_MANY = msgspec.json.encode(problem(Overloaded(1)))
+
+# uvicorn has a line of its own for each request that it cannot read: a flood must not write the disk full.
+_quiet = logging.getLogger("govid.http")
+_quiet.setLevel(logging.ERROR)
+
+
+async def too_many_connections(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The ASGI application of a connection beyond ``MAX_CONNECTIONS``."""
     headers = [
         (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-length", str(len(_TOO_MANY)).encode()),
         (b"connection", b"close"),
+        (b"retry-after", b"1"),
     ]
-    if said.status == 503:
-        headers.append((b"retry-after", b"1"))
-
-    async def refuse(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        await send(
-            {"type": "http.response.start", "status": said.status, "headers": headers, "trailers": False}
-        )
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-
-    return refuse
-
-
-too_many_connections = _refusing(problem(Overloaded(1)))
-upgrade_not_supported = _refusing(problem(UpgradeNotSupported()))
+    await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": _TOO_MANY, "more_body": False})
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -55,9 +61,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_body = False
     _moved = False
+    _answer = _MALFORMED
     _client_certificate: bytes | None = None
     _deadline: asyncio.TimerHandle | None = None
     _grace: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*args, **kwargs)
+        self.logger = _quiet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -70,7 +82,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         self._stop_grace()
+        self._stop_unread()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not fetch its answer as fast as it is written, or at all."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has fetched most of it."""
+        self._stop_unread()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -86,11 +109,33 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._moved = self._in_body = True
         self._stop_deadline()
-        # The parser stops behind the head of a request that would speak another protocol, as Java's client
-        # does in the clear: without this its body would seem to be empty.
-        if self.parser.should_upgrade() and _BODY & {name for name, _ in self.headers}:
-            self.app = upgrade_not_supported
+        if (refusal := self._refusal()) is not None:
+            self._answer = refusal
+            raise ValueError  # the parser stops, and ``send_400_response`` answers
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # Not done, as HTTP allows; whatever follows is read by nobody.
+            self.cycle.keep_alive = False
+
+    def _refusal(self) -> bytes | None:
+        """The answer to what a proxy in front may have seen as another request (RFC 9112).
+
+        The parser is more lenient, and stops behind the head of a request that would speak another protocol,
+        as Java's client does in the clear: without this its body would seem to be empty, or be a request.
+        """
+        version, hosts, codings, has_body = self.parser.get_http_version(), 0, [], False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
+            elif name == b"content-length":
+                has_body = value != b"0"
+        if version not in {"1.0", "1.1"} or hosts > 1 or (not hosts and version == "1.1"):
+            return _MALFORMED
+        if codings and (version == "1.0" or codings != [b"chunked"]):
+            return _MALFORMED
+        return _UPGRADE if self.parser.should_upgrade() and (has_body or codings) else None
 
     def _unsupported_upgrade_warning(self) -> None:
         """Not into the log: any client could fill it."""
@@ -112,8 +157,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._grace = self.loop.call_later(GRACE_SECONDS, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
-        if self.app is upgrade_not_supported:
-            return  # nobody reads on; the answer is on its way
         if not self._in_body and self._deadline is None:
             self._start_deadline()
         self._moved = False
@@ -122,8 +165,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0 if self._moved else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
             if not self._in_body:
-                self.transport.write(_REFUSAL + _PROBLEM)
+                self.transport.write(_HEAD_TOO_LARGE)
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what it cannot parse; in its place a problem like all others."""
+        del msg
+        self.transport.write(self._answer)
+        self.transport.close()
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
@@ -137,3 +186,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None

@@ -21,6 +21,8 @@ MAX_ECHO = 200
 def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuse a parameter that the route does not know, or that comes twice.
 
+    A route that reads some by itself names them in ``opt``, as ``query``.
+
     Raises:
         InvalidParameter: the detail names those that it knows.
     """
@@ -30,7 +32,7 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
         return
     # What is no ASCII, and more of them than any route has, is for the check of the names to refuse.
     names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
-    known = _known(handler)
+    known = (*_known(handler), *handler.opt.get("query", ()))
     if unknown := set(names) - set(known):
         raise InvalidParameter(f"unknown: {min(unknown)[:64]!r}; known are {', '.join(known) or 'none'}")
     if len(set(names)) < len(names):

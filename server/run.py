@@ -82,6 +82,8 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
             date_header=True,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             http=BoundedHttpProtocol,
+            # Whatever library happens to be installed: nothing here speaks it.
+            ws="none",
             # A forwarded address would decide whose Client-Cert header is believed.
             proxy_headers=False,
             ssl_context_factory=(lambda *_: secured) if secured else None,

@@ -10,12 +10,22 @@ from msgspec import Meta
 from govid.adjudication import Verdict
 from govid.pipeline import MAX_CANDIDATES, MAX_PAGE
 from govid.subject_id import MAX_GROUPS
+from govid.subject_id import MAX_LENGTH as MAX_SUBJECT_ID
 
 Photo = Annotated[
-    bytes, Meta(description="A JPEG, PNG or WebP photo: base64 in JSON, a file part in multipart")
+    bytes,
+    Meta(
+        description="A JPEG, PNG or WebP photo: base64 in JSON, a file part in multipart",
+        extra_json_schema={"format": "byte"},
+    ),
 ]
 SubjectId = Annotated[
-    str, Meta(description="1 to 128 printable characters, no slash or backslash", examples=["alice"])
+    str,
+    Meta(
+        description="1 to 128 printable characters, no slash or backslash",
+        examples=["alice"],
+        extra_json_schema={"minLength": 1, "maxLength": MAX_SUBJECT_ID},
+    ),
 ]
 UseCaseName = Annotated[str, Meta(description="What the comparison is for; it fixes the error rates")]
 
@@ -39,7 +49,10 @@ class TemplateIn(_Request, frozen=True, kw_only=True):
     """A template as `POST /v1/embed` returned it."""
 
     model_id: str
-    embedding: Annotated[bytes, Meta(description="base64 of little-endian float32")]
+    embedding: Annotated[
+        bytes,
+        Meta(description="base64 of little-endian float32", extra_json_schema={"format": "byte"}),
+    ]
 
 
 class CompareRequest(_Request, frozen=True, kw_only=True):
@@ -98,11 +111,15 @@ class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     keep_photo_days: KeepPhotoDays = None
 
 
+# Said here; what is no id is refused by name where it is looked up.
+_AN_ID = Meta(extra_json_schema={"minimum": 0})
+
+
 class DedupRequest(_Request, frozen=True, kw_only=True):
     """What to compare with everything: everything, or what became active since."""
 
-    since_job: Annotated[int | None, Meta(description="... that finished job was planned")] = None
-    since_reference: Annotated[int | None, Meta(description="... that reference did")] = None
+    since_job: Annotated[int | None, _AN_ID, Meta(description="... that finished job was planned")] = None
+    since_reference: Annotated[int | None, _AN_ID, Meta(description="... that reference did")] = None
 
 
 class VerdictRequest(_Request, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from server.bodies import Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
 from server.drift import DriftWatch
-from server.errors import BodyTooSlow, Overloaded
+from server.errors import BodyTooSlow, Overloaded, UnsupportedContentType
 from server.metrics import Metrics
 from server.settings import ServerSettings
 from server.watch import Watch
@@ -76,6 +76,7 @@ class Service:
         self._body_seconds = server.body_seconds
         self._turned_away = 0
         self._next_warning = 0.0
+        self._looking: asyncio.Task[list[health.Check]] | None = None
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self._dedup_resume = server.dedup_resume
@@ -170,6 +171,9 @@ class Service:
         """
         engine = self.engine
         content_type = _only(request, b"content-type")
+        if _only(request, b"content-encoding").lower() not in {"", "identity"}:
+            # Somebody in front may unpack it; here it would be taken as it is, or be a bomb.
+            raise UnsupportedContentType("send the body without a Content-Encoding")
         with self._place(operation, request.scope["state"]["caller"]) as place:
             try:
                 async with asyncio.timeout(self._body_seconds):
@@ -208,7 +212,10 @@ class Service:
         """
         if self._engine is None or self._dependencies is None:
             raise NotReady
-        return await asyncio.to_thread(self._dependencies.look)
+        # Anybody may ask, as often as they like: all who do meanwhile share one answer, and one connection.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(self._dependencies.look))
+        return await asyncio.shield(self._looking)
 
     def _traced(self, request: Request[Any, Any, Any], call: Callable[[], R]) -> Callable[[], R]:
         return self.tracing.noted(request.scope["state"], call) if self.tracing else call

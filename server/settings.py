@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from govid.errors import InvalidSettings
-from server.access.settings import is_loopback
+from server.access.settings import check_address, is_loopback
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +66,6 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     webhook_url: Annotated[
         str,
         Meta(
-            pattern="^(https://.+|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])[:/].*)?$",
             description="Where complaints are announced: https, or http on this machine. Empty: nowhere.",
         ),
     ] = ""
@@ -136,10 +135,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
         Raises:
             InvalidSettings: the address is not loopback, and there is neither TLS nor a declared proxy; the
-                settings of TLS are incomplete; or a webhook has no secret.
+                settings of TLS are incomplete; or a webhook has no secret or an address in the clear.
         """
-        if self.webhook_url and not self.webhook_secret_file:
-            raise InvalidSettings("webhook_url: its receiver needs a secret to check, webhook_secret_file")
+        if self.webhook_url:
+            check_address("webhook_url", self.webhook_url)
+            if not self.webhook_secret_file:
+                raise InvalidSettings(
+                    "webhook_url: its receiver needs a secret to check, webhook_secret_file"
+                )
         if bool(self.tls_certificate) != bool(self.tls_key) or (self.client_ca and not self.tls):
             raise InvalidSettings("tls_certificate and tls_key go together, and client_ca with both")
         if not is_loopback(self.host) and not self.tls and not self.behind_proxy:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +17,25 @@ from govid.callers import Scope, Sight
 from govid.client import Client
 from govid.faces import FacePipeline
 from tests import support
+from tests.attacks.wire import client_of
 from tests.postgresql import PostgresqlServer, postgresql_server
 from tests.server import access
+
+_CLUSTER = "tests/cluster"
+# What takes longest begins first, so that no core waits for it at the end.
+_FIRST = (_CLUSTER, "tests/lfw_eval", "tests/faults", "tests/govid/migration", "tests/console")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cores take one file after the other (pytest-xdist), for its fixtures; all of the cluster is one."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((i for i, folder in enumerate(_FIRST) if item.nodeid.startswith(folder)), len(_FIRST))
+
+    for item in items:
+        group = _CLUSTER if item.nodeid.startswith(_CLUSTER) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +59,14 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """One server process for all tests that do not stop it; each test uses subjects of its own."""
+    """One server process for all tests that do not stop it; each test uses subjects of its own.
+
+    ``make attack HOST=...`` names one that runs elsewhere.
+    """
+    if host := os.environ.get("GOVID_ATTACK_HOST"):
+        with client_of(host, os.environ.get("GOVID_ATTACK_KEY", "")) as client:
+            yield client
+        return
     folder = support.data_dir(tmp_path_factory.mktemp("api") / "var")
     with support.server(folder) as (client, _):
         yield client
@@ -83,3 +110,20 @@ def store_environment(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "sqlite":
         return {}
     return {"GOVID_STORE_URL": request.getfixturevalue("postgresql").new_schema()}
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 16 MiB, which a test can fill."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    with tempfile.TemporaryDirectory(prefix="govid-small-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL runs as another user
+        mount = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", name]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            pytest.skip("no file system can be mounted here")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", name], check=True)

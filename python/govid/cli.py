@@ -13,6 +13,7 @@ import msgspec
 from govid import config, errors, models
 from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
+from govid.commands.backup import backup_group, restore_command
 from govid.commands.bulk import export_command, import_command
 from govid.commands.context import json_option, settings_of, show
 from govid.commands.gallery import gallery_group
@@ -68,6 +69,8 @@ cli.add_command(import_command)
 cli.add_command(export_command)
 cli.add_command(plan)
 cli.add_command(audit_group)
+cli.add_command(backup_group)
+cli.add_command(restore_command)
 cli.add_command(gallery_group)
 cli.add_command(keys_group)
 cli.add_command(migrate)
@@ -349,9 +352,10 @@ def calibrate(
 
 
 @cli.command()
+@click.option("--strict", is_flag=True, help="Fail, too, if a piece of hardening is missing.")
 @json_option
 @click.pass_context
-def doctor(context: click.Context, /, as_json: bool) -> None:
+def doctor(context: click.Context, /, strict: bool, as_json: bool) -> None:
     """Look at this installation and say what is wrong; fails if anything is."""
     from govid.doctor import examine
     from server.hardening import missing
@@ -359,7 +363,7 @@ def doctor(context: click.Context, /, as_json: bool) -> None:
     settings, server, access = _served(context)
     report = examine(settings, missing(settings, server, access))
     show(report, as_json, report.text())
-    if report.problems:
+    if report.problems or (strict and report.hardening):
         sys.exit(1)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -39,6 +39,8 @@ SERVER_SETTINGS = frozenset(
         "tracing",
         "audit_checkpoint_seconds",
         "retention_seconds",
+        "console_idle_minutes",
+        "console_longest_hours",
         "webhook_url",
         "webhook_secret_file",
         "tls_certificate",
@@ -408,14 +410,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.use_cases_dir or Path(self.data_dir) / "use_cases")
 
     @property
+    def keys_dir(self) -> Path:
+        """Where private keys lie, for their owner only."""
+        return Path(self.data_dir) / "keys"
+
+    @property
     def signing_key(self) -> Path:
         """The PEM file of the signing key."""
-        return Path(self.signing_key_file or Path(self.data_dir) / "keys" / "signing.pem")
+        return Path(self.signing_key_file or self.keys_dir / "signing.pem")
 
     @property
     def encryption_key_file(self) -> Path:
         """The file of key-encryption keys."""
-        return Path(self.encryption_keys_file or Path(self.data_dir) / "keys" / "encryption.json")
+        return Path(self.encryption_keys_file or self.keys_dir / "encryption.json")
 
     @property
     def erasures_file(self) -> Path:
@@ -468,16 +475,8 @@ def load(
             raise InvalidSettings(f"{source}: unknown setting; known are {', '.join(sorted(fields))}")
         raw[name], origin[name] = value, source
 
-    if path := environment.get(PREFIX + "CONFIG"):
-        for name, value in _read_toml(Path(path)).items():
-            put(name, value, f"{path}: {name}")
-    for variable, text in environment.items():
-        name = variable.removeprefix(PREFIX)
-        if variable.startswith(PREFIX) and name not in RESERVED:
-            name = name.lower()
-            put(name, text.split(",") if name in LISTS else text, variable)
-    for name, value in (overrides or {}).items():
-        put(name, value, name)
+    for name, value, source in given(environment, overrides):
+        put(name, value, source)
 
     def build(settings_type: type[S]) -> S:
         mine = {k: v for k, v in raw.items() if k in settings_type.__struct_fields__}
@@ -488,6 +487,26 @@ def load(
             raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}") from None
 
     return tuple(build(t) for t in types)
+
+
+def given(
+    environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and source of all that file, environment and keywords set, in rising precedence, unchecked.
+
+    Raises:
+        InvalidSettings: the file cannot be read.
+    """
+    if path := environment.get(PREFIX + "CONFIG"):
+        for name, value in _read_toml(Path(path)).items():
+            yield name, value, f"{path}: {name}"
+    for variable, text in environment.items():
+        name = variable.removeprefix(PREFIX)
+        if variable.startswith(PREFIX) and name not in RESERVED:
+            name = name.lower()
+            yield name, text.split(",") if name in LISTS else text, variable
+    for name, value in (overrides or {}).items():
+        yield name, value, name
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def with_plain_scans(photo: bytes) -> bytes:
             sequential = marker in _SEQUENTIAL
         if marker == _START_OF_SCAN and sequential:
             end = start + int.from_bytes(photo[start : start + 2], "big")
-            if end - start == 6 + 2 * photo[start + 2] and photo[end - 3 : end] != _WHOLE_BLOCK:
+            # What is cut off inside the head of a scan is not mended by bytes that nobody sent.
+            whole = start + 2 < end <= len(photo) and end - start == 6 + 2 * photo[start + 2]
+            if whole and photo[end - 3 : end] != _WHOLE_BLOCK:
                 wrong.append(end)
     if not wrong:
         return photo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,13 @@ from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
+from govid.store.audit import AuditFilter, AuditLog
 from govid.store.opening import open_store
 from govid.vault import rotation
 
 _LOW_DISK = 1 << 30
+_CLOCK_SECONDS = 60
+"""More than clocks of several servers differ that are kept right."""
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +151,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         storage["store"] = store.database.name
         counts = store.counts()
         left_out = _left_out(settings, store)
+        behind = _clock_behind(store)
         with store.database.reading() as connection:
             now = migration.current(connection)
         sealed = rotation.status(store.database, store.vault)
@@ -168,10 +173,20 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         )
     if left_out:
         problems.append(f"{left_out} references were made by another model or profile: enrol them anew")
+    if behind > _CLOCK_SECONDS:
+        problems.append(
+            f"the clock is {behind:.0f} s behind the last row of the audit: set it (chrony, ntpd)"
+        )
     storage["free"] = f"{free / 1e9:.1f} GB"
     if free < _LOW_DISK:
         problems.append(f"less than {_LOW_DISK >> 30} GB free at {folder}: writes will soon be refused")
     return storage
+
+
+def _clock_behind(store: Store) -> float:
+    """Seconds by which the last row of the audit lies in the future."""
+    rows = AuditLog(store.database).rows(AuditFilter(), limit=1)
+    return rows[0].record.time - time.time() if rows else 0.0
 
 
 def _left_out(settings: config.Settings, store: Store) -> int:

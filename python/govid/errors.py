@@ -502,10 +502,51 @@ class AuditBroken(OperatorError):
     remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
+class BackupFailed(OperatorError):
+    slug = "backup-failed"
+    title = "The backup could not be made or restored"
+    remedy = "Mend what the detail names and start again: nothing half-done is kept."
+
+
+class BackupToolMissing(OperatorError):
+    slug = "backup-tool-missing"
+    title = "The programs that copy PostgreSQL are not installed"
+    remedy = "Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client)."
+
+
+class BackupBroken(OperatorError):
+    slug = "backup-broken"
+    title = "The backup is not what was written, or nobody here can tell"
+    remedy = "Use another backup; keep this one as evidence if somebody may have altered it."
+
+
+class TargetNotEmpty(OperatorError):
+    slug = "target-not-empty"
+    title = "Something is there already"
+    remedy = "Name a new folder or an empty database: nothing is ever overwritten."
+
+
+class ErasuresUnknown(OperatorError):
+    slug = "erasures-unknown"
+    title = "Nobody says who was erased after the backup was made"
+    remedy = (
+        "Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the "
+        "backup (--newer-audit FILE); if it is certain that nobody was erased since, --none-erased."
+    )
+
+
+class SigningKeyRetired(OperatorError):
+    slug = "signing-key-retired"
+    title = "The signing key of this server was replaced by another one"
+    remedy = "Copy keys/signing.pem from the server where `govid audit keys rotate` ran, mode 0600."
+
+
 class StorageFull(OperatorError):
     slug = "storage-full"
     title = "The disk of the record store is full"
-    remedy = "Free some space; reads go on meanwhile."
+    remedy = "Free some space; reads go on meanwhile, and writes without a restart once there is some."
+    retry_after_seconds: ClassVar[int] = 30
+    """Somebody has to act first."""
 
 
 class NotReady(OperatorError):

@@ -48,7 +48,6 @@ from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
 from govid.ledger.ledger import Ledger
-from govid.ledger.signing import load_signer
 from govid.migration.companion import Companion
 from govid.models import ModelSpec
 from govid.profiles import Profile, reduced
@@ -64,7 +63,6 @@ from govid.results import (
 )
 from govid.search import Search
 from govid.store import Idempotency, NewReference, Replayed, Store, migration, verdicts
-from govid.store.audit import AuditLog
 from govid.store.database import closed_on_error
 from govid.store.erasures import Erased
 from govid.store.opening import open_store
@@ -157,11 +155,13 @@ class Engine:
             self._companion = Companion(self.store, self.settings, self.model_id)
         self.ledger = Ledger(
             self.store.database,
-            load_signer(self.settings.signing_key, create=not AuditLog(self.store.database).signed_to()),
+            self.settings.signing_key,
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
-        self._erasures = ErasureJournal(self.settings.erasures_file, self.store.database, self.ledger.signer)
+        self._erasures = ErasureJournal(
+            self.settings.erasures_file, self.store.database, lambda: self.ledger.signer
+        )
         self._erasures.catch_up()
         with closed_on_error(self.store.database):
             self._erasures.check()
@@ -591,7 +591,7 @@ class Engine:
         use_case: str | None = None,
     ) -> _Inquiry:
         self._companion.check()
-        purpose = self._purpose(use_case) if use_case else None
+        purpose = None if use_case is None else self._purpose(use_case)
         profile = self._profile(purpose)
         return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
 

@@ -18,10 +18,11 @@ from govid import policy
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
 from govid.config import Settings
+from govid.errors import SigningKeyRetired
 from govid.ledger import expiry
 from govid.ledger.signing import Signer
 from govid.store import retention as past
-from govid.store.audit import append, erase
+from govid.store.audit import append, erase, last_rotation
 from govid.store.database import Connection, Database
 from govid.store.records import IDEMPOTENCY_SECONDS
 from govid.use_cases import UseCases
@@ -70,12 +71,13 @@ class Keeper:
         database: Database,
         settings: Settings,
         use_cases: UseCases,
-        signer: Signer,
+        signer: Callable[[], Signer],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """
         Args:
+            signer: gives the key that signs now; asked for each batch, because keys are rotated meanwhile.
             clock: seconds since the epoch (UTC).
         """
         self._database, self._settings, self._clock = database, settings, clock
@@ -175,6 +177,7 @@ class Keeper:
             return count
 
     def _erase_decisions(self, use_case: str, before: float) -> int:
+        signer = self._signer()
         with self._database.writing() as connection:
             connection.exclusive("retention")
             rows = past.decisions(connection, use_case, before, _ROWS_AT_ONCE)
@@ -182,8 +185,12 @@ class Keeper:
                 return 0
             expiry_id = new_request_id()
             erase(connection, [(audit_id, record) for audit_id, record, _ in rows], expiry_id)
+            # The row of a rotation cannot come between this and the row below.
+            connection.exclusive("audit")
+            if last_rotation(connection) != signer.since:
+                raise SigningKeyRetired("the key was rotated by another process meanwhile")
             statement = expiry.statement(
-                self._signer,
+                signer,
                 expiry_id,
                 [digest for *_, digest in rows],
                 use_case=use_case,

@@ -24,7 +24,7 @@ from govid.audit import AuditRecord
 from govid.callers import LOCAL, Caller
 from govid.errors import InvalidReceipt, PhotoNotKept, UnknownSubject
 from govid.ledger.ledger import Ledger
-from govid.ledger.signing import ISSUER, Verifier
+from govid.ledger.signing import ISSUER, Signer, Verifier
 from govid.store import Store, cases, held, shadow, verdicts
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditRow
 from govid.types import Reference
@@ -58,6 +58,8 @@ def export(
         InvalidSubjectId, OperatorError.
     """
     now = time.time()
+    # One key from the first line to the last, if another takes over meanwhile: names hang on it.
+    signer = ledger.signer
     record = AuditRecord(
         time=now,
         request_id=request_id,
@@ -73,13 +75,13 @@ def export(
             iss=ISSUER,
             iat=int(now),
             jti=request_id,
-            subject=ledger.signer.pseudonym(subject_id),
+            subject=signer.pseudonym(subject_id),
             sha256=digest,
             audit=audit.hex(),
         )
-        return ledger.signer.sign(KIND, proof)
+        return signer.sign(KIND, proof)
 
-    return _document(_Held(store, ledger, subject_id).parts(now), signed)
+    return _document(_Held(store, ledger, signer, subject_id).parts(now), signed)
 
 
 def check(file: BinaryIO, verifier: Verifier) -> Proof:
@@ -142,8 +144,9 @@ def _pieces(parts: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
 class _Held:
     """Reads what is held page by page; no connection waits for whoever receives it."""
 
-    def __init__(self, store: Store, ledger: Ledger, subject_id: str) -> None:
+    def __init__(self, store: Store, ledger: Ledger, signer: Signer, subject_id: str) -> None:
         self._store, self._ledger, self._subject_id = store, ledger, subject_id
+        self._pseudonym = signer.pseudonym
         self._requests: list[str] = []
 
     def parts(self, now: float) -> Iterator[tuple[str, Any]]:
@@ -154,7 +157,7 @@ class _Held:
             settled = held.settled(connection, self._subject_id)
             erasures = held.erasures(connection, self._subject_id)
         yield "subject_id", self._subject_id
-        yield "pseudonym", self._ledger.signer.pseudonym(self._subject_id)
+        yield "pseudonym", self._pseudonym(self._subject_id)
         yield "made_at", now
         yield "subject", self._subject()
         yield "references", self._references()
@@ -239,10 +242,10 @@ class _Held:
         """Pseudonym of who is compared with the subject; None for a pair of two others."""
         if self._subject_id not in {subject_a, subject_b}:
             return None
-        return self._ledger.signer.pseudonym(subject_b if subject_a == self._subject_id else subject_a)
+        return self._pseudonym(subject_b if subject_a == self._subject_id else subject_a)
 
     def _named(self, row: held.PairFound | held.SettledRow) -> dict[str, Any]:
-        return {**row._asdict(), "other": self._ledger.signer.pseudonym(row.other)}
+        return {**row._asdict(), "other": self._pseudonym(row.other)}
 
     def _uses(self) -> Iterator[dict[str, Any]]:
         """Every audit row about the subject, newest first."""

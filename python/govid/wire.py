@@ -80,9 +80,15 @@ class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
     """Signed checkpoints (JWS), oldest first."""
 
     checkpoints: tuple[str, ...]
+    next_after: Annotated[
+        int | None, Meta(description="Ask with `after` for those behind these; null: there are none yet")
+    ] = None
 
 
 class Jwks(msgspec.Struct, frozen=True, kw_only=True):
-    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints."""
+    """JWK set (RFC 7517) of the keys that sign receipts and checkpoints.
 
-    keys: list[dict[str, str]]
+    A retired key has ``exp``, seconds since the epoch: what it signs later does not count.
+    """
+
+    keys: list[dict[str, str | int]]

@@ -65,8 +65,15 @@ def check_own_form(headers: Iterable[tuple[bytes, bytes]]) -> None:
     if found.get(b"sec-fetch-site", b"same-origin") not in _SAME_SITE:
         raise ForeignPage
     # The host alone: behind a proxy that does TLS the scheme is another one.
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+    if origin is not None and _netloc(origin) != host:
         raise ForeignPage
+
+
+def _netloc(origin: bytes) -> str | None:
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc
+    except ValueError:
+        return None
 
 
 def check_no_page(headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -29,6 +30,7 @@ from server.access.quota import TokenBuckets
 from server.access.routes import ROUTES, Door
 from server.access.settings import AccessSettings
 from server.access.tokens import TokenReader
+from server.errors import NotFound
 
 # Of one key from one address: five tries at once, then one a minute.
 TRIES, TRIES_PER_SECOND = 5, 1 / 60
@@ -80,9 +82,10 @@ class Gate:
         """Let a request pass and note its caller in ``state``.
 
         Raises:
-            Unauthenticated, NotAllowed, UntrustedProxy, ForeignPage, RateLimited, OperatorError.
+            NotFound, Unauthenticated, NotAllowed, UntrustedProxy, ForeignPage, RateLimited, OperatorError.
         """
         scope: Any = connection.scope
+        _check_plain(scope["raw_path"])
         door = ROUTES.get(f"{scope['method']} {scope['path_template']}", frozenset[Scope]())
         if isinstance(door, Door):
             door = self._doors.get(door, door)
@@ -174,3 +177,19 @@ class Gate:
     def close(self) -> None:
         """Write down when the keys were last used; raises NotReady if the records were never open."""
         self._ring.keep_use(self._store())
+
+
+def _check_plain(raw_path: bytes) -> None:
+    """What a proxy in front may have judged as another address than the one that is routed here.
+
+    Raises:
+        NotFound: it has an empty segment, a slash in disguise, or no UTF-8.
+    """
+    if b"%" not in raw_path and b"//" not in raw_path:
+        return
+    if b"//" in raw_path or b"%2f" in raw_path.lower():
+        raise NotFound
+    try:
+        unquote_to_bytes(raw_path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise NotFound from None

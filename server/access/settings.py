@@ -103,11 +103,25 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             if not Path(self.jwks).is_file():
                 raise InvalidSettings(f"jwks: no file {self.jwks}")
             return
-        address = urlsplit(self.jwks)
-        if address.scheme != "https" and not (
-            address.scheme == "http" and is_loopback(address.hostname or "")
-        ):
-            raise InvalidSettings("jwks: the address must be https; http only on loopback")
+        check_address("jwks", self.jwks)
+
+
+def check_address(setting: str, address: str) -> None:
+    """Refuse an address that govid is to call and that is in the clear, in two meanings, or holds a secret.
+
+    Raises:
+        InvalidSettings: it is neither https nor http on this machine, or has a user, or unseen characters.
+    """
+    try:
+        parts = urlsplit(address)
+        host, user = parts.hostname or "", "@" in parts.netloc
+    except ValueError:
+        host, user = "", False
+    plain = host and address.isascii() and address.isprintable() and " " not in address
+    if not plain or user or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        raise InvalidSettings(
+            f"{setting}: the address must be https, or http on loopback, without user and password"
+        )
 
 
 def is_loopback(host: str) -> bool:

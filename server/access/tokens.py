@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
@@ -20,6 +20,14 @@ _USE_CASE = "govid:use-case:"
 _SIGHTS = {"govid:scores": Sight.COARSE, "govid:scores-exact": Sight.EXACT}
 
 
+class _Remembered(NamedTuple):
+    """A caller whose token was checked: it holds until ``ends`` by the clock of its issuer."""
+
+    ends: float
+    checked_again: float
+    caller: Caller
+
+
 class TokenReader:
     """From a token to the relying party it was issued to.
 
@@ -31,7 +39,7 @@ class TokenReader:
     def __init__(self, settings: AccessSettings, jwks: Jwks | None = None) -> None:
         self._settings = settings
         self._jwks = jwks or Jwks(settings)
-        self._remembered: dict[bytes, tuple[float, Caller]] = {}
+        self._remembered: dict[bytes, _Remembered] = {}
 
     async def caller(self, token: str) -> Caller:
         """The relying party.
@@ -41,16 +49,17 @@ class TokenReader:
             IssuerUnreachable: nobody can tell, for want of the issuer's keys.
         """
         digest = hashlib.sha256(token.encode()).digest()
-        valid_until, caller = self._remembered.get(digest, (0.0, None))
-        if caller is not None and time.time() < valid_until:
-            return caller
+        known = self._remembered.get(digest)
+        # Two clocks: one that is set back must not put off the next check.
+        if known and time.time() < known.ends and time.monotonic() < known.checked_again:
+            return known.caller
         self._remembered.pop(digest, None)
         claims = await self._claims(token)
         caller = _caller(claims)
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
-        ends = min(claims["exp"] + self._settings.jwt_leeway_seconds, time.time() + self.RECHECK_SECONDS)
-        self._remembered[digest] = (ends, caller)
+        ends = claims["exp"] + self._settings.jwt_leeway_seconds
+        self._remembered[digest] = _Remembered(ends, time.monotonic() + self.RECHECK_SECONDS, caller)
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class CaseController(Controller):
     @get(
         "/{case_id:int}/photos/{reference_id:int}",
         media_type=MEDIA_TYPE,
-        responses=problems(404, 409, 503, 507),
+        responses=problems(404, 409, 503),
     )
     async def photo(
         self,
@@ -76,7 +76,7 @@ class CaseController(Controller):
     @post(
         "/{case_id:int}/verdicts",
         operation_class=reads(VerdictRequest),
-        responses=problems(400, 404, 408, 409, 413, 415, 422, 503, 507),
+        responses=problems(400, 404, 408, 409, 413, 415, 422, 503),
         status_code=200,
     )
     async def decide(

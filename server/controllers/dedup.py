@@ -15,11 +15,11 @@ from govid.disclosure import shown
 from govid.pipeline import Engine
 from server import bodies
 from server.controllers.reply import about, caller_of
-from server.openapi import problems, reads
+from server.openapi import answers, problems, reads
 from server.schemas import DedupRequest
 from server.service import Service
 
-MEDIA_TYPES = {"json": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+MEDIA_TYPES = {"json": "application/x-ndjson", "csv": "text/csv"}
 
 
 class DedupController(Controller):
@@ -30,7 +30,7 @@ class DedupController(Controller):
 
     @post(
         operation_class=reads(DedupRequest),
-        responses=problems(400, 404, 408, 409, 413, 415, 503, 507),
+        responses=problems(400, 404, 408, 409, 413, 415, 503),
         status_code=202,
     )
     async def start(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> DedupJob:
@@ -62,7 +62,7 @@ class DedupController(Controller):
         """One job: progress, time left, and how many pairs of strangers to expect."""
         return await service.run(request, "dedup_job", lambda _: service.dedup.jobs.job(job_id))
 
-    @post("/{job_id:int}/cancel", status_code=200, responses=problems(404, 409, 503, 507))
+    @post("/{job_id:int}/cancel", status_code=200, responses=problems(404, 409, 503))
     async def cancel(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
@@ -71,7 +71,7 @@ class DedupController(Controller):
             request, "dedup_cancel", lambda _: service.dedup.jobs.cancel(job_id, **about(request))
         )
 
-    @post("/{job_id:int}/resume", status_code=202, responses=problems(400, 404, 409, 503, 507))
+    @post("/{job_id:int}/resume", status_code=202, responses=problems(400, 404, 409, 503))
     async def resume(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
@@ -80,7 +80,12 @@ class DedupController(Controller):
             request, "dedup_resume", lambda _: service.dedup.resume(job_id, **about(request))
         )
 
-    @get("/{job_id:int}/export", responses=problems(400, 404, 503), media_type=MEDIA_TYPES["json"])
+    # No media_type here: it would win over that of the answer.
+    @get(
+        "/{job_id:int}/export",
+        operation_class=answers(*MEDIA_TYPES.values()),
+        responses=problems(400, 404, 503),
+    )
     async def export(
         self,
         request: Request[Any, Any, Any],

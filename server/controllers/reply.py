@@ -28,6 +28,8 @@ IdempotencyKey = Annotated[
         name="Idempotency-Key",
         required=False,
         description="1 to 128 visible ASCII characters; the same key and request again gives the first reply",
+        # Said here and judged by ``checked_key``, whose refusal has a slug of its own.
+        schema_extra={"minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
     ),
 ]
 MAX_KEY = 128

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from govid.pipeline import MAX_PAGE, Engine
@@ -24,7 +25,12 @@ from server.openapi import problems, reads
 from server.schemas import EnrolRequest, ReferenceRequest
 from server.service import Service
 
-PROBLEMS = problems(400, 404, 408, 409, 413, 415, 422, 503, 507)
+REPLIES = {
+    202: ResponseSpec(
+        Enrolment, description="Kept, and held until a case is decided", generate_examples=False
+    ),
+    **problems(400, 404, 408, 409, 413, 415, 422, 503),
+}
 
 
 class SubjectController(Controller):
@@ -34,7 +40,7 @@ class SubjectController(Controller):
     tags = ("subjects",)
     request_max_body_size = bodies.ONE_PHOTO_BODY
 
-    @post(operation_class=reads(EnrolRequest), responses=PROBLEMS)
+    @post(operation_class=reads(EnrolRequest), responses=REPLIES)
     async def enrol(
         self,
         request: Request[Any, Any, Any],
@@ -57,7 +63,7 @@ class SubjectController(Controller):
 
         return _stored(request, service.metrics, "enrol", await service.answer(request, "enrol", call))
 
-    @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest), responses=PROBLEMS)
+    @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest), responses=REPLIES)
     async def add_reference(
         self,
         request: Request[Any, Any, Any],
@@ -82,7 +88,7 @@ class SubjectController(Controller):
             request, service.metrics, "add_reference", await service.answer(request, "add_reference", call)
         )
 
-    @get(responses=problems(400, 503))
+    @get(responses=problems(400, 422, 503))
     async def subjects(
         self,
         request: Request[Any, Any, Any],
@@ -105,7 +111,7 @@ class SubjectController(Controller):
         """What is held on a subject, without its templates."""
         return await service.run(request, "subject", lambda engine: engine.subject(subject_id))
 
-    @delete("/{subject_id:str}", status_code=200, responses=problems(400, 404, 422, 503, 507))
+    @delete("/{subject_id:str}", status_code=200, responses=problems(400, 404, 422, 503))
     async def delete(
         self,
         request: Request[Any, Any, Any],

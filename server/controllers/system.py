@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from govid.errors import NotReady
@@ -13,6 +14,8 @@ from govid.pipeline import Engine
 from govid.wire import Health, ModelInfo, ModelList
 from server.openapi import OPEN, problems
 from server.service import Service
+
+_NOT_READY = ResponseSpec(Health, description="What is away, by name", generate_examples=False)
 
 
 class SystemController(Controller):
@@ -26,7 +29,7 @@ class SystemController(Controller):
         """The process runs."""
         return Health(status="alive", checks={})
 
-    @get("/readyz", security=OPEN)
+    @get("/readyz", security=OPEN, responses={503: _NOT_READY})
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
         """200 once the models are warm, the gallery is loaded and the store answers, until a stop begins.
 

@@ -95,6 +95,10 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "unknown-case": ("没有这个案件", "请查看 GET /v1/cases 或 `govid cases list`。"),
     "case-closed": ("该案件或其中这一对主体已有裁决", "请查看该案件；若有新证据，新的查重任务会另立案件。"),
+    "photo-not-kept": (
+        "没有留存该参考的照片",
+        "请在没有照片的情况下裁决；以后登记的照片是否留存由 GOVID_KEEP_PHOTOS_DAYS 决定。",
+    ),
     # Who asks
     "unauthenticated": (
         "请求未说明调用方身份",
@@ -104,6 +108,9 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "凭证无效",
         "请检查凭证是否完整、是否已过期或被吊销，或向运营方申请新的凭证。",
     ),
+    "signed-out": ("会话已结束，或尚未登录", "请使用 API 密钥重新登录。"),
+    "too-many-tries": ("登录尝试过多", "请等待一分钟后重试。"),
+    "form-expired": ("该表单不是来自本次会话的页面", "请重新打开页面，并从该页面提交表单。"),
     "scope-missing": ("调用方没有所需的权限范围（scope）", "请向运营方申请 detail 中所列的权限范围。"),
     "untrusted-proxy": (
         "请求声称带有客户端证书，但只有受信任的代理才可如此",
@@ -120,6 +127,10 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "body-too-large": ("请求体过大", "请发送更小的照片或更短的文字。"),
     "body-too-slow": ("请求体未能及时送达", "请在网络较好时重新发送，或发送更小的照片。"),
     "head-too-large": ("请求头过大", "请减少或缩短请求头。"),
+    "malformed-request": (
+        "收到的内容不是含义唯一的 HTTP 请求",
+        "请使用 HTTP/1.1，且 Host 请求头与请求体长度各只给出一个。",
+    ),
     "upgrade-not-supported": (
         "请求带有请求体，却要求切换到其他协议",
         "请使用不带 Upgrade 请求头的 HTTP/1.1（Java 中为 HttpClient.Version.HTTP_1_1），或改用 https。",
@@ -141,6 +152,16 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "model-source-unreachable": (
         "无法获取模型",
         "请检查网络或代理，或把文件放入文件夹：`govid models pull --from 文件夹`。",
+    ),
+    "model-not-serving": (
+        "设置所指的模型不是当前生效模板所属的模型",
+        "请将 GOVID_PROFILE、GOVID_PRECISION 和 GOVID_EMBEDDER 设为 `govid migrate status` 所示的值，"
+        "然后重新启动。",
+    ),
+    "no-migration": ("没有正在进行的模型迁移", "请用 `govid migrate start` 启动迁移。"),
+    "migration-refused": (
+        "迁移目前无法执行这一步",
+        "请解决 detail 中所指的问题；当前进度见 `govid migrate status` 和 `govid migrate report`。",
     ),
     "provider-missing": (
         "所要求的 ONNX Runtime provider 不可用",
@@ -174,12 +195,50 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "未安装设置中记录库所需的软件包",
         "请安装（`pip install 'psycopg[binary]'`），或取消设置 GOVID_STORE_URL。",
     ),
+    "encryption-key-missing": (
+        "缺少用于加密模板的密钥",
+        "请放回密钥文件（数据文件夹中的 keys/encryption.json，或 GOVID_ENCRYPTION_KEYS_FILE 所指的文件）；"
+        "没有该密钥，任何人都无法读取它所保护的内容。",
+    ),
+    "seal-broken": (
+        "记录库中有模板已损坏或遭到篡改：它不是 govid 封存时的内容",
+        "请保留一份数据库副本作为证据，查明是谁写入了数据库，并恢复备份。",
+    ),
     "gallery-unavailable": ("底库无法检索", "原因见 /readyz 和 /v1/gallery；记录安全无损，请稍后重试。"),
     "audit-broken": (
         "审计记录与写入时不一致：有记录被改动、移动或删除",
         "请运行 `govid audit verify`；保留一份数据库副本作为证据，并恢复备份。",
     ),
-    "storage-full": ("记录库所在磁盘已满", "请释放空间；其间仍可读取。"),
+    "backup-failed": ("备份或恢复未能完成", "请解决详情所述问题后重新开始；不会留下半成品。"),
+    "backup-tool-missing": (
+        "未安装复制 PostgreSQL 的程序",
+        "请安装与服务器版本相同或更新的 pg_dump 和 pg_restore（postgresql-client）。",
+    ),
+    "backup-broken": (
+        "备份与写入时不一致，或此处无法判断",
+        "请使用其他备份；若可能有人改动过，请保留此备份作为证据。",
+    ),
+    "target-not-empty": ("目标位置已有内容", "请指定新的文件夹或空数据库：从不覆盖任何内容。"),
+    "erasures-unknown": (
+        "无法得知备份之后删除了哪些人",
+        "请提供原系统的 keys/erasures.jws（--erasures 文件），或备份之后导出的审计（--newer-audit 文件）；"
+        "如能确定此后无人被删除，请使用 --none-erased。",
+    ),
+    "signing-key-retired": (
+        "本服务器的签名密钥已被另一把取代",
+        "请从运行 `govid audit keys rotate` 的服务器复制 keys/signing.pem，权限设为 0600。",
+    ),
+    "storage-full": ("记录库所在磁盘已满", "请释放空间；其间仍可读取，有空间后无需重启即可写入。"),
+    "disk-low": ("数据文件夹的可用空间不足 1 GiB", "请释放空间：没有空间就无法写入审计，也就不作任何决定。"),
+    "use-cases-stale": (
+        "有用途文件出错：所有用途保持原样",
+        "日志中写有文件名和键名；请更正该文件，或将其移走。",
+    ),
+    "signing-key-gone": (
+        "无法读取签名密钥文件",
+        "请在下次启动之前恢复该文件：没有它，服务器不会在这些记录上启动。",
+    ),
+    "chore-failing": ("审计检查点、通知或到期清除未能完成", "原因见日志。"),
     "not-ready": ("服务器仍在加载模型和底库", "请等到 /readyz 返回 200。"),
     "issuer-unreachable": ("无法获取令牌签发方的公钥", "请检查 jwks 设置以及到签发方的网络。"),
     "overloaded": ("排队的请求过多，服务器无法及时答复", _LATER),

@@ -16,7 +16,7 @@ from govid.callers import Scope, Sight
 from govid.store.keys import KeyStore
 from govid.store.sqlite import SqliteStore
 from tests import support
-from tests.attacks.test_bodies import raw
+from tests.attacks.wire import raw
 from tests.server.access import (
     AUDIENCE,
     ISSUER,
@@ -278,8 +278,28 @@ def test_a_page_of_another_site_is_told_nothing(guarded: Guarded) -> None:
 def test_a_page_cannot_use_a_server_that_asks_nobody_who_they_are(
     api: httpx.Client, head: dict[str, str]
 ) -> None:
+    if "authorization" in api.headers:
+        pytest.skip("this server asks everybody who they are")
     reply = api.get("/v1/subjects", headers=head)
     assert (reply.status_code, reply.json()["slug"]) == (403, "foreign-page")
+
+
+def test_a_foreign_host_changes_nothing(guarded: Guarded) -> None:
+    """Where callers authenticate no address is made from it: neither a link nor a place to go."""
+    names = ("Host", "X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "Forwarded")
+    plain = guarded.client.get("/v1/models", headers=bearer(guarded.keys["hotel"]))
+    for name in names:
+        head = {name: "evil.example", **bearer(guarded.keys["hotel"])}
+        for path, status in (
+            ("/v1/models", 200),
+            ("/v1/models/", 200),
+            ("/nowhere", 404),
+            ("/v1/audit", 403),
+        ):
+            reply = guarded.client.get(path, headers=head)
+            assert reply.status_code == status, (name, path)
+            assert "evil.example" not in reply.text + str(reply.headers)
+        assert guarded.client.get("/v1/models", headers=head).content == plain.content
 
 
 def test_two_lengths_of_a_body_hide_no_second_request(guarded: Guarded) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from server.protocol import GRACE_SECONDS
 from tests import support
+from tests.attacks.wire import raw
 from tests.support import OBAMA, b64
 
 POST = b"POST /v1/embed HTTP/1.1\r\nHost: localhost\r\n"
@@ -62,18 +63,6 @@ def test_hostile_body_is_refused_by_name(api: httpx.Client, name: str) -> None:
 def test_text_is_never_taken_for_a_number_or_a_boolean(api: httpx.Client) -> None:
     body = {"photo": b64(OBAMA), "max_candidates": "5"}
     assert api.post("/v1/identify", json=body).json()["slug"] == "invalid-body"
-
-
-def raw(api: httpx.Client, request: bytes) -> bytes:
-    """What the server answers to exactly these bytes, until it closes or a second passes."""
-    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=5) as connection:
-        connection.sendall(request)
-        connection.settimeout(1)
-        answer = b""
-        with contextlib.suppress(TimeoutError, ConnectionResetError):
-            while block := connection.recv(65536):
-                answer += block
-        return answer
 
 
 def answered(connection: socket.socket) -> bytes:

@@ -157,7 +157,7 @@ def test_a_photo_past_its_time_is_overwritten_on_the_disk(tmp_path: Path) -> Non
             engine.store.database,
             settings,
             engine.use_cases,
-            engine.ledger.signer,
+            lambda: engine.ledger.signer,
             clock=lambda: time.time() + 2 * 86400,
         )
         assert later.run().erased["photos"] == 1

@@ -61,6 +61,9 @@ def scans(count: int) -> bytes:
 
 
 BOMB_TEXT = (b"zTXt", b"c\0\0" + zlib.compress(b"0" * 80_000_000))
+BOMB_PROFILE = (b"iCCP", b"a\0\0" + zlib.compress(b"0" * 80_000_000))
+# A thousand times what the header says: what is too much is never unpacked.
+BOMB_PIXELS = zlib.compress(b"\0" * 80_000_000)
 NOISE = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
 
 HOSTILE = {
@@ -73,6 +76,12 @@ HOSTILE = {
     "pixel bomb": (png(60_000, 60_000, zlib.compress(b"\0" * 1000)), 422, "photo-too-many-pixels"),
     "negative sizes": (png(0xFFFFFFFF, 0xFFFFFFFF, b""), 422, "photo-too-many-pixels"),
     "text bomb": (png(64, 64, zlib.compress(b"\0" * 64 * 193), BOMB_TEXT), 422, "photo-decompression-bomb"),
+    "profile bomb": (
+        png(64, 64, zlib.compress(b"\0" * 64 * 193), BOMB_PROFILE),
+        422,
+        "photo-decompression-bomb",
+    ),
+    "pixel data bomb": (png(64, 64, BOMB_PIXELS), 422, "face-not-detected"),
     "palette without colours": (unpaletted(), 422, "face-not-detected"),
     "as large as allowed": (encoded(PIL.Image.new("I;16", (5000, 5000))), 422, "face-not-detected"),
     "thousands of scans": (scans(2000), 422, "photo-decompression-bomb"),
@@ -145,6 +154,29 @@ def test_a_nonsense_exif_orientation_changes_nothing(api: httpx.Client) -> None:
     plain = encoded(opened(OBAMA), "PNG")
     replies = [api.post("/v1/embed", files={"photo": p}).json()["embedding"] for p in (photo, plain)]
     assert replies[0] == replies[1]
+
+
+def with_exif(tiff: bytes) -> bytes:
+    segment = b"Exif\0\0" + tiff
+    return OBAMA[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + OBAMA[2:]
+
+
+BOMBS_OF_EXIF = {
+    "directories in a circle": b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHII", 0x8769, 4, 1, 8) + b"\0\0\0\x08",
+    "values of gigabytes": b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x0112, 2, 0xFFFFFFFF, 0),
+    "thousands of values": b"II*\0\x08\0\0\0"
+    + struct.pack("<H", 5000)
+    + b"".join(struct.pack("<HHII", tag, 7, 0x7FFFFFFF, 0xFFFFFFF0) for tag in range(5000)),
+    "more values than bytes": b"II*\0\x08\0\0\0\xff\xff",
+    "beyond the end": b"II*\0\xff\xff\xff\x7f",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS_OF_EXIF)
+def test_an_exif_bomb_changes_nothing(api: httpx.Client, name: str) -> None:
+    plain = api.post("/v1/embed", files={"photo": OBAMA}).json()["embedding"]
+    reply = api.post("/v1/embed", files={"photo": with_exif(BOMBS_OF_EXIF[name])})
+    assert reply.json()["embedding"] == plain
 
 
 def test_the_best_of_two_faces_is_never_taken(api: httpx.Client) -> None:

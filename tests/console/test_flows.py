@@ -9,15 +9,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.console.conftest import MARKUP, Site
 from tests.server.access import bearer
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
 
 PICTURES = os.environ.get("CONSOLE_SCREENSHOTS", "")
 PAGES = ("", "/decisions", "/cases", "/complaints", "/audit", "/policies", "/nowhere")
@@ -31,8 +28,6 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
@@ -92,9 +87,10 @@ def follow(page: Page, name: str) -> None:
 def sign_in(page: Page, site: Site, name: str = "officer") -> None:
     """From any page to the first one. The field has the focus already."""
     page.goto("/console")
+    expect(page.locator("input:focus")).to_have_count(1)
     page.keyboard.type(site.keys[name])
     go(page)
-    assert page.get_by_role("heading", name="Overview").is_visible()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 def picture(page: Page, name: str) -> None:
@@ -105,23 +101,24 @@ def picture(page: Page, name: str) -> None:
 
 def test_sign_in_look_at_health_and_sign_out(page: Page, site: Site) -> None:
     page.goto("/console/policies")
-    assert page.get_by_role("heading", name="Sign in").is_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.locator("input:focus")).to_have_count(1)
     page.keyboard.type("govid_wrong")
     go(page)
     assert "not a valid key" in page.get_by_role("alert").inner_text()
     page.keyboard.type(site.keys["officer"])
     go(page)
     # On to the page that was asked for.
-    assert page.get_by_role("heading", name="Policies").is_visible()
+    expect(page.get_by_role("heading", name="Policies")).to_be_visible()
     follow(page, "Overview")
     health = page.get_by_role("region", name="Health")
     assert "Ready" in health.inner_text()
-    assert page.get_by_role("img", name="Answers a second").is_visible()
-    assert page.get_by_role("img", name="Time to answer").is_visible()
+    expect(page.get_by_role("img", name="Answers a second")).to_be_visible()
+    expect(page.get_by_role("img", name="Time to answer")).to_be_visible()
     follow(page, "Sign out")
-    assert page.get_by_role("heading", name="Sign in").is_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.goto("/console")
-    assert page.get_by_role("heading", name="Sign in").is_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def test_the_first_tab_skips_to_the_content(page: Page, site: Site) -> None:
@@ -151,7 +148,7 @@ def test_adjudicate_a_duplicate(page: Page, site: Site) -> None:
     sign_in(page, site)
     follow(page, "Cases")
     follow(page, str(case_id))
-    assert page.get_by_role("heading", name="obama").first.is_visible()
+    expect(page.get_by_role("heading", name="obama").first).to_be_visible()
     with page.expect_navigation():
         access_key(page, "p")
     assert page.get_by_text("No photo is kept of this reference").count() == 2
@@ -201,12 +198,12 @@ def test_switch_the_language(page: Page, site: Site) -> None:
     sign_in(page, site)
     follow(page, "Cases")
     follow(page, "中文")
-    assert page.get_by_role("heading", name="疑似重复").is_visible()
+    expect(page.get_by_role("heading", name="疑似重复")).to_be_visible()
     assert page.locator("html").get_attribute("lang") == "zh-Hans"
     page.goto("/console/audit")
-    assert page.get_by_role("heading", name="审计", exact=True).is_visible()
+    expect(page.get_by_role("heading", name="审计", exact=True)).to_be_visible()
     follow(page, "English")
-    assert page.get_by_role("heading", name="Audit", exact=True).is_visible()
+    expect(page.get_by_role("heading", name="Audit", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])

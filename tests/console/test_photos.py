@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from govid.callers import Scope
 from tests import support
 from tests.console.visitor import Tags, Visitor
 from tests.server.access import bearer, caller, make_keys
-
-pytest.importorskip("govid.case_photos", reason="this govid keeps no photos")
 
 
 def test_two_photos_stand_side_by_side_on_demand_and_each_look_is_recorded(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def test_a_form_without_its_token_does_nothing(site: Site, address: str) -> None
         assert "does not belong to your session" in reply.text
     as_json = visitor.post(address, json={"token": visitor.token(), "verdict": "same"})
     assert as_json.status_code == 415
-    for claim in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+    origins = ({"Origin": origin} for origin in ("https://evil.example", "null", "http://[", "//"))
+    for claim in (*origins, {"Sec-Fetch-Site": "cross-site"}):
         form = {"token": visitor.token(), "verdict": "same", "answer": "no"}
         assert visitor.post(address, data=form, headers=claim).status_code == 403
     after = site.api.get("/v1/audit?limit=100", headers=bearer(site.keys["officer"])).json()["rows"]

@@ -15,7 +15,6 @@ import msgspec
 
 from govid.config import Settings, load
 from govid.ledger.ledger import Ledger
-from govid.ledger.signing import load_signer
 from govid.retention import Keeper
 from govid.store.audit import AuditFilter, append_many
 from govid.store.opening import open_store
@@ -50,14 +49,15 @@ retention.append = appended
 (settings,) = config.load(config.Settings)
 store = open_store(settings)
 signer = load_signer(settings.signing_key, create=False)
-retention.Keeper(store.database, settings, UseCases.of(settings), signer).run(lambda: die_at("behind"))
+keeper = retention.Keeper(store.database, settings, UseCases.of(settings), lambda: signer)
+keeper.run(lambda: die_at("behind"))
 """
 
 
 def look(settings: Settings) -> tuple[int, int]:
     """Photos and decisions that are left; with what the audit says went, that is all there ever were."""
     store = open_store(settings)
-    ledger = Ledger(store.database, load_signer(settings.signing_key), {}, complaint_days=1)
+    ledger = Ledger(store.database, settings.signing_key, {}, complaint_days=1)
     gone: Counter[str] = Counter()
     for row in ledger.rows(AuditFilter(operation="retention")).rows:
         gone.update(row.record.erased)
@@ -79,14 +79,13 @@ def test_nothing_is_lost_and_the_next_run_goes_on(tmp_path: Path, store_environm
     environment = {"GOVID_DATA_DIR": str(tmp_path / "var"), **store_environment}
     (settings,) = load(Settings, environment=environment)
     store = open_store(settings)
-    signer = load_signer(settings.signing_key)
     for number in range(PHOTOS):
         photo = KeptPhoto("image/jpeg", os.urandom(2000), time.time() - 1)
         store.add_subject(replace(new(f"s{number}", number), photo=photo), AUDIT, None, reply)
     decided = msgspec.structs.replace(AUDIT, time=time.time() - 100 * 86400, use_case="hotel_checkin")
     with store.database.writing() as connection:
         append_many(connection, [decided] * DECISIONS)
-    Ledger(store.database, signer, {}, complaint_days=1).checkpoint()
+    Ledger(store.database, settings.signing_key, {}, complaint_days=1).checkpoint()
     store.close()
 
     left = look(settings)
@@ -100,7 +99,8 @@ def test_nothing_is_lost_and_the_next_run_goes_on(tmp_path: Path, store_environm
         assert (left == before) == ((batch, where) == (1, "inside"))
 
     store = open_store(settings)
-    keeper = Keeper(store.database, settings, UseCases.of(settings), signer)
+    ledger = Ledger(store.database, settings.signing_key, {}, complaint_days=1)
+    keeper = Keeper(store.database, settings, UseCases.of(settings), lambda: ledger.signer)
     assert keeper.run().finished
     store.close()
     assert look(settings) == (0, 0)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from govid.config import Settings
+from govid.containers import with_plain_scans
 from govid.decode import Decoder
 from govid.errors import (
     PhotoAnimated,
@@ -177,3 +178,11 @@ def test_a_png_of_any_kind_with_right_checksums_is_decoded_or_refused(
     )
     with contextlib.suppress(RefusedInput):
         assert DECODER.decode(photo).shape == (40, 40, 3)
+
+
+def test_a_head_of_a_scan_that_is_cut_off_is_left_as_it_is() -> None:
+    """Found by fuzzing: it was mended by bytes that nobody sent."""
+    photo = encoded(PICTURE, "JPEG")
+    scan = photo.index(b"\xff\xda")
+    for end in range(scan, scan + 14):
+        assert with_plain_scans(photo[:end]) == photo[:end]

@@ -13,11 +13,12 @@ import pytest
 from govid import Settings
 from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
-from govid.errors import UnknownCase
-from govid.ledger import checkpoints
+from govid.errors import SigningKeyRetired, UnknownCase
+from govid.ledger import checkpoints, rotation
+from govid.ledger.chain import GENESIS, Link, link
 from govid.ledger.expiry import statement
 from govid.ledger.ledger import Ledger
-from govid.ledger.signing import load_signer
+from govid.ledger.signing import Signer, load_signer
 from govid.lockout import Attempt, Attempts, LockoutRule
 from govid.retention import Keeper, Retention
 from govid.store import Gate, Idempotency, Suspicion
@@ -26,6 +27,7 @@ from govid.store.notifications import Outbox, enqueue
 from govid.store.photos import KeptPhoto
 from govid.store.records import SqlStore
 from govid.use_cases import UseCases, shipped
+from tests.govid.ledger.test_rotation import rotated
 from tests.govid.store.support import AUDIT, new, reply
 
 DAY = 86_400.0
@@ -34,16 +36,18 @@ SETTINGS = Settings(keep_cases_days=100, keep_feedback_days=50, keep_notificatio
 
 
 @pytest.fixture
-def ledger(store: SqlStore, tmp_path: Path) -> Ledger:
-    signer = load_signer(tmp_path / "keys" / "signing.pem")
-    return Ledger(store.database, signer, {}, complaint_days=2)
+def ledger(store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setattr(rotation, "LOOK_SECONDS", 0.0)
+    return Ledger(store.database, tmp_path / "keys" / "signing.pem", {}, complaint_days=2)
 
 
-def keeper(store: SqlStore, ledger: Ledger, folder: Path, days: float) -> Keeper:
+def keeper(
+    store: SqlStore, ledger: Ledger, folder: Path, days: float, *, signer: Signer | None = None
+) -> Keeper:
     """One that lives so many days from now."""
     use_cases = UseCases(folder / "use_cases")
     clock = lambda: time.time() + days * DAY  # noqa: E731
-    return Keeper(store.database, SETTINGS, use_cases, ledger.signer, clock=clock)
+    return Keeper(store.database, SETTINGS, use_cases, lambda: signer or ledger.signer, clock=clock)
 
 
 def run(store: SqlStore, ledger: Ledger, folder: Path, days: float) -> dict[str, int]:
@@ -216,6 +220,27 @@ def test_whoever_has_no_key_signs_no_expiry(store: SqlStore, ledger: Ledger, tmp
     record = AuditRecord(time=1.0, request_id="f", operation="retention", outcome="ERASED", statement=forged)
     store.append_audit(record)
     assert "not those that were signed" in ledger.examine().reason
+
+
+def test_an_expiry_is_signed_by_the_key_of_its_time(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:
+    """The key is rotated between two runs of one keeper, and behind the back of another."""
+    erased(store, ledger, tmp_path)
+    stale, days = ledger.signer, (HOTEL_DAYS or 0) + 1
+    later = keeper(store, ledger, tmp_path, days)
+    rotated(store, tmp_path / "keys" / "signing.pem")
+    ledger.checkpoint()
+    with pytest.raises(SigningKeyRetired):
+        keeper(store, ledger, tmp_path, days, signer=stale).run()
+    assert ledger.examine().expired == 2, "nothing was erased"
+    assert later.run().decisions["hotel_checkin"] == 1
+    found = ledger.examine()
+    assert (found.intact, found.expired) == (True, 3)
+
+
+def test_what_is_no_record_is_found(store: SqlStore, ledger: Ledger) -> None:
+    record = b'{"operation":"retention"'
+    found = checkpoints.examine([Link(1, record, link(GENESIS, record))], [], ledger.signer.verifier)
+    assert (found.broken_at, found.reason) == (1, "it is no record")
 
 
 def erased(store: SqlStore, ledger: Ledger, folder: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
 from govid.errors import InvalidReceipt, InvalidSubjectId
+from govid.ledger import rotation
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.lockout import Attempt, Attempts, LockoutRule
@@ -24,13 +25,14 @@ from govid.store.audit import AuditFilter, append_many
 from govid.store.photos import KeptPhoto
 from govid.store.records import SqlStore
 from govid.subject_export import check, export
+from tests.govid.ledger.test_rotation import rotated
 from tests.govid.store.support import AUDIT, QUALITY, new, reply
 
 
 @pytest.fixture
-def ledger(store: SqlStore, tmp_path: Path) -> Ledger:
-    signer = load_signer(tmp_path / "keys" / "signing.pem")
-    return Ledger(store.database, signer, {}, complaint_days=2)
+def ledger(store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setattr(rotation, "LOOK_SECONDS", 0.0)
+    return Ledger(store.database, tmp_path / "keys" / "signing.pem", {}, complaint_days=2)
 
 
 def exported(store: SqlStore, ledger: Ledger, subject: str) -> bytes:
@@ -134,6 +136,18 @@ def test_many_uses_come_in_order_and_once(store: SqlStore, ledger: Ledger) -> No
         append_many(connection, [use(f"u{number}", "alice") for number in range(2500)])
     uses = held(store, ledger, "alice")["uses"]
     assert [one["request_id"] for one in uses] == ["export", *[f"u{n}" for n in reversed(range(2500))]]
+
+
+def test_an_export_names_and_signs_by_one_key_though_it_is_rotated_meanwhile(
+    store: SqlStore, ledger: Ledger, tmp_path: Path
+) -> None:
+    name = ledger.signer.pseudonym("alice")
+    pieces = export(store, ledger, "alice", request_id="export")
+    head = next(iter(pieces))
+    rotated(store, tmp_path / "keys" / "signing.pem")
+    document = head + b"".join(pieces)
+    assert check(BytesIO(document), ledger.signer.verifier).subject == name
+    assert json.loads(document)["export"]["pseudonym"] == name != ledger.signer.pseudonym("alice")
 
 
 def test_an_export_proves_what_was_handed_over(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:

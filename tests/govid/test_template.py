@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from govid import template
-from govid.errors import InvalidTemplate
+from govid.errors import InvalidTemplate, TemplateNotFinite
 from govid.types import Template
 
 
@@ -32,3 +33,9 @@ def test_any_bytes_give_a_unit_template_or_a_typed_refusal(data: bytes) -> None:
 
 def test_a_template_is_little_endian_float32() -> None:
     assert template.pack(Template("m", np.array([1, 0], dtype=np.float32))) == b"\0\0\x80\x3f\0\0\0\0"
+
+
+def test_a_signalling_nan_is_refused_without_a_word() -> None:
+    """Found by fuzzing: it raises the processor's flag, and numpy warned of it in the log."""
+    with pytest.raises(TemplateNotFinite):
+        unpack(b"\x01\0\x80\x7f" * 16)

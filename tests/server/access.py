@@ -105,10 +105,10 @@ class Authority:
         self.file = folder / "ca.pem"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path, bytes]:
+    def issue(self, name: str, *, days: int = 1) -> tuple[Path, Path, bytes]:
         """Certificate file, key file and DER of a certificate with CN and DNS name ``name``."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed(name, key.public_key(), ca=False)
+        certificate = self._signed(name, key.public_key(), ca=False, days=days)
         files = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         files[1].write_bytes(
@@ -118,7 +118,9 @@ class Authority:
         )
         return *files, certificate.public_bytes(serialization.Encoding.DER)
 
-    def _signed(self, name: str, key: ec.EllipticCurvePublicKey, *, ca: bool) -> x509.Certificate:
+    def _signed(
+        self, name: str, key: ec.EllipticCurvePublicKey, *, ca: bool, days: int = 1
+    ) -> x509.Certificate:
         now = datetime.now(UTC)
         san: list[x509.GeneralName] = [x509.DNSName(name)]
         if name == "localhost":
@@ -132,7 +134,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.SubjectAlternativeName(san), critical=False)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)

@@ -25,7 +25,7 @@ from govid.config import Settings
 from govid.errors import InvalidSettings
 from server.access import startup
 from server.access.certificates import Parties
-from server.access.errors import IssuerUnreachable, QuotaExceeded, RateLimited
+from server.access.errors import InvalidCredential, IssuerUnreachable, QuotaExceeded, RateLimited
 from server.access.jwks import Jwks, parse
 from server.access.quota import TokenBuckets
 from server.access.routes import ROUTES
@@ -134,7 +134,8 @@ def test_a_key_for_metrics_opens_nothing_else(tmp_path: Path) -> None:
             method, path = route.split()
             if isinstance(door, frozenset):
                 reply = client.request(method, re.sub(r"{\w+}", "1", path), headers=known)
-                assert reply.status_code == 403, route
+                # A page asks for a session, and no key is one.
+                assert reply.status_code == (303 if path.startswith("/console") else 403), route
 
 
 # --- the issuer's keys --------------------------------------------------------------------------------------
@@ -354,6 +355,26 @@ def test_a_file_of_parties_that_is_wrong_is_refused(tmp_path: Path, text: str) -
     (tmp_path / "parties.toml").write_text(text)
     with pytest.raises(InvalidSettings, match="client_parties"):
         Parties(AccessSettings(client_parties=str(tmp_path / "parties.toml")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x63"),
+        (b"\x0c\x0cbank.example", b"\x03\x0cbank.example"),
+        (b"bank.example", b"bank.ex\xffmple"),
+    ],
+    ids=["version", "type of a name", "characters of a name"],
+)
+def test_a_certificate_that_cannot_be_read_is_nobodys(tmp_path: Path, change: tuple[bytes, bytes]) -> None:
+    """Found by fuzzing: each was an error of ours."""
+    (tmp_path / "parties.toml").write_text('[bank]\nsan = "bank.example"\nscopes = ["verify"]\n')
+    parties = Parties(AccessSettings(client_parties=str(tmp_path / "parties.toml")))
+    _, _, der = Authority(tmp_path).issue("bank.example")
+    assert parties.caller(der).name == "certificate:bank"
+    assert change[0] in der
+    with pytest.raises(InvalidCredential):
+        parties.caller(der.replace(*change))
 
 
 # --- what a server starts with ----------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_a_reply_says_that_its_route_goes() -> None:
             sent.append(message)
 
         observer = RequestObserver(app, Metrics(), deprecated={"GET /v1/old": going})
-        scope: Any = {"type": "http", "method": method, "scheme": "http", "state": {}}
+        scope: Any = {"type": "http", "method": method, "path": "/v1/old", "scheme": "http", "state": {}}
         asyncio.run(observer(scope, send, send))
         return dict(sent[0]["headers"])
 

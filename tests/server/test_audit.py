@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -96,6 +98,11 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
             while not (signed := client.get("/v1/audit/checkpoints").json()["checkpoints"]):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+            behind = client.get("/v1/audit/checkpoints", params={"after": 10**30}).json()
+            assert behind == {"checkpoints": [], "next_after": None}
+            one = client.get("/v1/audit/checkpoints", params={"limit": 1}).json()
+            assert one["checkpoints"] == signed[:1]
+            assert client.get("/v1/audit/checkpoints", params={"limit": 101}).status_code == 400
             keys = client.get("/v1/receipts/keys").json()
     (_, first, body), (_, again, same) = came
     assert body == same
@@ -137,3 +144,59 @@ def test_a_receipt_holds_no_name_and_no_score(api: httpx.Client) -> None:
     payload = base64.urlsafe_b64decode(str(decided["receipt"]).split(".")[1] + "==")
     assert b"audit-pseudonym" not in payload
     assert "score" not in json.loads(payload)
+
+
+def test_a_running_server_takes_up_a_new_signing_key(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+
+    def govid(*arguments: str) -> dict[str, object]:
+        command = [GOVID, "--data-dir", str(folder), *arguments, "--json"]
+        return dict(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+
+    with support.server(folder) as (client, _):
+        old = decide(client, "obama")
+        (before,) = client.get("/v1/receipts/keys").json()["keys"]
+        rotated = govid("audit", "keys", "rotate")
+        assert rotated["retired"] == before["kid"]
+        deadline = time.monotonic() + 30
+        while jwt.get_unverified_header(new := decide(client, "obama")["receipt"])["kid"] == before["kid"]:
+            assert time.monotonic() < deadline
+        keys = client.get("/v1/receipts/keys").json()
+        assert [key["kid"] for key in keys["keys"]] == [rotated["key_id"], before["kid"]]
+        assert jwt.decode(
+            new, jwt.PyJWK(keys["keys"][0]), algorithms=["EdDSA"], options={"verify_iat": False}
+        )
+        rated = client.post(
+            f"/v1/receipts/{old['request_id']}/feedback", json={"receipt": old["receipt"], "rating": "bad"}
+        )
+        assert rated.status_code == 201, "a receipt outlives its key"
+    govid("audit", "checkpoint")
+    assert govid("audit", "verify")["uncovered"] == 0
+    (tmp_path / "keys.json").write_text(json.dumps(govid("audit", "keys", "list")))
+    govid("audit", "export", str(tmp_path / "audit.ndjson"))
+    offline = ("--file", str(tmp_path / "audit.ndjson"), "--keys", str(tmp_path / "keys.json"))
+    assert govid("audit", "verify", *offline)["reason"] == ""
+
+
+def test_a_server_without_the_new_signing_key_lets_no_decision_out(tmp_path: Path) -> None:
+    """The key was rotated on another machine."""
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(folder) as (client, _):
+        decide(client, "obama")
+        elsewhere = tmp_path / "elsewhere.pem"
+        shutil.copy(folder / "keys" / "signing.pem", elsewhere)
+        subprocess.run(
+            [GOVID, "--data-dir", str(folder), "audit", "keys", "rotate"],
+            env={**os.environ, "GOVID_SIGNING_KEY_FILE": str(elsewhere)},
+            check=True,
+            capture_output=True,
+        )
+        time.sleep(1.1)  # it looks once a second
+        said = client.post("/v1/verify", json={"subject_id": "obama", "photo": b64(OBAMA_LATER)})
+        assert (said.status_code, said.json()["slug"]) == (503, "signing-key-retired")
+        assert "decision" not in said.json()
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]["signing_key"]) == (503, "signing-key-retired")
+        shutil.copy(elsewhere, folder / "keys" / "signing.pem")
+        assert client.get("/readyz").status_code == 200
+        decide(client, "obama")

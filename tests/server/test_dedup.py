@@ -74,6 +74,7 @@ def test_from_an_empty_gallery_to_a_decided_case(api: httpx.Client) -> None:
     assert (pair["subject_a"], pair["subject_b"]) == ("=one", "one")
     assert set(pair) == {"subject_a", "subject_b", "reference_a", "reference_b", "score", "case_id"}
     as_csv = api.get(address, params={"format": "csv"})
+    assert as_csv.headers["content-type"] == "text/csv; charset=utf-8"
     (row,) = csv.DictReader(io.StringIO(as_csv.text))
     assert row["subject_a"] == "'=one"  # no formula for a spreadsheet
     assert float(row["score"]) == pair["score"]

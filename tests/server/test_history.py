@@ -9,17 +9,18 @@ from server.history import History
 from server.metrics import Metrics
 
 
-def answered(metrics: Metrics, route: str, status: str, *seconds: float) -> None:
+def answered(metrics: Metrics, route: str, status: str, *seconds: float, use_case: str = "") -> None:
     for spent in seconds:
-        metrics.requests_of(route, "POST", status).inc()
-        metrics.duration_of(route).observe(spent)
+        metrics.requests_of(route, "POST", status, use_case).inc()
+        metrics.duration_of(route, use_case).observe(spent)
 
 
 def test_spans_count_what_happened_between_two_looks() -> None:
     metrics = Metrics()
     answered(metrics, "/v1/verify", "200", 0.02)
     history = History(metrics)
-    answered(metrics, "/v1/verify", "200", *[0.004] * 9)
+    answered(metrics, "/v1/verify", "200", *[0.004] * 4, use_case="general")
+    answered(metrics, "/v1/verify", "200", *[0.004] * 5, use_case="hotel_checkin")
     answered(metrics, "/v1/compare", "503", 0.2)
     metrics.decisions_of("verify", "general", "MATCH").inc()
     history.look()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +16,12 @@ from govid import Engine
 from govid.config import Settings
 from govid.store.keys import KeyStore
 from govid.store.notifications import enqueue
+from govid.wire import Health
 from server import health
 from server.access.settings import AccessSettings
 from server.app import create_app
 from server.chores import Chores
+from server.controllers.system import readiness
 from server.metrics import Metrics
 from server.service import Service
 from server.settings import ServerSettings
@@ -64,8 +68,41 @@ def test_without_its_shared_gallery_a_server_verifies_and_says_what_is_away(tmp_
             assert verified.json()["decision"] == "MATCH"
 
 
+def test_a_flood_of_questions_is_one_question_to_the_store(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask: a connection for each would take those of the requests that count."""
+    asked, go_on = [], threading.Event()
+    ping = engine.store.ping
+
+    def slow() -> None:
+        asked.append(1)
+        assert go_on.wait(10)
+        ping()
+
+    monkeypatch.setattr(engine.store, "ping", slow)
+    metrics = Metrics()
+    service = Service(Settings(), ServerSettings(), metrics)
+    service._engine = engine
+    service._dependencies = health.Dependencies(
+        engine, Chores(engine, metrics, checkpoint_seconds=60, retention_seconds=0, webhook=None)
+    )
+
+    async def flood() -> list[Health]:
+        questions = [asyncio.create_task(readiness(service)) for _ in range(50)]
+        await asyncio.sleep(0)
+        questions.pop().cancel()
+        go_on.set()
+        answers = await asyncio.gather(*questions)
+        await service.look()
+        return answers
+
+    assert [answer.status for answer in asyncio.run(flood())] == ["ready"] * 49
+    assert len(asked) == 2
+
+
 def watch_of(engine: Engine, metrics: Metrics, server: ServerSettings) -> Watch:
-    chores = Chores(engine, metrics, checkpoint_seconds=60, webhook=None)
+    chores = Chores(engine, metrics, checkpoint_seconds=60, retention_seconds=0, webhook=None)
     return Watch(engine, health.Dependencies(engine, chores), metrics, server)
 
 
@@ -105,7 +142,7 @@ def test_each_dependency_has_a_name_and_a_reason_that_tells_no_path(tmp_path: Pa
 
 def test_a_full_disk_and_failing_chores_are_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
-    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, webhook=None)
+    chores = Chores(engine, metrics, checkpoint_seconds=1e-9, retention_seconds=0, webhook=None)
     dependencies = health.Dependencies(engine, chores)
     assert [check.name for check in dependencies.look() if check.problem] == []
     engine.compare(OBAMA, OBAMA)

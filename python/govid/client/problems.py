@@ -368,6 +368,15 @@ class UnknownCase(CallerProblem):
     slug = "unknown-case"
 
 
+class PhotoNotKept(CallerProblem):
+    """No photo of this reference is kept.
+
+    Decide without it; GOVID_KEEP_PHOTOS_DAYS says whether photos of later enrolments are kept.
+    """
+
+    slug = "photo-not-kept"
+
+
 class CaseClosed(CallerProblem):
     """The case, or this pair of it, is decided.
 
@@ -393,6 +402,27 @@ class InvalidCredential(Unauthenticated):
     """
 
     slug = "invalid-credential"
+
+
+class SignedOut(Unauthenticated):
+    """The session has ended, or nobody has signed in. Sign in again with an API key."""
+
+    slug = "signed-out"
+
+
+class TooManyTries(CallerProblem):
+    """Too many tries to sign in. Wait for a minute, then try again."""
+
+    slug = "too-many-tries"
+
+
+class FormExpired(CallerProblem):
+    """The form does not come from a page of this session.
+
+    Open the page again and send the form from there.
+    """
+
+    slug = "form-expired"
 
 
 class NotAllowed(CallerProblem):
@@ -462,6 +492,15 @@ class HeadTooLarge(CallerProblem):
     """The request head is too large. Send fewer or shorter headers."""
 
     slug = "head-too-large"
+
+
+class MalformedRequest(CallerProblem):
+    """What came is no HTTP request that has one meaning.
+
+    Send HTTP/1.1 with one Host and one length of the body.
+    """
+
+    slug = "malformed-request"
 
 
 class UpgradeNotSupported(CallerProblem):
@@ -575,6 +614,31 @@ class ProfileUnavailable(OperatorProblem):
     slug = "profile-unavailable"
 
 
+class ModelNotServing(OperatorProblem):
+    """The settings name another model than the one whose templates count.
+
+    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and start
+    anew.
+    """
+
+    slug = "model-not-serving"
+
+
+class NoMigration(OperatorProblem):
+    """No migration to another model is under way. Start one with `govid migrate start`."""
+
+    slug = "no-migration"
+
+
+class MigrationRefused(OperatorProblem):
+    """The migration cannot take this step now.
+
+    Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is.
+    """
+
+    slug = "migration-refused"
+
+
 class LivenessUnavailable(OperatorProblem):
     """The use case demands a liveness check, which this govid does not have.
 
@@ -594,6 +658,15 @@ class StoreUnavailable(OperatorProblem):
     slug = "store-unavailable"
 
 
+class SealBroken(StoreUnavailable):
+    """A template in the record store is damaged or was tampered with: it is not what govid sealed.
+
+    Keep a copy of the database as evidence, find out who wrote to it, and restore a backup.
+    """
+
+    slug = "seal-broken"
+
+
 class StoreDriverMissing(OperatorProblem):
     """The package that talks to the record store of the settings is not installed.
 
@@ -601,6 +674,16 @@ class StoreDriverMissing(OperatorProblem):
     """
 
     slug = "store-driver-missing"
+
+
+class EncryptionKeyMissing(OperatorProblem):
+    """A key that the templates are encrypted with is not here.
+
+    Put the file of encryption keys back (keys/encryption.json of the data folder, or what
+    GOVID_ENCRYPTION_KEYS_FILE names); without that key nobody can read what it protects.
+    """
+
+    slug = "encryption-key-missing"
 
 
 class GalleryUnavailable(OperatorProblem):
@@ -621,10 +704,77 @@ class AuditBroken(OperatorProblem):
     slug = "audit-broken"
 
 
+class BackupFailed(OperatorProblem):
+    """The backup could not be made or restored.
+
+    Mend what the detail names and start again: nothing half-done is kept.
+    """
+
+    slug = "backup-failed"
+
+
+class BackupToolMissing(OperatorProblem):
+    """The programs that copy PostgreSQL are not installed.
+
+    Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client).
+    """
+
+    slug = "backup-tool-missing"
+
+
+class BackupBroken(OperatorProblem):
+    """The backup is not what was written, or nobody here can tell.
+
+    Use another backup; keep this one as evidence if somebody may have altered it.
+    """
+
+    slug = "backup-broken"
+
+
+class TargetNotEmpty(OperatorProblem):
+    """Something is there already.
+
+    Name a new folder or an empty database: nothing is ever overwritten.
+    """
+
+    slug = "target-not-empty"
+
+
+class ErasuresUnknown(OperatorProblem):
+    """Nobody says who was erased after the backup was made.
+
+    Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the
+    backup (--newer-audit FILE); if it is certain that nobody was erased since, --none-erased.
+    """
+
+    slug = "erasures-unknown"
+
+
+class SigningKeyRetired(OperatorProblem):
+    """The signing key of this server was replaced by another one.
+
+    Copy keys/signing.pem from the server where `govid audit keys rotate` ran, mode 0600.
+    """
+
+    slug = "signing-key-retired"
+
+
 class StorageFull(OperatorProblem):
-    """The disk of the record store is full. Free some space; reads go on meanwhile."""
+    """The disk of the record store is full.
+
+    Free some space; reads go on meanwhile, and writes without a restart once there is some.
+    """
 
     slug = "storage-full"
+
+
+class DiskLow(StorageFull):
+    """Less than 1 GiB is free in the data folder.
+
+    Free some space: without any, nothing can be audited, and nothing is decided.
+    """
+
+    slug = "disk-low"
 
 
 class NotReady(OperatorProblem):
@@ -651,16 +801,48 @@ class Overloaded(OperatorProblem):
     slug = "overloaded"
 
 
+class UseCasesStale(OperatorProblem):
+    """A use case file is wrong: all use cases stay as they were.
+
+    The log names file and key; correct it, or take the file away.
+    """
+
+    slug = "use-cases-stale"
+
+
+class SigningKeyGone(OperatorProblem):
+    """The file of the signing key cannot be read.
+
+    Restore it before the next start: a server without it does not start on these records.
+    """
+
+    slug = "signing-key-gone"
+
+
+class ChoreFailing(OperatorProblem):
+    """Checkpoints of the audit, announcements or erasures fail. The log has the reason."""
+
+    slug = "chore-failing"
+
+
 BY_SLUG: dict[str, type[ApiError]] = {
     "audit-broken": AuditBroken,
+    "backup-broken": BackupBroken,
+    "backup-failed": BackupFailed,
+    "backup-tool-missing": BackupToolMissing,
     "body-too-large": BodyTooLarge,
     "body-too-slow": BodyTooSlow,
     "case-closed": CaseClosed,
+    "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
+    "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
+    "encryption-key-missing": EncryptionKeyMissing,
+    "erasures-unknown": ErasuresUnknown,
     "face-not-detected": FaceNotDetected,
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
+    "form-expired": FormExpired,
     "gallery-unavailable": GalleryUnavailable,
     "head-too-large": HeadTooLarge,
     "idempotency-key-reused": IdempotencyKeyReused,
@@ -683,13 +865,17 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "liveness-unavailable": LivenessUnavailable,
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
+    "malformed-request": MalformedRequest,
     "method-not-allowed": MethodNotAllowed,
+    "migration-refused": MigrationRefused,
     "model-digest-mismatch": ModelDigestMismatch,
     "model-missing": ModelMissing,
+    "model-not-serving": ModelNotServing,
     "model-source-unreachable": ModelSourceUnreachable,
     "model-unusable": ModelUnusable,
     "multiple-faces": MultipleFaces,
     "no-comparable-reference": NoComparableReference,
+    "no-migration": NoMigration,
     "not-calibrated": NotCalibrated,
     "not-found": NotFound,
     "not-ready": NotReady,
@@ -697,6 +883,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "photo-animated": PhotoAnimated,
     "photo-decompression-bomb": DecompressionBomb,
     "photo-not-an-image": PhotoNotAnImage,
+    "photo-not-kept": PhotoNotKept,
     "photo-too-large": PhotoTooLarge,
     "photo-too-many-pixels": PhotoTooManyPixels,
     "photo-too-small": PhotoTooSmall,
@@ -710,12 +897,17 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "reference-too-old": ReferenceTooOld,
     "runtime-missing": RuntimeMissing,
     "scope-missing": NotAllowed,
+    "seal-broken": SealBroken,
+    "signed-out": SignedOut,
+    "signing-key-gone": SigningKeyGone,
+    "signing-key-retired": SigningKeyRetired,
     "storage-full": StorageFull,
     "store-driver-missing": StoreDriverMissing,
     "store-unavailable": StoreUnavailable,
     "subject-exists": SubjectExists,
     "subject-held": SubjectHeld,
     "subject-locked": SubjectLocked,
+    "target-not-empty": TargetNotEmpty,
     "template-implausible": TemplateImplausible,
     "template-not-accepted": TemplateNotAccepted,
     "template-not-finite": TemplateNotFinite,
@@ -723,6 +915,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "template-wrong-model": TemplateWrongModel,
     "template-zero-norm": TemplateZeroNorm,
     "too-many-references": TooManyReferences,
+    "too-many-tries": TooManyTries,
     "unauthenticated": Unauthenticated,
     "unknown-case": UnknownCase,
     "unknown-complaint": UnknownComplaint,
@@ -735,4 +928,5 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "untrusted-proxy": UntrustedProxy,
     "upgrade-not-supported": UpgradeNotSupported,
     "use-case-not-allowed": UseCaseNotAllowed,
+    "use-cases-stale": UseCasesStale,
 }

@@ -8,17 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from govid import config
-from govid.commands.context import json_option, settings_of, show, store
-from govid.errors import InvalidSettings
+from govid.commands import audit_file
+from govid.commands.context import json_option, read_json, settings_of, show, store
+from govid.commands.signing_keys import signing_keys_group
 
 if TYPE_CHECKING:
-    from govid.ledger.chain import Link
     from govid.ledger.checkpoints import Finding
     from govid.store.audit import AuditLog
 
@@ -46,20 +45,19 @@ def verify(
 ) -> None:
     """Follow the chain and check the signed checkpoints; fails and names the first row that is broken."""
     from govid.ledger import checkpoints
-    from govid.ledger.signing import load_signer, read_verifier
+    from govid.ledger.rotation import current_signer
+    from govid.ledger.signing import read_verifier
 
     if (exported is None) != (keys is None) or (published and not exported):
         raise click.UsageError("--file and --keys go together, and --checkpoints with them")
     if exported and keys:
-        statements = [line["checkpoint"] for line in _lines(exported) if "checkpoint" in line]
-        if published:
-            statements = _statements(published)
-        verifier = read_verifier(_read_json(keys))
-        finding = checkpoints.examine(_links(exported), statements, verifier)
+        statements = audit_file.published(published) if published else audit_file.checkpoints(exported)
+        verifier = read_verifier(read_json(keys))
+        finding = checkpoints.examine(audit_file.links(exported), statements, verifier)
     else:
         chosen = settings_of(context)
         with _log(chosen) as log:
-            verifier = load_signer(chosen.signing_key, create=False).verifier
+            verifier = current_signer(chosen.signing_key, log, create=False).verifier
             finding = checkpoints.examine_log(log, verifier)
     show(finding, as_json, _text(finding))
     if not finding.intact:
@@ -72,11 +70,11 @@ def verify(
 def checkpoint(context: click.Context, /, as_json: bool) -> None:
     """Sign the rows since the last checkpoint. Publish what it prints: it is what later tampering betrays."""
     from govid.ledger import checkpoints
-    from govid.ledger.signing import load_signer
+    from govid.ledger.rotation import current_signer
 
     chosen = settings_of(context)
     with _log(chosen) as log:
-        made = checkpoints.make(log, load_signer(chosen.signing_key, create=not log.signed_to()))
+        made = checkpoints.make(log, current_signer(chosen.signing_key, log))
     lines = [f"rows {one.first} to {one.last}, root {one.root}" for one in made]
     show({"checkpoints": made}, as_json, "\n".join(lines) or "nothing new to sign")
 
@@ -102,46 +100,15 @@ def export(context: click.Context, /, file: Path, as_json: bool) -> None:
     show({"rows": count}, as_json, f"{count} rows")
 
 
+audit_group.add_command(signing_keys_group)
+
+
 @contextmanager
 def _log(chosen: config.Settings) -> Iterator[AuditLog]:
     from govid.store.audit import AuditLog
 
     with store(chosen) as records:
         yield AuditLog(records.database)
-
-
-def _links(file: Path) -> Iterator[Link]:
-    from govid.ledger.chain import Link
-
-    for line in _lines(file):
-        if "checkpoint" not in line:
-            try:
-                yield Link(int(line["audit_id"]), line["record"].encode(), bytes.fromhex(line["digest"]))
-            except (KeyError, TypeError, ValueError, AttributeError):
-                raise InvalidSettings(f"{file}: a line is no row of an audit") from None
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open("rb") as lines:
-        for line in lines:
-            try:
-                yield msgspec.json.decode(line, type=dict[str, Any])
-            except msgspec.MsgspecError:
-                raise InvalidSettings(f"{file}: a line is no JSON object") from None
-
-
-def _statements(file: Path) -> list[str]:
-    try:
-        return msgspec.convert(_read_json(file).get("checkpoints"), list[str])
-    except msgspec.ValidationError:
-        raise InvalidSettings(f"{file}: no list of checkpoints") from None
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except msgspec.MsgspecError:
-        raise InvalidSettings(f"{file}: not a JSON object") from None
 
 
 def _text(finding: Finding) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from govid import config
+from govid.errors import InvalidSettings
 from govid.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +30,14 @@ def show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, tex
 def settings_of(context: click.Context) -> config.Settings:
     """The settings of the installation, with what the command line overrides."""
     return config.load(config.Settings, overrides=context.find_root().obj)[0]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The JSON object in a file; raises InvalidSettings."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise InvalidSettings(f"{file}: not a JSON object") from None
 
 
 @contextmanager

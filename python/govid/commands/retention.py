@@ -20,16 +20,15 @@ def retention_group() -> None:
 @click.pass_context
 def run(context: click.Context, /, dry_run: bool, as_json: bool) -> None:
     """Erase what is past its time, as a server does by itself. A run that is stopped is gone on with."""
-    from govid.ledger.signing import load_signer
+    from govid.ledger.rotation import Keyring
     from govid.retention import Keeper
     from govid.store.audit import AuditLog
     from govid.use_cases import UseCases
 
     settings = settings_of(context)
     with store(settings) as records:
-        signed = AuditLog(records.database).signed_to()
-        signer = load_signer(settings.signing_key, create=not signed)
-        keeper = Keeper(records.database, settings, UseCases.of(settings), signer)
+        keyring = Keyring(settings.signing_key, AuditLog(records.database))
+        keeper = Keeper(records.database, settings, UseCases.of(settings), lambda: keyring.signer)
 
         def pause() -> bool:
             time.sleep(0.01)  # for whoever else writes

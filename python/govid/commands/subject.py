@@ -31,13 +31,10 @@ def export(context: click.Context, /, subject_id: str, out: Path, as_json: bool)
     from govid import subject_export
     from govid.audit import new_request_id
     from govid.ledger.ledger import Ledger
-    from govid.ledger.signing import load_signer
-    from govid.store.audit import AuditLog
 
     settings = settings_of(context)
     with store(settings) as records:
-        signer = load_signer(settings.signing_key, create=not AuditLog(records.database).signed_to())
-        ledger = Ledger(records.database, signer, {}, complaint_days=settings.complaint_days)
+        ledger = Ledger(records.database, settings.signing_key, {}, complaint_days=settings.complaint_days)
         request_id = new_request_id()
         try:
             file = os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")

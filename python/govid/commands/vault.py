@@ -107,14 +107,14 @@ def destroy(context: click.Context, /, key_id: str, as_json: bool) -> None:
 @click.pass_context
 def replay(context: click.Context, /, file: Path | None, as_json: bool) -> None:
     """After a backup was restored: erase again whom FILE says was erased since (default: the file here)."""
-    from govid.ledger.signing import load_signer
+    from govid.ledger.rotation import current_signer
+    from govid.store.audit import AuditLog
     from govid.vault import journal
 
     chosen = settings_of(context)
-    receipts = journal.read(
-        file or chosen.erasures_file, load_signer(chosen.signing_key, create=False).verifier
-    )
     with store(chosen) as records:
+        signer = current_signer(chosen.signing_key, AuditLog(records.database), create=False)
+        receipts = journal.read(file or chosen.erasures_file, signer.verifier)
         erased = journal.replay(records, receipts)
     show(
         {"erased": erased}, as_json, f"{len(erased)} of {len(receipts)} erased subjects were back; gone again"

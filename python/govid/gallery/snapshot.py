@@ -202,6 +202,8 @@ def _read(
         raise _DoubtfulError("its manifest is damaged")
     if (manifest.format, manifest.model_id, manifest.dimension) != (_FORMAT, model_id, dimension):
         raise _DoubtfulError(f"it is of {manifest.model_id}, {manifest.dimension} dimensions")
+    if not _is_whole(manifest):
+        raise _DoubtfulError("its manifest names other files or rows than a snapshot has")
     if not manifest.head[1] or not holds(*manifest.head):
         raise _DoubtfulError(f"the store has not the audit row {manifest.head[0]} that it was made with")
     for name, digest in manifest.digests.items():
@@ -216,6 +218,8 @@ def _read(
         kept.read(path / "vectors", cipher, vectors.reshape(-1).view(np.uint8))
     else:
         stored_ids = np.fromfile(path / "ids", "<i8")
+        if len(stored_ids) != total or (path / "vectors").stat().st_size != 4 * total * dimension:
+            raise _DoubtfulError(f"its files have not the {total} rows of the manifest")
         vectors = (
             np.memmap(path / "vectors", np.float32, "r", shape=(total, dimension))
             if total
@@ -232,6 +236,15 @@ def _read(
         segments.append(segment)
     index = _index(path / "index", cipher) if manifest.covered else None
     return Snapshot(manifest, segments, index, path.stat().st_mtime)
+
+
+def _is_whole(manifest: Manifest) -> bool:
+    files = {"ids", "vectors", "index"} if manifest.covered else {"ids", "vectors"}
+    return (
+        files <= manifest.digests.keys() <= {*files, "index"}
+        and all(rows >= 0 for rows in manifest.segments)
+        and 0 <= manifest.covered <= len(manifest.segments)
+    )
 
 
 def _index(path: Path, cipher: Cipher | None) -> Any:  # noqa: ANN401

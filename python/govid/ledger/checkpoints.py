@@ -13,6 +13,7 @@ from govid.errors import AuditBroken, InvalidReceipt
 from govid.ledger.chain import GENESIS, Link, expired_by, link
 from govid.ledger.expiry import Expiries
 from govid.ledger.merkle import root
+from govid.ledger.rotation import is_rotation, retired_by
 from govid.ledger.signing import Signer, Verifier
 from govid.store.audit import AuditLog
 
@@ -98,7 +99,7 @@ def _make_one(log: AuditLog, signer: Signer, most: int) -> Checkpoint | None:
         head=previous.hex(),
     )
     statement = signer.sign(KIND, checkpoint)
-    return checkpoint if log.add_checkpoint(ids[0], ids[-1], statement) else None
+    return checkpoint if log.add_checkpoint(ids[0], ids[-1], statement, since=signer.since) else None
 
 
 def examine_log(log: AuditLog, verifier: Verifier) -> Finding:
@@ -122,63 +123,99 @@ def examine(
         statements: signed checkpoints over these rows, oldest first.
         previous: digest of the row before the first one.
     """
-    pending = []
-    for statement in statements:
+    walk = _Walk(verifier, previous)
+    try:
+        walk.expect(statements)
+        for row in rows:
+            walk.step(row)
+        walk.end()
+    except _Broken as broken:
+        return walk.finding(broken.at, str(broken))
+    return walk.finding()
+
+
+class _Broken(Exception):
+    def __init__(self, at: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.at = at
+
+
+class _Walk:
+    """Along the chain, with the checkpoints that are still to come."""
+
+    def __init__(self, verifier: Verifier, previous: bytes) -> None:
+        self._verifier = verifier
+        self._head = previous
+        self._pending: list[tuple[str, Checkpoint]] = []
+        self._leaves: list[bytes] = []
+        self._retired: set[str] = set()
+        self._expiries = Expiries(verifier, self._retired)
+        self._rows = self._agreed = self._behind = self._last = 0
+
+    def finding(self, at: int | None = None, reason: str = "") -> Finding:
+        return Finding(
+            rows=self._rows,
+            head=self._head.hex(),
+            checkpoints=self._agreed,
+            uncovered=self._behind,
+            expired=self._expiries.rows,
+            broken_at=at,
+            reason=reason,
+        )
+
+    def expect(self, statements: Sequence[str]) -> None:
+        """Of the last one first, as they are taken from the end."""
         try:
-            claims = verifier.verify(KIND, statement)
-            pending.append(msgspec.convert(claims, Checkpoint))
+            for statement in reversed(statements):
+                checkpoint = msgspec.convert(self._verifier.verify(KIND, statement), Checkpoint)
+                self._pending.append((self._verifier.signed_by(statement), checkpoint))
         except (InvalidReceipt, msgspec.ValidationError):
-            return _broken(
-                0, previous, 0, 0, None, "a checkpoint has no valid signature of this installation"
-            )
-    pending.reverse()
-    count = agreed = behind = last = 0
-    leaves: list[bytes] = []
-    expiries = Expiries(verifier)
-    for row in rows:
-        signed = bool(pending) and row.audit_id >= pending[-1].first
-        if reason := _fault(row, last, previous, signed=signed) or expiries.see(row):
-            return _broken(count, previous, agreed, behind, row.audit_id, reason)
-        previous, last = row.digest, row.audit_id
-        count, behind = count + 1, behind + 1
-        if not pending:
-            continue
-        if row.audit_id >= pending[-1].first:
-            leaves.append(row.digest)
-        if row.audit_id >= pending[-1].last:
-            checkpoint = pending.pop()
-            if (row.audit_id, len(leaves), root(leaves).hex()) != (
-                checkpoint.last,
-                checkpoint.rows,
-                checkpoint.root,
-            ):
-                reason = f"the rows {checkpoint.first} to {checkpoint.last} are not those that were signed"
-                return _broken(count, previous, agreed, behind, checkpoint.first, reason)
-            leaves, agreed, behind = [], agreed + 1, 0
-    if pending:
-        reason = f"rows up to {pending[0].last} were signed and are gone"
-        return _broken(count, previous, agreed, behind, last + 1, reason)
-    if (row_id := expiries.unsigned) is not None:
-        reason = "it was erased, and nothing signed says so"
-        return _broken(count, previous, agreed, behind, row_id, reason)
-    return Finding(
-        rows=count, head=previous.hex(), checkpoints=agreed, uncovered=behind, expired=expiries.rows
-    )
+            reason = "a checkpoint has no valid signature of this installation"
+            raise _Broken(None, reason) from None
 
+    def step(self, row: Link) -> None:
+        if reason := self._fault(row) or self._expiries.see(row):
+            raise _Broken(row.audit_id, reason)
+        self._head, self._last = row.digest, row.audit_id
+        self._rows, self._behind = self._rows + 1, self._behind + 1
+        if is_rotation(row.record):
+            self._retire(row)
+        if self._pending and row.audit_id >= self._pending[-1][1].first:
+            self._leaves.append(row.digest)
+        if self._pending and row.audit_id >= self._pending[-1][1].last:
+            self._compare(row.audit_id, *self._pending.pop())
 
-def _fault(row: Link, last: int, previous: bytes, *, signed: bool) -> str:
-    """Why a row does not follow the one before, or nothing."""
-    if row.audit_id <= last:
-        return "it stands out of order"
-    if expired_by(row.record) is not None:
-        # Its digest cannot be computed any more, but it was signed.
-        return "" if signed else "it was erased before it was signed"
-    if row.digest != link(previous, row.record):
-        return "it, or the row before it, was altered, moved or removed"
-    return ""
+    def _fault(self, row: Link) -> str:
+        """Why a row does not follow the one before, or nothing."""
+        if row.audit_id <= self._last:
+            return "it stands out of order"
+        if expired_by(row.record) is not None:
+            # Its digest cannot be computed any more, but it was signed.
+            signed = self._pending and row.audit_id >= self._pending[-1][1].first
+            return "" if signed else "it was erased before it was signed"
+        if row.digest != link(self._head, row.record):
+            return "it, or the row before it, was altered, moved or removed"
+        return ""
 
+    def _retire(self, row: Link) -> None:
+        try:
+            self._retired.add(retired_by(self._verifier, row.record, self._retired))
+        except InvalidReceipt:
+            reason = "a signing key was changed, and not by the keys of this installation"
+            raise _Broken(row.audit_id, reason) from None
 
-def _broken(rows: int, head: bytes, agreed: int, behind: int, at: int | None, reason: str) -> Finding:
-    return Finding(
-        rows=rows, head=head.hex(), checkpoints=agreed, uncovered=behind, broken_at=at, reason=reason
-    )
+    def _compare(self, audit_id: int, key_id: str, signed: Checkpoint) -> None:
+        if key_id in self._retired:
+            reason = f"the rows up to {signed.last} were signed by a key that was retired before"
+            raise _Broken(signed.first, reason)
+        if (audit_id, len(self._leaves), root(self._leaves).hex()) != (signed.last, signed.rows, signed.root):
+            reason = f"the rows {signed.first} to {signed.last} are not those that were signed"
+            raise _Broken(signed.first, reason)
+        self._leaves, self._agreed, self._behind = [], self._agreed + 1, 0
+
+    def end(self) -> None:
+        if self._pending:
+            reason = f"rows up to {self._pending[0][1].last} were signed and are gone"
+            raise _Broken(self._last + 1, reason)
+        if (row_id := self._expiries.unsigned) is not None:
+            raise _Broken(row_id, "it was erased, and nothing signed says so")

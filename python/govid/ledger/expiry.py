@@ -9,7 +9,7 @@ database cannot pass off the removal of a use as one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import msgspec
@@ -69,8 +69,12 @@ class _Rows:
 class Expiries:
     """Compares erased rows, as they come, with what was signed of them further on."""
 
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
+    def __init__(self, verifier: Verifier, retired: Collection[str] = ()) -> None:
+        """
+        Args:
+            retired: ids of the keys that sign no more at the row that is seen; grows with the rows.
+        """
+        self._verifier, self._retired = verifier, retired
         self._open: dict[str, _Rows] = {}
         self.rows = 0
 
@@ -82,7 +86,10 @@ class Expiries:
             rows.count += 1
             self.rows += 1
         elif _RETENTION in row.record:
-            record = msgspec.json.decode(row.record, type=AuditRecord)
+            try:
+                record = msgspec.json.decode(row.record, type=AuditRecord)
+            except msgspec.MsgspecError:
+                return "it is no record"
             if record.operation == OPERATION and record.statement and not self._agrees(record):
                 return "the rows that it erased are not those that were signed"
         return ""
@@ -97,6 +104,8 @@ class Expiries:
         rows = self._open.pop(record.request_id, None)
         try:
             expiry = msgspec.convert(self._verifier.verify(KIND, record.statement), Expiry)
+            if self._verifier.signed_by(record.statement) in self._retired:
+                return False  # whatever its date: a thief of an old key writes any
         except (InvalidReceipt, msgspec.ValidationError):
             return False
         return rows is not None and (record.request_id, rows.count, rows.digest.hexdigest()) == (

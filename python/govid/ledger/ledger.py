@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -11,9 +12,10 @@ from msgspec import Meta
 from govid import subject_id
 from govid.audit import AuditRecord
 from govid.callers import LOCAL, Caller
-from govid.errors import InvalidParameter, UnknownComplaint
+from govid.errors import InvalidParameter, InvalidReceipt, UnknownComplaint
 from govid.ledger import checkpoints, erasures, receipts
 from govid.ledger.checkpoints import Checkpoint, Finding
+from govid.ledger.rotation import Keyring
 from govid.ledger.signing import Signer
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditLog, AuditRow
 from govid.store.database import MAX_INTEGER, Database
@@ -67,19 +69,28 @@ class Ledger:
     """Safe to call from several threads."""
 
     def __init__(
-        self, database: Database, signer: Signer, models: dict[str, str], *, complaint_days: float
+        self, database: Database, signing_key: Path, models: dict[str, str], *, complaint_days: float
     ) -> None:
         """Open the audit of a store.
 
         Args:
+            signing_key: PEM file; made where there is none and nothing was ever signed.
             models: SHA-256 of the models in use by name, for receipts.
             complaint_days: within which a complaint has to be answered.
+
+        Raises:
+            InvalidSettings, SigningKeyRetired, AuditBroken, StoreUnavailable.
         """
         self.log = AuditLog(database)
-        self.signer = signer
+        self._keyring = Keyring(signing_key, self.log)
         self._feedback = Feedback(database)
         self._models = models
         self._complaint_seconds = complaint_days * 86400
+
+    @property
+    def signer(self) -> Signer:
+        """Who signs now; raises SigningKeyRetired where only another server can."""
+        return self._keyring.signer
 
     def receipt(self, record: AuditRecord, digest: bytes) -> str:
         """The signed receipt of an audited decision."""
@@ -150,7 +161,13 @@ class Ledger:
         Raises:
             InvalidReceipt, FeedbackExists, InvalidParameter, OperatorError.
         """
-        claims = receipts.read(self.signer.verifier, receipt)
+        verifier = self.signer.verifier
+        claims = receipts.read(verifier, receipt)
+        # Who has a key that was retired can sign with an earlier date, but not change when a row was made.
+        if verifier.retired(receipt):
+            row = self.log.find(claims.jti, claims.audit)
+            if row is None or int(row.time) != claims.iat:
+                raise InvalidReceipt("its key was retired before")
         if claims.jti != receipt_id:
             raise InvalidParameter("the receipt is of another decision")
         _check_comment(comment)

@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import os
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,26 @@ ISSUER = "govid"
 _ALGORITHM = "EdDSA"
 
 
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A public key that signed before. What it signs after ``until`` (seconds since the epoch) is refused."""
+
+    key: Ed25519PublicKey
+    until: int
+
+
 class Signer:
     """Signs for this installation. Safe to call from several threads."""
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-        self.verifier = Verifier([key.public_key()])
+    def __init__(self, key: Ed25519PrivateKey, retired: Sequence[Retired] = (), *, since: int = 0) -> None:
+        """A key, with those before it.
+
+        Args:
+            since: row of the audit that made this the key; 0 for the first one.
+        """
+        self.key = key
+        self.since = since
+        self.verifier = Verifier([key.public_key()], retired)
         # Pseudonyms hang on the key that receipts hang on: whoever keeps one keeps the other.
         raw = key.private_bytes_raw()
         self._pseudonym_key = hmac.digest(raw, b"govid subject pseudonym", "sha256")
@@ -50,7 +66,7 @@ class Signer:
         """
         header = _b64(msgspec.json.encode({"alg": _ALGORITHM, "kid": self.key_id, "typ": kind}))
         message = f"{header}.{_b64(msgspec.json.encode(claims))}"
-        return f"{message}.{_b64(self._key.sign(message.encode()))}"
+        return f"{message}.{_b64(self.key.sign(message.encode()))}"
 
     def pseudonym(self, subject_id: str) -> str:
         """A name for a subject that only the holder of the key can compute: 22 URL-safe characters."""
@@ -60,28 +76,55 @@ class Signer:
 class Verifier:
     """Checks what an installation signed, with its public keys alone."""
 
-    def __init__(self, keys: list[Ed25519PublicKey]) -> None:
-        self._keys = {_thumbprint(key): key for key in keys}
+    def __init__(self, keys: Sequence[Ed25519PublicKey], retired: Sequence[Retired] = ()) -> None:
+        self._keys = {_thumbprint(key): key for key in (*keys, *(old.key for old in retired))}
+        self._until = {_thumbprint(old.key): old.until for old in retired}
 
     @property
     def key_ids(self) -> list[str]:
-        """Of the keys it knows."""
+        """Of the keys it knows, those in use first."""
         return list(self._keys)
 
-    def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JWK set (RFC 7517, RFC 8037)."""
+    def jwk(self, key_id: str) -> dict[str, str]:
+        """One of its keys as a JWK, without its id."""
+        return _jwk(self._keys[key_id])
+
+    def jwks(self) -> dict[str, list[dict[str, str | int]]]:
+        """The public keys as a JWK set (RFC 7517, RFC 8037); ``exp`` ends a retired one."""
         return {
             "keys": [
                 {**_jwk(key), "kid": key_id, "use": "sig", "alg": _ALGORITHM}
+                | ({"exp": self._until[key_id]} if key_id in self._until else {})
                 for key_id, key in self._keys.items()
             ]
         }
+
+    def retired(self, token: str) -> bool:
+        """Whether a key that signs no more is said to have signed this."""
+        return self.signed_by(token) in self._until
+
+    @staticmethod
+    def signed_by(token: str) -> str:
+        """Id of the key that is said to have signed this; raises InvalidReceipt."""
+        try:
+            return str(jwt.get_unverified_header(token)["kid"])
+        except (jwt.InvalidTokenError, KeyError, ValueError) as error:
+            raise InvalidReceipt from error
+
+    @staticmethod
+    def unverified(token: str) -> dict[str, Any]:
+        """What a JWS says, whoever signed it; raises InvalidReceipt."""
+        try:
+            claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise InvalidReceipt from error
+        return claims
 
     def verify(self, kind: str, token: str) -> dict[str, Any]:
         """The claims of a JWS of that kind.
 
         Raises:
-            InvalidReceipt: it is none, another key signed it, or it was altered.
+            InvalidReceipt: it is none, it was altered, or another key signed it, or one retired before.
         """
         try:
             header = jwt.get_unverified_header(token)
@@ -96,7 +139,9 @@ class Verifier:
                 issuer=ISSUER,
                 options={"verify_iat": False, "require": ["iss", "iat"]},
             )
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+            if claims["iat"] > self._until.get(header["kid"], claims["iat"]):
+                raise InvalidReceipt("its key was retired before")
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InvalidReceipt from error
         return claims
 
@@ -118,13 +163,19 @@ def load_signer(path: Path, *, create: bool = True) -> Signer:
             _make(path)
         if path.stat().st_mode & 0o077:
             raise InvalidSettings(f"{path}: others may read this key: chmod 600, and ask who did")
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return parsed_signer(path.read_bytes(), str(path))
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
+
+
+def parsed_signer(pem: bytes, name: str = "signing key") -> Signer:
+    """The Ed25519 key of a PEM text; raises InvalidSettings, which calls it ``name``."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidSettings(f"{path}: no unencrypted private key in PEM") from None
+        raise InvalidSettings(f"{name}: no unencrypted private key in PEM") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidSettings(f"{path}: not an Ed25519 key")
+        raise InvalidSettings(f"{name}: not an Ed25519 key")
     return Signer(key)
 
 
@@ -135,16 +186,21 @@ def read_verifier(jwks: dict[str, Any]) -> Verifier:
         InvalidSettings: there is none.
     """
     try:
-        keys = [
-            Ed25519PublicKey.from_public_bytes(_unb64(key["x"]))
-            for key in jwks["keys"]
-            if key.get("crv") == "Ed25519"
-        ]
-    except (KeyError, TypeError, ValueError):
-        keys = []
-    if not keys:
+        found = [(public_key(jwk), jwk.get("exp")) for jwk in jwks["keys"] if jwk.get("crv") == "Ed25519"]
+        retired = [Retired(key, int(until)) for key, until in found if until is not None]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        found = []
+    if not found:
         raise InvalidSettings("no JWK set with an Ed25519 key")
-    return Verifier(keys)
+    return Verifier([key for key, until in found if until is None], retired)
+
+
+def public_key(jwk: Mapping[str, Any]) -> Ed25519PublicKey:
+    """The key in an Ed25519 JWK; raises InvalidSettings."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(_unb64(jwk["x"]))
+    except (KeyError, TypeError, ValueError):
+        raise InvalidSettings("a JWK is no Ed25519 key") from None
 
 
 def _make(path: Path) -> None:

@@ -241,7 +241,7 @@ class Store(Protocol):
         """Keep that position."""
 
     def ping(self) -> None:
-        """Return if the store answers."""
+        """Return if the store answers, and after a write that found no space, if there is some again."""
 
     def counts(self) -> Counts:
         """How much is stored."""

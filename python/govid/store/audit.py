@@ -12,9 +12,11 @@ from msgspec import Meta
 
 from govid.audit import AuditRecord
 from govid.ledger.chain import GENESIS, Link, expired_by, link, mark
-from govid.store.database import Connection, Database, Value
+from govid.store.database import MAX_INTEGER, Connection, Database, Value
 
 MAX_ROWS = 1000
+ROTATION = "rotate_signing_key"
+"""Operation of the rows that change the signing key; the schema has an index of them."""
 # What a row is found by, as its record has it.
 _COLUMNS = ("request_id", "time", "operation", "outcome", "caller", "use_case")
 _encode = msgspec.json.Encoder().encode
@@ -115,6 +117,18 @@ def erase(connection: Connection, rows: Sequence[tuple[int, str]], expiry_id: st
     )
 
 
+def links(connection: Connection, *, first: int = 0) -> Iterator[Link]:
+    """The chain in its order, from that id on; rows from before it are left out."""
+    begun = False
+    for audit_id, record, digest in connection.stream(
+        "SELECT audit_id, record, digest FROM audit WHERE audit_id >= ? ORDER BY audit_id", (first,)
+    ):
+        # Once the chain has begun a row without a digest is a break, not a memory of older times.
+        if digest is not None or begun:
+            begun = True
+            yield Link(audit_id, record.encode(), bytes(digest or b""))
+
+
 class AuditLog:
     """Reads what was appended."""
 
@@ -146,14 +160,7 @@ class AuditLog:
     def links(self, *, first: int = 0) -> Iterator[Link]:
         """The chain in its order, from that id on; rows from before it are left out."""
         with self._database.reading() as connection:
-            begun = False
-            for audit_id, record, digest in connection.stream(
-                "SELECT audit_id, record, digest FROM audit WHERE audit_id >= ? ORDER BY audit_id", (first,)
-            ):
-                # Once the chain has begun a row without a digest is a break, not a memory of older times.
-                if digest is not None or begun:
-                    begun = True
-                    yield Link(audit_id, record.encode(), bytes(digest or b""))
+            yield from links(connection, first=first)
 
     def misfiled(self) -> int | None:
         """The first row of the chain that is not found under what its record says; None if all are.
@@ -194,11 +201,52 @@ class AuditLog:
             )
         return bytes(row[0]) if row and row[0] else GENESIS
 
-    def add_checkpoint(self, first: int, last: int, statement: str) -> bool:
-        """Keep a signed statement over these rows; False if another process has signed them meanwhile."""
+    def rotations(self) -> list[tuple[int, AuditRecord]]:
+        """Id and record of each change of the signing key, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.rows(
+                f"SELECT audit_id, record FROM audit WHERE operation = '{ROTATION}' ORDER BY audit_id"
+            )
+        return [(int(audit_id), msgspec.json.decode(record, type=AuditRecord)) for audit_id, record in rows]
+
+    def last_rotation(self) -> int:
+        """Id of the last change of the signing key; 0 without one."""
+        with self._database.reading() as connection:
+            return last_rotation(connection)
+
+    def add_rotation(self, record: AuditRecord, *, after: int) -> bool:
+        """Change the signing key; False if somebody has since the change ``after``."""
+        with self._database.writing() as connection:
+            # No checkpoint by the old key may come to stand behind this row.
+            connection.exclusive("audit_checkpoint")
+            if last_rotation(connection) != after:
+                return False
+            append(connection, record)
+        return True
+
+    def find(self, request_id: str, digest: str) -> AuditRecord | None:
+        """The record of a request, if it is the row of this digest (hexadecimal)."""
+        with self._database.reading() as connection:
+            rows = connection.rows("SELECT record, digest FROM audit WHERE request_id = ?", (request_id,))
+        for record, found in rows:
+            if found is not None and bytes(found).hex() == digest:
+                return msgspec.json.decode(record, type=AuditRecord)
+        return None
+
+    def add_checkpoint(self, first: int, last: int, statement: str, *, since: int) -> bool:
+        """Keep a signed statement over these rows.
+
+        Args:
+            since: the change of the signing key that made its key the one that signs.
+
+        Returns:
+            False if another process has signed them meanwhile, or changed the key.
+        """
         with self._database.writing() as connection:
             connection.exclusive("audit_checkpoint")
-            if connection.row("SELECT 1 FROM audit_checkpoint WHERE last_audit_id >= ?", (first,)):
+            if last_rotation(connection) != since or connection.row(
+                "SELECT 1 FROM audit_checkpoint WHERE last_audit_id >= ?", (first,)
+            ):
                 return False
             connection.execute(
                 "INSERT INTO audit_checkpoint (last_audit_id, statement) VALUES (?, ?)", (last, statement)
@@ -212,13 +260,28 @@ class AuditLog:
         assert row is not None
         return int(row[0])
 
-    def checkpoints(self) -> list[tuple[int, str]]:
-        """Last row and signed statement of each checkpoint, oldest first."""
+    def checkpoints(self, *, after: int = 0, limit: int = MAX_INTEGER) -> list[tuple[int, str]]:
+        """Last row and signed statement of each checkpoint, oldest first.
+
+        Args:
+            after: only those whose last row is above this one.
+        """
+        if after > MAX_INTEGER:
+            return []
         with self._database.reading() as connection:
             rows = connection.rows(
-                "SELECT last_audit_id, statement FROM audit_checkpoint ORDER BY checkpoint_id"
+                "SELECT last_audit_id, statement FROM audit_checkpoint WHERE last_audit_id > ?"
+                " ORDER BY checkpoint_id LIMIT ?",
+                (max(after, 0), limit),
             )
         return [(int(last), statement) for last, statement in rows]
+
+
+def last_rotation(connection: Connection) -> int:
+    """Id of the last change of the signing key; 0 without one."""
+    row = connection.row(f"SELECT coalesce(max(audit_id), 0) FROM audit WHERE operation = '{ROTATION}'")
+    assert row is not None
+    return int(row[0])
 
 
 def _conditions(wanted: AuditFilter) -> tuple[list[str], list[Value]]:

@@ -50,6 +50,9 @@ class Database(Protocol):
     name: str
     """Where it is, for people; without a password."""
 
+    full: bool
+    """Whether the last write found no space; whoever waits for some tries a write."""
+
     words: Mapping[str, str]
     """The dialect's word for each name in braces of the schema."""
 

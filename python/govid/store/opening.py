@@ -21,7 +21,7 @@ def open_store(settings: Settings) -> SqlStore:
         StoreUnavailable: the store cannot be opened.
         EncryptionKeyMissing: the keys of its templates are not there.
     """
-    url = _url(settings)
+    url = store_url(settings)
     vault = Vault(open_keys(settings))
     if not url:
         return SqliteStore(settings.database, vault)
@@ -36,7 +36,8 @@ def open_store(settings: Settings) -> SqlStore:
     return PostgresqlStore(url, vault, connections=settings.store_connections)
 
 
-def _url(settings: Settings) -> str:
+def store_url(settings: Settings) -> str:
+    """The URL of the records; empty where they are a SQLite file. Raises InvalidSettings."""
     if not settings.store_url_file:
         return settings.store_url
     if settings.store_url:

@@ -84,8 +84,8 @@ class PostgresqlStore(SqlStore):
         super().__init__(PostgresqlDatabase(url, connections=connections), vault)
 
 
-class _Statements:
-    """``govid.store.database.Connection``."""
+class Statements:
+    """``govid.store.database.Connection`` on one of PostgreSQL's."""
 
     __slots__ = ("_connection", "_held")
 
@@ -142,6 +142,7 @@ class PostgresqlDatabase:
             raise InvalidSettings("store_url: in a user name or password, @ is written %40")
         self._parameters = {**_CONNECTION, **given, "client_encoding": "UTF8"}
         self.name = _name(given)
+        self.full = False
         self._pool = pool.ConnectionPool(self._connect, connections)
         with closed_on_error(self), self.writing() as statements:
             # One process at a time brings the schema forward, however long that takes.
@@ -150,16 +151,16 @@ class PostgresqlDatabase:
             self._migrate(statements)
 
     @contextmanager
-    def reading(self) -> Iterator[_Statements]:
+    def reading(self) -> Iterator[Statements]:
         with self._connection() as connection:
-            yield _Statements(connection)
+            yield Statements(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[_Statements]:
+    def writing(self) -> Iterator[Statements]:
         with self._connection() as connection:
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             try:
-                yield _Statements(connection)
+                yield Statements(connection)
             except psycopg.Error:
                 raise
             except BaseException:
@@ -168,6 +169,7 @@ class PostgresqlDatabase:
             # After a failed statement that somebody caught, COMMIT rolls back without an error.
             if (ended := connection.execute("COMMIT").statusmessage) != "COMMIT":
                 raise StoreUnavailable(f"{self.name}: the transaction ended in {ended}")
+            self.full = False
 
     def scrub(self) -> None:
         """Nothing: the server's own vacuum and log recycling erase, in their own time (docs/stores.md)."""
@@ -198,6 +200,7 @@ class PostgresqlDatabase:
             with self._pool.connection() as connection:
                 yield connection
         except psycopg.errors.DiskFull as error:
+            self.full = True
             raise StorageFull(f"{self.name}: {error.diag.message_primary}") from None
         except psycopg.Error as error:
             if isinstance(error, psycopg.DataError) and error.sqlstate is None:
@@ -216,7 +219,7 @@ class PostgresqlDatabase:
             )
         return connection
 
-    def _migrate(self, statements: _Statements) -> None:
+    def _migrate(self, statements: Statements) -> None:
         row = statements.row("SELECT to_regclass('govid_schema')::text")
         assert row is not None
         # Looked up first: a role that may not create tables can still use them.

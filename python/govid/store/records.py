@@ -78,6 +78,7 @@ class SqlStore:
                     connection.execute("INSERT INTO store_identity VALUES (?)", row)
             vault.attach(database)
             seal_old_store(database, vault)
+            self._decoy = templates.decoy(vault)
         self.identity: str = row[0]
 
     # --- writes -------------------------------------------------------------------------------------
@@ -253,13 +254,12 @@ class SqlStore:
                 f"SELECT {templates.COLUMNS}, held FROM {_ACTIVE} WHERE subject_id = ? ORDER BY reference_id",
                 (subject_id,),
             )
-        if not rows:
-            raise UnknownSubject
-        if rows[0][-1]:
-            raise SubjectHeld
+        held = bool(rows) and rows[0][-1]
         recent = [row for *row, _ in rows if row[-1] >= not_before]
-        if not recent:
-            raise ReferenceTooOld
+        if held or not recent:
+            # By its time nobody is to learn that nothing is opened here.
+            templates.opened(self.vault, *self._decoy)
+            raise SubjectHeld if held else ReferenceTooOld if rows else UnknownSubject
         return [templates.opened(self.vault, *row) for row in recent]
 
     def owners(self, reference_ids: Sequence[int], *, not_before: float = 0.0) -> dict[int, str]:
@@ -363,6 +363,9 @@ class SqlStore:
     def ping(self) -> None:
         with self.database.reading() as connection:
             connection.row("SELECT 1 FROM subject LIMIT 1")
+        if self.database.full:
+            with self.database.writing() as connection:
+                connection.execute("UPDATE store_identity SET identity = identity")
 
     def counts(self) -> Counts:
         with self.database.reading() as connection:

@@ -326,6 +326,10 @@ MIGRATIONS = (
         used_at {real} NOT NULL
     ){keyed};
     """,
+    # Servers look for a new signing key each second.
+    """
+    CREATE INDEX audit_rotation ON audit (audit_id) WHERE operation = 'rotate_signing_key';
+    """,
     # While the templates of a store from before are being sealed, proof that it was one (``vault.initial``).
     """
     CREATE TABLE store_sealing (

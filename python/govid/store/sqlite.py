@@ -72,8 +72,8 @@ class _Connection(sqlite3.Connection):
             self.close()
 
 
-class _Statements:
-    """``govid.store.database.Connection``."""
+class Statements:
+    """``govid.store.database.Connection`` on one of SQLite's."""
 
     __slots__ = ("_connection",)
 
@@ -113,6 +113,7 @@ class SqliteDatabase:
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
         self._closed = False
+        self.full = False
         try:
             private_folder(path.parent)
             path.touch(mode=0o600, exist_ok=True)
@@ -127,12 +128,12 @@ class SqliteDatabase:
             statements.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager
-    def reading(self) -> Iterator[_Statements]:
+    def reading(self) -> Iterator[Statements]:
         with _translated():
             yield self._statements()
 
     @contextmanager
-    def writing(self) -> Iterator[_Statements]:
+    def writing(self) -> Iterator[Statements]:
         with self._write_lock, _translated():
             statements = self._statements()
             connection = self.connection()
@@ -140,6 +141,10 @@ class SqliteDatabase:
             try:
                 yield statements
                 connection.execute("COMMIT")
+                self.full = False
+            except sqlite3.OperationalError as error:
+                self.full |= error.sqlite_errorcode == sqlite3.SQLITE_FULL
+                raise
             finally:
                 # Still inside means that the block or the commit failed: nothing half-written stays.
                 if connection.in_transaction:
@@ -178,10 +183,10 @@ class SqliteDatabase:
         connection: _Connection = self._local.connection
         return connection
 
-    def _statements(self) -> _Statements:
+    def _statements(self) -> Statements:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        statements: _Statements | None = getattr(self._local, "statements", None)
+        statements: Statements | None = getattr(self._local, "statements", None)
         if statements is None:
             connection = sqlite3.connect(
                 self._path,
@@ -198,7 +203,7 @@ class SqliteDatabase:
                 "secure_delete = ON",
             ):
                 connection.execute(f"PRAGMA {pragma}")
-            statements = self._local.statements = _Statements(connection)
+            statements = self._local.statements = Statements(connection)
             self._local.connection = connection
             self._open.add(connection)
         return statements

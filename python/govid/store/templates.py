@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from govid import template as codec
 from govid.errors import SealBroken
 from govid.types import Template
@@ -28,6 +30,14 @@ def sealed(
 def unsealed(key: SubjectKey, model_id: str, created_at: float, stored: bytes) -> bytes:
     """The embedding that was sealed; raises SealBroken."""
     return key.open(KIND, stored, model_id, created_at)
+
+
+def decoy(vault: Vault) -> tuple[int, str, str, bytes, str, bytes, float]:
+    """A row of ``COLUMNS`` that is nobody's: to open it is the work of opening somebody's."""
+    ((row, key),) = vault.new_keys([""])
+    embedding = np.zeros(512, "<f4")
+    embedding[0] = 1
+    return 0, "", row.key_id, row.wrapped, "", sealed(key, "", 0.0, embedding.tobytes()), 0.0
 
 
 def opened(

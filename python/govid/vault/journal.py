@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,7 @@ log = logging.getLogger("govid.vault")
 class ErasureJournal:
     """Keeps the file in step with the store. Safe to call from several threads."""
 
-    def __init__(self, path: Path, database: Database, signer: Signer) -> None:
+    def __init__(self, path: Path, database: Database, signer: Callable[[], Signer]) -> None:
         self._path, self._database, self._signer = path, database, signer
         self._lock = threading.Lock()
         self._written: set[str] | None = None
@@ -71,7 +71,7 @@ class ErasureJournal:
 
     def _append(self) -> None:
         if self._written is None:
-            self._written = _written(self._path, self._signer.verifier)
+            self._written = _written(self._path, self._signer().verifier)
         while True:
             with self._database.reading() as connection:
                 found = erasures.after(connection, self._last)
@@ -79,7 +79,8 @@ class ErasureJournal:
                 return
             new = [one for _, one in found if one.fingerprint.hex() not in self._written]
             if new:
-                _append(self._path, [receipts.issue(self._signer, one) for one in new])
+                signer = self._signer()
+                _append(self._path, [receipts.issue(signer, one) for one in new])
             self._written |= {one.fingerprint.hex() for one in new}
             self._last = found[-1][0]
 

@@ -44,7 +44,7 @@ class AuditPages(Controller):
         found = await console.service.run(request, "audit", lambda engine: _decisions(engine, before))
         return console.page(request, "decisions", found=shown(found, caller_of(request)), before=before)
 
-    @get("/audit")
+    @get("/audit", opt={"query": (*_FIELDS, *_TIMES)})
     async def search(
         self,
         request: Request[Any, Any, Any],

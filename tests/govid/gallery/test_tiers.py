@@ -335,7 +335,7 @@ def test_where_the_disk_is_full_vectors_stay_in_memory(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("govid.gallery.tiered.mapped", full_disk)
+    monkeypatch.setattr("govid.gallery.mapped.mapped", full_disk)
     new = templates(1200, seed=4)  # more than two segments
     made.add(range(INDEXED + 1, INDEXED + 1201), new)
     made.build()

@@ -28,8 +28,8 @@ attacked = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def ledger(store: SqlStore, tmp_path: Path) -> Ledger:
-    signer = load_signer(tmp_path / "keys" / "signing.pem")
-    return Ledger(store.database, signer, {"sface": "ab" * 32}, complaint_days=2)
+    key = tmp_path / "keys" / "signing.pem"
+    return Ledger(store.database, key, {"sface": "ab" * 32}, complaint_days=2)
 
 
 def record(number: int, subject: str | None = "alice", **other: object) -> AuditRecord:
@@ -54,6 +54,20 @@ def test_an_untouched_audit_is_intact(store: SqlStore, ledger: Ledger) -> None:
     found = ledger.examine()
     assert found.intact
     assert (found.rows, found.checkpoints, found.uncovered) == (10, 2, 2)
+
+
+def test_checkpoints_are_read_by_pages(store: SqlStore, ledger: Ledger) -> None:
+    """Anybody may ask for them, and they never end."""
+    for _ in range(5):
+        written(store, 2)
+        ledger.checkpoint()
+    everything = ledger.log.checkpoints()
+    assert [last for last, _ in everything] == [2, 4, 6, 8, 10]
+    assert ledger.log.checkpoints(limit=2) == everything[:2]
+    assert ledger.log.checkpoints(after=4, limit=2) == everything[2:4]
+    for beyond in (10, 2**63 - 1, 2**63, 10**30):
+        assert ledger.log.checkpoints(after=beyond) == []
+    assert ledger.log.checkpoints(after=-(10**30)) == everything
 
 
 def test_many_rows_are_signed_in_parts_and_what_comes_meanwhile_waits(
@@ -162,7 +176,8 @@ def test_a_chain_that_was_computed_anew_contradicts_its_checkpoint(
 
 def test_a_forged_checkpoint_is_noticed(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:
     written(store, 3)
-    other = Ledger(store.database, load_signer(tmp_path / "other" / "signing.pem"), {}, complaint_days=1)
+    load_signer(tmp_path / "other" / "signing.pem")
+    other = Ledger(store.database, tmp_path / "other" / "signing.pem", {}, complaint_days=1)
     other.checkpoint()
     assert not ledger.examine().intact
 
@@ -182,7 +197,7 @@ def test_rows_of_an_older_version_stay_readable_and_outside_of_the_chain(tmp_pat
     with sqlite3.connect(tmp_path / "govid.sqlite3") as older:
         older.execute("UPDATE audit SET digest = NULL")
     written(store, 2)
-    ledger = Ledger(store.database, load_signer(tmp_path / "signing.pem"), {}, complaint_days=1)
+    ledger = Ledger(store.database, tmp_path / "signing.pem", {}, complaint_days=1)
     assert ledger.examine().rows == 2
     assert ledger.examine().intact
     assert len(ledger.rows(AuditFilter()).rows) == 5

@@ -69,11 +69,12 @@ def test_whoever_erases_the_same_rows_is_waited_for_before_any_is_touched(
 ) -> None:
     store = PostgresqlStore(postgresql.new_database(), VAULT)
     seed(store)
+    signer = load_signer(tmp_path / "keys" / "signing.pem")
     keeper = Keeper(
         store.database,
         Settings(),
         UseCases(tmp_path / "use_cases"),
-        load_signer(tmp_path / "keys" / "signing.pem"),
+        lambda: signer,
         clock=lambda: time.time() + 10,
     )
     errors: list[Exception] = []

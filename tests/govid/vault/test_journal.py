@@ -26,11 +26,11 @@ def test_a_line_that_another_process_writes_is_waited_for_and_not_cut_off(
     store = enrolled(tmp_path, "a", "b")
     path = tmp_path / "erasures.jws"
     erase(store, "a")
-    ErasureJournal(path, store.database, signer).catch_up()
+    ErasureJournal(path, store.database, lambda: signer).catch_up()
     (line,) = path.read_text().splitlines()
     path.write_text("")
     erase(store, "b")
-    late = threading.Thread(target=ErasureJournal(path, store.database, signer).catch_up)
+    late = threading.Thread(target=ErasureJournal(path, store.database, lambda: signer).catch_up)
     with path.open("a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         other.write(line[:9])
@@ -65,7 +65,7 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     store.close()
     shutil.copy(tmp_path / "govid.sqlite3", tmp_path / "backup")
     store = SqliteStore(tmp_path / "govid.sqlite3")
-    journal = ErasureJournal(tmp_path / "erasures.jws", store.database, signer)
+    journal = ErasureJournal(tmp_path / "erasures.jws", store.database, lambda: signer)
     erase(store, "gone")
     erase(store, "returned")
     journal.catch_up()
@@ -82,7 +82,7 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     shutil.copy(tmp_path / "backup", tmp_path / "govid.sqlite3")
     restored = SqliteStore(tmp_path / "govid.sqlite3")
     assert restored.subjects(after="", limit=9) == ["gone", "returned", "stays"]
-    late = ErasureJournal(tmp_path / "erasures.jws", restored.database, signer)
+    late = ErasureJournal(tmp_path / "erasures.jws", restored.database, lambda: signer)
     late.catch_up()
     with pytest.raises(StoreUnavailable, match="2 subjects"):
         late.check()
@@ -90,7 +90,7 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     assert restored.subjects(after="", limit=9) == ["stays"]
     late.check()
     # The erasures of the restored store are those that the file has already.
-    ErasureJournal(tmp_path / "erasures.jws", restored.database, signer).catch_up()
+    ErasureJournal(tmp_path / "erasures.jws", restored.database, lambda: signer).catch_up()
     assert read(tmp_path / "erasures.jws", signer.verifier) == receipts
     restored.close()
 
@@ -98,12 +98,12 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
 def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path, signer: Signer) -> None:
     path, store = tmp_path / "erasures.jws", enrolled(tmp_path, "a", "b")
     erase(store, "a")
-    ErasureJournal(path, store.database, signer).catch_up()
+    ErasureJournal(path, store.database, lambda: signer).catch_up()
     whole = path.read_bytes()
     path.write_bytes(whole[:-40])
     assert read(path, signer.verifier) == []
     erase(store, "b")
-    ErasureJournal(path, store.database, signer).catch_up()
+    ErasureJournal(path, store.database, lambda: signer).catch_up()
     assert len(read(path, signer.verifier)) == 2
     assert path.stat().st_mode & 0o777 == 0o600
     store.close()
@@ -112,7 +112,7 @@ def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path, signer: Si
 def test_a_forged_line_erases_nobody(tmp_path: Path, signer: Signer) -> None:
     path, store = tmp_path / "erasures.jws", enrolled(tmp_path, "a")
     erase(store, "a")
-    ErasureJournal(path, store.database, signer).catch_up()
+    ErasureJournal(path, store.database, lambda: signer).catch_up()
     other = load_signer(tmp_path / "other" / "signing.pem")
     with pytest.raises(InvalidReceipt, match="line 1"):
         read(path, other.verifier)
@@ -125,7 +125,7 @@ def test_a_journal_that_cannot_be_written_stops_no_erasure(
     store = enrolled(tmp_path, "a")
     erase(store, "a")
     (tmp_path / "file").touch()
-    ErasureJournal(tmp_path / "file" / "erasures.jws", store.database, signer).catch_up()
+    ErasureJournal(tmp_path / "file" / "erasures.jws", store.database, lambda: signer).catch_up()
     assert "lacks erasures" in caplog.text
     store.close()
 
@@ -136,7 +136,7 @@ def test_the_commands_rotate_destroy_replay_and_verify(tmp_path: Path) -> None:
     store = enrolled(folder, "a", "b")
     erased = store.delete_subject("a", AUDIT, None, lambda _: b"")
     assert not isinstance(erased, bytes)
-    ErasureJournal(folder / "keys" / "erasures.jws", store.database, signer).catch_up()
+    ErasureJournal(folder / "keys" / "erasures.jws", store.database, lambda: signer).catch_up()
     store.close()
 
     def run(*arguments: str, code: int = 0) -> dict[str, object]:
