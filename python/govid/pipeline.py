@@ -163,6 +163,8 @@ class Engine:
             self.settings.erasures_file, self.store.database, lambda: self.ledger.signer
         )
         self._erasures.catch_up()
+        with closed_on_error(self.store.database):
+            self._erasures.check()
         gallery, follower = self._open_gallery()
         self._search = Search(
             gallery,

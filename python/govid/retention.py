@@ -170,8 +170,7 @@ class Keeper:
         with self._database.writing() as connection:
             # Before any row, and the lock of the audit last.
             connection.exclusive("retention")
-            if step.past in {past.CASES, past.PAIRS}:
-                connection.exclusive("gallery_change")  # a verdict or a deletion may be at the same case
+            connection.exclusive(step.past.lock)
             count = step.past.erase(connection, step.before, step.at_once)
             if count:
                 append(connection, _record(new_request_id(), {step.name: count}))

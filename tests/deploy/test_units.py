@@ -142,6 +142,16 @@ def test_each_container_is_confined() -> None:
             assert volume["secret"]["defaultMode"] & 0o007 == 0
 
 
+def test_the_keys_of_the_templates_outlive_the_pods() -> None:
+    """A key that a pod made in its emptyDir would go with it, and with the key all templates."""
+    (given,) = [one["valueFrom"] for one in container()["env"] if one["name"] == "GOVID_ENCRYPTION_KEYS"]
+    secret = given["secretKeyRef"]["name"]
+    assert (
+        f"secret generic {secret} --from-file={given['secretKeyRef']['key']}"
+        in (KUBERNETES / "kustomization.yaml").read_text()
+    )
+
+
 def test_the_deployment_has_settings_that_the_server_takes() -> None:
     one = container()
     environment = {variable["name"]: variable.get("value", "") for variable in one["env"]}

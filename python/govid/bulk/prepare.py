@@ -117,7 +117,8 @@ class Batch:
         self, place: int, embedding: bytes, quality: str, now: float, region: bytes | None = None
     ) -> Incoming:
         item = self.items[place]
-        created_at = now if item.created_at is None else item.created_at
+        # Zero has no sign in SQLite, and would have one under the seal.
+        created_at = now if item.created_at is None else item.created_at + 0.0
         return Incoming(
             item.subject_id, item.groups, item.add, self._model_id, embedding, quality, created_at, region
         )

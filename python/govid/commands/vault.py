@@ -138,8 +138,8 @@ def verify_receipt(file: Path, keys: Path, as_json: bool) -> None:
         raise InvalidSettings(f"{keys}: not a JSON object") from None
     found = erasures.read(read_verifier(jwks), file.read_text(errors="replace").strip())
     text = (
-        f"genuine  {found.references} templates and {found.photos} photos of {found.subject} were erased for "
-        f"{found.caller or 'nobody named'}, key {found.data_key} destroyed"
+        f"genuine  {found.references} references and {found.photos} photos of {found.subject} were erased"
+        f" for {found.caller or 'nobody named'}, key {found.data_key} destroyed"
     )
     show(found, as_json, text)
 

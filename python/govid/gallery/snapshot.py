@@ -153,7 +153,8 @@ def write(
 
 
 def delete(folder: Path) -> None:
-    """Delete all snapshots: they hold a face that must go."""
+    """Delete all snapshots, also half-written ones: they hold a face that must go."""
+    _sweep(folder)
     for path in _all(folder):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -173,6 +174,7 @@ def read(
         vault: opens it; None: it lies in clear. One of the other kind is refused.
         space: where to open that many sealed vectors, (n, dimension).
     """
+    _sweep(folder)
     for path in sorted(_all(folder), reverse=True):
         try:
             return _read(path, model_id, dimension, holds, vault, space)

@@ -22,7 +22,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     iat: Annotated[int, Meta(description="Time of the erasure, seconds since the epoch")]
     caller: Annotated[str, Meta(description="Who asked for it")]
     subject: Annotated[str, Meta(description="Pseudonym, as in the receipts of decisions about this subject")]
-    references: Annotated[int, Meta(description="Templates that were deleted")]
+    references: Annotated[int, Meta(description="References that were deleted, each with its templates")]
     photos: Annotated[int, Meta(description="Photos that were deleted")]
     data_key: Annotated[
         str,

@@ -13,7 +13,7 @@ import time
 
 from govid import policy
 from govid.config import Settings
-from govid.errors import GovidError
+from govid.errors import GovidError, ModelNotServing
 from govid.migration.models import SecondModel
 from govid.migration.shadow import Shadowed, ShadowJudge
 from govid.store import Store, migration
@@ -43,12 +43,14 @@ class Companion:
         self._loader: threading.Thread | None = None
         self._judge = ShadowJudge(store)
         self._next_look = 0.0
+        with self._database.reading() as connection:
+            self._flips = migration.flips(connection)
         self.check()
         if self._loader:
             self._loader.join()
 
     def check(self, *, now: bool = False) -> None:
-        """Refuse to work with a model whose templates do not count.
+        """Refuse to work with a model whose templates do not count, or did not for a while.
 
         Args:
             now: as the records are at this moment, not as they were up to a second ago.
@@ -60,6 +62,9 @@ class Companion:
             with self._database.reading() as connection:
                 self._now = migration.current(connection)
                 migration.check_serving(connection, self._model_id)
+                if migration.flips(connection) != self._flips:
+                    # Its gallery has gone past what was enrolled meanwhile, and would not find it.
+                    raise ModelNotServing("another model has taken over since this engine was started")
             # Only now: what was refused once is looked at again.
             self._next_look = time.monotonic() + LOOK_SECONDS
             self._follow()

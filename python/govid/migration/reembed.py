@@ -55,7 +55,7 @@ class Reembedder:
     ) -> None:
         """
         Args:
-            fitting: model ids whose templates need no second one.
+            fitting: model ids whose templates need no second one, that of the new model first.
             embed: the new model's template of a photo, or a Refusal; called from several threads.
             per_second: most photos a second; 0: as many as can be.
             advance: told how many references were looked after.
@@ -72,7 +72,7 @@ class Reembedder:
         """
         done = Reembedded()
         with self._store.database.writing() as connection:
-            now = _embeddable(connection)
+            now = self._under_way(connection)
             if now.state == "prepared":
                 migration.enter(connection, now, "embedding")
         try:
@@ -109,12 +109,22 @@ class Reembedder:
             else:
                 obstacles[reference_id] = made
         with self._store.database.writing() as connection:
-            now = _embeddable(connection)
+            now = self._under_way(connection)
             news = now.serves == "target"
             done.templates += shadow.add(connection, self._store.vault, templates, obstacles, news=news)
         done.without_photo += sum(reason == NO_PHOTO for reason in obstacles.values())
         done.refused += sum(reason != NO_PHOTO for reason in obstacles.values())
         self._advance(len(some))
+
+    def _under_way(self, connection: Connection) -> migration.MigrationRow:
+        # No step is taken between this look and what follows from it.
+        connection.exclusive("gallery_change")
+        now = migration.required(connection)
+        if now.state == "finishing":
+            raise MigrationRefused("it is being finished")
+        if now.target.model_id != self._fitting[0]:
+            raise MigrationRefused(f"another one has begun, to {now.target.model_id}")
+        return now
 
     def _wait(self) -> None:
         """Until the rate allows one more photo."""
@@ -148,15 +158,6 @@ class Reembedder:
             append_audit(
                 connection, audit_of(now, "EMBEDDED", request_id, msgspec.json.encode(done).decode())
             )
-
-
-def _embeddable(connection: Connection) -> migration.MigrationRow:
-    # No step is taken between this look and what follows from it.
-    connection.exclusive("gallery_change")
-    now = migration.required(connection)
-    if now.state == "finishing":
-        raise MigrationRefused("it is being finished")
-    return now
 
 
 def audit_of(

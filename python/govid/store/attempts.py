@@ -46,6 +46,7 @@ def count(connection: Connection, attempt: Attempt) -> None:
 
 def forget(connection: Connection, subject_id: str) -> None:
     """Start anew: the subject is erased."""
+    connection.exclusive("failed_attempts")
     connection.execute("DELETE FROM failed_attempts WHERE subject_id = ?", (subject_id,))
 
 

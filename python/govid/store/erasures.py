@@ -46,6 +46,11 @@ def after(connection: Connection, erasure_id: int) -> list[tuple[int, Erased]]:
     ]
 
 
+def fingerprints(connection: Connection) -> set[bytes]:
+    """Of the data keys of all who were erased."""
+    return {bytes(found) for (found,) in connection.stream("SELECT fingerprint FROM erasure")}
+
+
 def still_there(connection: Connection, fingerprints: Iterable[bytes]) -> list[str]:
     """Subjects whose data key is one of these: a backup from before their erasure has brought them back."""
     wanted = set(fingerprints)

@@ -48,7 +48,8 @@ class Photos:
 
     def insert(self, connection: Connection, reference_id: int, subject_id: str, photo: KeptPhoto) -> None:
         """Keep the photo of a new reference, inside the caller's transaction."""
-        context = _context(reference_id, photo.media_type, photo.kept_until)
+        # It cannot be moved to another reference, nor its time.
+        context = reference_id, photo.media_type, float(photo.kept_until)
         sealed = self._vault.seal(connection, subject_id, KIND, photo.data, *context)
         connection.execute(
             "INSERT INTO photo (reference_id, media_type, data, kept_until) VALUES (?, ?, ?, ?)",
@@ -90,7 +91,7 @@ class Photos:
     def _opened(self, row: Row) -> ReferencePhoto:
         reference_id, subject_id, media_type, data, kept_until, key_id, wrapped = row
         key = self._vault.unwrapped(subject_id, key_id, wrapped)
-        photo = key.open(KIND, bytes(data), *_context(reference_id, media_type, kept_until))
+        photo = key.open(KIND, data, reference_id, media_type, kept_until)
         return ReferencePhoto(int(reference_id), subject_id, KeptPhoto(media_type, photo, kept_until))
 
 
@@ -103,8 +104,3 @@ def count(connection: Connection, subject_id: str) -> int:
     )
     assert row is not None
     return int(row[0])
-
-
-def _context(reference_id: int, media_type: str, kept_until: float) -> tuple[str, ...]:
-    """A photo cannot be moved to another reference, nor its time."""
-    return str(reference_id), media_type, repr(float(kept_until))

@@ -176,12 +176,16 @@ class PostgresqlDatabase:
 
     def rewrite(self, table: str) -> None:
         """Write the table anew. Its role must own it; the server's log keeps old pages until recycled."""
+        warnings: list[str] = []
         with self._connection() as connection:
+            connection.add_notice_handler(lambda said: warnings.append(str(said.message_primary)))
             connection.execute("SET statement_timeout = 0")
             try:
                 connection.execute(sql.SQL("VACUUM FULL {}").format(sql.Identifier(table)))
             finally:
                 connection.close()  # with its time-out
+        if warnings:  # for want of a right it is skipped, and that is no error
+            raise StoreUnavailable(f"{self.name}: {warnings[0]}")
 
     def close(self) -> None:
         self._pool.close()

@@ -9,11 +9,16 @@ from govid.store.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Rows of a table that are past their time. ``condition`` takes one parameter, a time."""
+    """Rows of a table that are past their time. ``condition`` takes one parameter, a time.
+
+    ``lock``: what others hold who erase several of these rows at once. Each of two would otherwise have rows
+    that the other waits for.
+    """
 
     table: str
     key: str
     condition: str
+    lock: str = "retention"
 
     def count(self, connection: Connection, before: float) -> int:
         """How many there are."""
@@ -30,9 +35,10 @@ class Past:
         )
 
 
-PHOTOS = Past("photo", "reference_id", "kept_until <= ?")
-IDEMPOTENCY = Past("idempotency", "key", "created_at < ?")
-ATTEMPTS = Past("failed_attempts", "subject_id, counted_for", "expires_at <= ?")
+PHOTOS = Past("photo", "reference_id", "kept_until <= ?", lock="gallery_change")
+# Whoever keeps a reply has the lock of the audit by then.
+IDEMPOTENCY = Past("idempotency", "key", "created_at < ?", lock="audit")
+ATTEMPTS = Past("failed_attempts", "subject_id, counted_for", "expires_at <= ?", lock="failed_attempts")
 NOTIFICATIONS = Past("notification", "notification_id", "delivered_at < ?")
 FEEDBACK = Past(
     "feedback",
@@ -46,12 +52,14 @@ CASES = Past(
     # As long as one holds a subject it is the reason why.
     "closed_at < ? AND NOT EXISTS (SELECT 1 FROM case_subject JOIN subject USING (subject_id)"
     " WHERE case_subject.case_id = duplicate_case.case_id AND held = 1)",
+    lock="gallery_change",
 )
 PAIRS = Past(
     "dedup_pair",
     "job_id, reference_a, reference_b",
     # A job that was cancelled may go on, and does not compare anew what it found.
     "job_id IN (SELECT job_id FROM dedup_job WHERE state = 'done' AND ended_at < ?)",
+    lock="gallery_change",
 )
 
 _DECISIONS = (

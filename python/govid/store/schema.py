@@ -330,6 +330,13 @@ MIGRATIONS = (
     """
     CREATE INDEX audit_rotation ON audit (audit_id) WHERE operation = 'rotate_signing_key';
     """,
+    # While the templates of a store from before are being sealed, proof that it was one (``vault.initial``).
+    """
+    CREATE TABLE store_sealing (
+        key_id TEXT NOT NULL,
+        proof {bytes} NOT NULL
+    );
+    """,
 )
 
 

@@ -83,7 +83,8 @@ def add(
     *,
     news: bool,
 ) -> int:
-    """Keep what was made of the photos of references; of those that were deleted meanwhile, nothing.
+    """Keep what was made of the photos of references; nothing for those that were deleted meanwhile, or that
+    another worker was quicker with.
 
     Args:
         obstacles: why nothing was made, by reference.
@@ -98,7 +99,10 @@ def add(
     noted: list[tuple[int, str]] = []
     for reference_id in (*made, *obstacles):
         there = connection.row(
-            "SELECT subject_id, created_at FROM reference WHERE reference_id = ?", (reference_id,)
+            "SELECT subject_id, created_at FROM reference WHERE reference_id = ?"
+            " AND NOT EXISTS (SELECT 1 FROM shadow_template"
+            "  WHERE shadow_template.reference_id = reference.reference_id)",
+            (reference_id,),
         )
         if there is None:
             continue
@@ -108,6 +112,9 @@ def add(
         else:
             noted.append((reference_id, obstacles[reference_id]))
     insert(connection, kept)
+    connection.execute_many(
+        "DELETE FROM shadow_obstacle WHERE reference_id = ?", [(row.reference_id,) for row in kept]
+    )
     connection.execute_many("INSERT INTO shadow_obstacle VALUES (?, ?) ON CONFLICT DO NOTHING", noted)
     if news and kept:
         announce(connection, sorted(row.reference_id for row in kept))

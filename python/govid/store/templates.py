@@ -17,25 +17,19 @@ COLUMNS = (
 """What ``opened`` takes, of ``reference LEFT JOIN subject_key``: an inner join would hide a lost key."""
 
 
-def context(model_id: str, created_at: float) -> tuple[str, str]:
-    """What a template is bound to beside its subject: no old photo can be passed off as a new one."""
-    return model_id, float(created_at).hex()
-
-
 def sealed(
     key: SubjectKey, model_id: str, created_at: float, embedding: bytes, nonce: bytes | None = None
 ) -> bytes:
-    """An embedding (little-endian float32) as it is stored. ``nonce``: as for ``SubjectKey.seal``."""
-    return key.seal(KIND, embedding, *context(model_id, created_at), nonce=nonce)
+    """An embedding (little-endian float32) as it is stored. ``nonce``: as for ``SubjectKey.seal``.
+
+    It is bound to its time beside its subject: no old photo can be passed off as a new one.
+    """
+    return key.seal(KIND, embedding, model_id, float(created_at), nonce=nonce)
 
 
 def unsealed(key: SubjectKey, model_id: str, created_at: float, stored: bytes) -> bytes:
     """The embedding that was sealed; raises SealBroken."""
-    try:
-        words = context(model_id, created_at)
-    except (TypeError, ValueError):
-        raise SealBroken from None
-    return key.open(KIND, stored, *words)
+    return key.open(KIND, stored, model_id, created_at)
 
 
 def decoy(vault: Vault) -> tuple[int, str, str, bytes, str, bytes, float]:

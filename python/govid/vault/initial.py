@@ -1,6 +1,9 @@
 """Seals the templates of a store from before there were keys.
 
-Whatever stops it, the next start goes on behind the last batch.
+Whatever stops it, the next start goes on behind the last batch. What says that a store is sealed lies in the
+database, where somebody who writes to it could take it away and have a forged template sealed by the next
+start. So only a store is sealed in which nothing is yet, or that has proof of such a beginning: bytes sealed
+under the key-encryption key.
 """
 
 from __future__ import annotations
@@ -9,12 +12,13 @@ import logging
 import time
 from collections.abc import Callable
 
-from govid.errors import GovidError, StoreUnavailable
+from govid.errors import EncryptionKeyMissing, GovidError, SealBroken, StoreUnavailable
 from govid.store import templates
 from govid.store.database import Connection, Database
 from govid.vault.vault import SubjectKey, Vault, insert_keys
 
 _BATCH = 2000
+_CONTEXT = "store from before"
 
 log = logging.getLogger("govid.vault")
 
@@ -25,11 +29,18 @@ def seal_old_store(database: Database, vault: Vault) -> None:
     Raises:
         StoreUnavailable, StorageFull: nothing is lost, the next start goes on.
     """
-    with database.reading() as connection:
+    with database.writing() as connection:
+        connection.exclusive("encryption_key")
         if connection.row("SELECT 1 FROM store_sealed"):
             return
+        may_seal = _began_clear(connection, vault)
         holds_any = connection.row("SELECT 1 FROM reference LIMIT 1") is not None
-    if holds_any:
+    if not may_seal:
+        log.error(
+            "somebody took the mark off this store that says it is sealed; it is back, and templates that"
+            " lie in clear are refused: see `govid vault status`"
+        )
+    elif holds_any:
         log.warning("the templates of this store are sealed now; it serves when that is done")
         seal_clear(database, vault, lambda done: log.info("%d templates sealed", done))
         rewrite(database)
@@ -37,6 +48,23 @@ def seal_old_store(database: Database, vault: Vault) -> None:
         connection.exclusive("encryption_key")
         if not connection.row("SELECT 1 FROM store_sealed"):
             connection.execute("INSERT INTO store_sealed VALUES (?)", (time.time(),))
+        connection.execute("DELETE FROM store_sealing")
+
+
+def _began_clear(connection: Connection, vault: Vault) -> bool:
+    """Whether nothing is sealed in this store but what its sealing has done so far; makes the proof of it."""
+    identity = connection.row("SELECT identity FROM store_identity")
+    assert identity is not None
+    if (proof := connection.row("SELECT key_id, proof FROM store_sealing")) is not None:
+        try:
+            vault.unwrap(*proof, _CONTEXT, identity[0])
+        except (SealBroken, EncryptionKeyMissing):
+            return False
+        return True
+    if connection.row("SELECT 1 FROM subject_key LIMIT 1"):
+        return False
+    connection.execute("INSERT INTO store_sealing VALUES (?, ?)", vault.wrap(b"", _CONTEXT, identity[0]))
+    return True
 
 
 def seal_clear(database: Database, vault: Vault, progress: Callable[[int], None]) -> int:

@@ -6,6 +6,7 @@ file, before anybody is served from the backup.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
 from govid.config import private_folder
-from govid.errors import GovidError, InvalidReceipt, InvalidSettings, UnknownSubject
+from govid.errors import GovidError, InvalidReceipt, InvalidSettings, StoreUnavailable, UnknownSubject
 from govid.ledger import erasures as receipts
 from govid.ledger.erasures import Erasure
 from govid.ledger.signing import Signer, Verifier
@@ -49,6 +50,24 @@ class ErasureJournal:
                 log.error(
                     "%s lacks erasures, which a restored backup would bring back: %s", self._path, error
                 )
+
+    def check(self) -> None:
+        """Refuse a store into which a backup has brought back who was erased since.
+
+        Costs a pass through all keys only where the file has erasures that the store does not know.
+
+        Raises:
+            StoreUnavailable.
+        """
+        with self._lock, self._database.reading() as connection:
+            written = {bytes.fromhex(data_key) for data_key in self._written or ()}
+            unknown = written and written - erasures.fingerprints(connection)
+            back = erasures.still_there(connection, unknown) if unknown else []
+        if back:
+            raise StoreUnavailable(
+                f"{self._database.name}: a restored backup has brought back {len(back)} subjects that were"
+                " erased: run `govid vault replay` before anybody is served"
+            )
 
     def _append(self) -> None:
         if self._written is None:
@@ -129,6 +148,8 @@ def _append(path: Path, lines: list[str]) -> None:
     private_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
+        # Another process's line that is not whole yet is no line that a crash left.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             _cut(descriptor, size)

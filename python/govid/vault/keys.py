@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import os
 import secrets
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -77,34 +79,51 @@ class FileKeys:
     def create(self) -> str:
         key = secrets.token_bytes(KEY_BYTES)
         made = _Key(id=id_of(key), state="prepared", created_at=time.time(), key=key)
-        if not self.path.exists():
+        with self._alone():
+            if self.path.exists():
+                self._write([*self._read().values(), made])
+                return made.id
             # The first of several processes wins, and all use its key.
             self._write([msgspec.structs.replace(made, state="current")], replace=False)
-            return self.current()
-        self._write([*self._read().values(), made])
-        return made.id
+        return self.current()
 
     def promote(self, key_id: str) -> None:
-        self.key(key_id)
-        keys = []
-        for key in self._read().values():
-            if key.id == key_id:
-                keys.append(msgspec.structs.replace(key, state="current"))
-            elif key.state == "current":
-                keys.append(msgspec.structs.replace(key, state="retired"))
-            else:
-                keys.append(key)
-        self._write(keys)
+        with self._alone():
+            known = self._read()
+            self.key(key_id)
+            keys = []
+            for key in known.values():
+                if key.id == key_id:
+                    keys.append(msgspec.structs.replace(key, state="current"))
+                elif key.state == "current":
+                    keys.append(msgspec.structs.replace(key, state="retired"))
+                else:
+                    keys.append(key)
+            self._write(keys)
 
     def destroy(self, key_id: str) -> None:
-        if key_id == self.current():
-            raise InvalidSettings(f"{self.path}: the key {key_id} is in use")
-        self._write(
-            [
-                msgspec.structs.replace(key, state="destroyed", key=b"") if key.id == key_id else key
-                for key in self._read().values()
-            ]
-        )
+        with self._alone():
+            if key_id == self.current():
+                raise InvalidSettings(f"{self.path}: the key {key_id} is in use")
+            self._write(
+                [
+                    msgspec.structs.replace(key, state="destroyed", key=b"") if key.id == key_id else key
+                    for key in self._read().values()
+                ]
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process changes the file: it would write over what this one has read."""
+        try:
+            folder = os.open(private_folder(self.path.parent), os.O_RDONLY)
+        except OSError as error:
+            raise InvalidSettings(f"{self.path.parent}: {error.strerror}") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _read(self) -> dict[str, _Key]:
         try:

@@ -67,9 +67,10 @@ def rewrap(database: Database, vault: Vault, progress: Callable[[int], None]) ->
         SealBroken: a data key is not what was stored. What came before it is done.
         EncryptionKeyMissing: the key it is wrapped with is not here.
     """
-    current = vault.keys.current()
     done, after = 0, ""
     while True:
+        # Of two rotations at once both end with the newer key, instead of undoing each other's work for ever.
+        current = vault.keys.current()
         with database.writing() as connection:
             some = _rewrap_some(connection, vault, current, after)
         if not some:

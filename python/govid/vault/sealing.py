@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,12 +20,15 @@ NONCE_BYTES = 12
 _VERSION = b"\x01"
 OVERHEAD = len(_VERSION) + NONCE_BYTES + 16
 """Bytes by which sealed data is longer."""
+_encode = msgspec.json.Encoder().encode
 
 
-def binding(*parts: str) -> bytes:
-    """The associated data of these words, of which no other words have the same."""
-    # A list: a generator takes half as long again, twice for each template of a gallery.
-    return "".join([f"{len(part)}:{part}" for part in parts]).encode()
+def binding(*parts: str | float) -> bytes:
+    """The associated data of these words and finite numbers, of which no others have the same.
+
+    A JSON array, which costs a tenth of joining them here: there are two for each template of a gallery.
+    """
+    return _encode(parts)
 
 
 def seal(aead: AESGCM, data: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:

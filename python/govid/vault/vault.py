@@ -35,11 +35,11 @@ class SubjectKey:
     def __init__(self, subject_id: str, aead: AESGCM) -> None:
         self._subject_id, self._aead = subject_id, aead
 
-    def seal(self, kind: str, data: bytes, *context: str, nonce: bytes | None = None) -> bytes:
+    def seal(self, kind: str, data: bytes, *context: str | float, nonce: bytes | None = None) -> bytes:
         """Bytes of that kind, bound to the subject and to the words of the context."""
         return seal(self._aead, data, binding(kind, self._subject_id, *context), nonce)
 
-    def open(self, kind: str, sealed: bytes, *context: str) -> bytes:
+    def open(self, kind: str, sealed: bytes, *context: str | float) -> bytes:
         """What was sealed under the same words; raises SealBroken."""
         return unseal(self._aead, sealed, binding(kind, self._subject_id, *context))
 
@@ -110,7 +110,9 @@ class Vault:
 
     # --- data ---------------------------------------------------------------------------------------
 
-    def seal(self, connection: Connection, subject_id: str, kind: str, data: bytes, *context: str) -> bytes:
+    def seal(
+        self, connection: Connection, subject_id: str, kind: str, data: bytes, *context: str | float
+    ) -> bytes:
         """Bytes of an enrolled subject, to be stored; raises as ``key``.
 
         Args:
@@ -119,7 +121,9 @@ class Vault:
         """
         return self.key(connection, subject_id).seal(kind, data, *context)
 
-    def open(self, connection: Connection, subject_id: str, kind: str, sealed: bytes, *context: str) -> bytes:
+    def open(
+        self, connection: Connection, subject_id: str, kind: str, sealed: bytes, *context: str | float
+    ) -> bytes:
         """What ``seal`` was given; raises SealBroken, EncryptionKeyMissing."""
         return self.key(connection, subject_id).open(kind, sealed, *context)
 

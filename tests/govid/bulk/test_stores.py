@@ -44,6 +44,13 @@ def test_an_import_is_stored_once_and_comes_out_again(store: SqlStore, tmp_path:
     assert [change.reference_id for change in changes] == sorted({c.reference_id for c in changes})
 
 
+def test_a_time_of_minus_zero_seals_what_can_be_opened_again(store: SqlStore, tmp_path: Path) -> None:
+    source = manifest([line("s", 1, created_at=-0.0)])
+    with Journal(tmp_path / "results", source.name) as journal:
+        importer(store).run(source, journal)
+    assert len(store.templates("s")) == 1
+
+
 def test_the_audit_of_an_import_is_one_chain(store: SqlStore, tmp_path: Path) -> None:
     store.append_audit(AUDIT)
     imported(store, tmp_path)

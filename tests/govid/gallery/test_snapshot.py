@@ -17,6 +17,7 @@ import pytest
 
 from govid.errors import SealBroken
 from govid.gallery import kept as kept_files
+from govid.gallery import snapshot
 from govid.gallery.choose import Tier
 from govid.gallery.tiered import TieredGallery
 from govid.vault.keys import GivenKeys
@@ -238,15 +239,23 @@ made.snapshot(Path({str(kept)!r}), 99, head)
     assert only(kept)  # what the dead process left is gone
 
 
+@pytest.mark.parametrize("step", ["write", "read", "delete"])
 @pytest.mark.parametrize("process", ["mine", "gone", "running"])
-def test_what_was_left_unfinished_goes_with_its_process(kept: Path, process: str, tmp_path: Path) -> None:
+def test_what_was_left_unfinished_goes_with_its_process(
+    kept: Path, process: str, step: str, tmp_path: Path
+) -> None:
     """In a container the next server has the number of the one before."""
     with subprocess.Popen(["true"]) as gone:
         pass
     number = {"mine": os.getpid(), "gone": gone.pid, "running": os.getppid()}[process]
     left = kept / f"unfinished-{number}-1"
     left.mkdir()
-    filled("exact", tmp_path, 5).snapshot(kept, 42, head)
+    if step == "write":
+        filled("exact", tmp_path, 5).snapshot(kept, 42, head)
+    elif step == "read":
+        assert gallery("int8", tmp_path).load(kept, holds) == 41
+    else:
+        snapshot.delete(kept)
     assert left.exists() == (process == "running")
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from govid.errors import FaceNotDetected, MigrationRefused, NoMigration, PhotoNotKept
 from govid.migration.reembed import Reembedder
-from govid.store import migration
+from govid.store import migration, shadow
 from govid.store.database import Connection
 from govid.store.records import SqlStore
 from govid.types import Template
-from tests.govid.migration.support import begin, enrol, enter, face, kept, shadow_add, shadows
+from tests.govid.migration.support import NEW, OLD, begin, enrol, enter, face, kept, shadow_add, shadows
 from tests.govid.store.support import AUDIT, OpenStore
 
 
@@ -138,6 +138,43 @@ def test_nothing_is_made_without_a_migration_or_at_its_end(store: SqlStore) -> N
     enter(store, "finishing")
     with pytest.raises(MigrationRefused):
         worker(store).run("r-1")
+
+
+def test_what_another_worker_made_first_is_counted_once(store: SqlStore) -> None:
+    one, other = enrol(store, "one", 1, photo=b"1"), enrol(store, "other", 2, photo=b"nobody")
+    begin(store)
+
+    def beaten(photo: bytes) -> Template:
+        shadow_add(store, {b"1": one, b"nobody": other}[photo], 1)
+        return embed(photo)
+
+    assert worker(store, embed=beaten).run("r-1").templates == 0
+    with store.database.reading() as connection:
+        assert shadow.coverage(connection, ["n"]) == shadow.Coverage(2, 2, {})
+
+
+def test_a_template_ends_the_reason_why_there_is_none(store: SqlStore) -> None:
+    without = enrol(store, "without")
+    begin(store)
+    worker(store).run("r-1")
+    shadow_add(store, without)
+    with store.database.reading() as connection:
+        assert shadow.coverage(connection, ["n"]) == shadow.Coverage(1, 1, {})
+
+
+def test_a_worker_of_an_earlier_migration_gives_the_next_none_of_its_templates(store: SqlStore) -> None:
+    enrol(store, "a", 1, photo=b"1")
+    begin(store)
+
+    def overtaken(photo: bytes) -> Template:
+        enter(store, "finished")
+        with store.database.writing() as connection:
+            migration.start(connection, OLD, NEW._replace(model_id="o"))
+        return embed(photo)
+
+    with pytest.raises(MigrationRefused, match="another"):
+        worker(store, embed=overtaken).run("r-1")
+    assert shadows(store) == []
 
 
 def test_what_has_a_template_is_not_made_again(store: SqlStore) -> None:

@@ -202,6 +202,21 @@ def test_a_role_that_may_not_create_tables_can_use_them(store: PostgresqlStore, 
     administer(url, "DROP OWNED BY clerk", "DROP ROLE clerk")
 
 
+def test_a_table_that_its_role_may_not_write_anew_is_said(store: PostgresqlStore, url: str) -> None:
+    administer(
+        url,
+        "DROP ROLE IF EXISTS sweeper",
+        "CREATE ROLE sweeper LOGIN PASSWORD 'sweeper'",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO sweeper",
+    )
+    store.database.rewrite("reference")
+    sweeper = PostgresqlDatabase(url.replace(f"govid:{PASSWORD}", "sweeper:sweeper"))
+    with pytest.raises(StoreUnavailable, match="reference"):
+        sweeper.rewrite("reference")
+    sweeper.close()
+    administer(url, "DROP OWNED BY sweeper", "DROP ROLE sweeper")
+
+
 def test_a_database_of_another_encoding_is_refused(postgresql: PostgresqlServer) -> None:
     administer(
         postgresql.url(),

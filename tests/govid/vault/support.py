@@ -13,5 +13,5 @@ def clear_again(store: SqlStore) -> None:
         connection.execute_many(
             "UPDATE reference SET embedding = ?, sealed = 0 WHERE reference_id = ?", templates
         )
-        for table in ("subject_key", "store_sealed", "encryption_key"):
+        for table in ("subject_key", "store_sealed", "store_sealing", "encryption_key"):
             connection.execute(f"DELETE FROM {table}")

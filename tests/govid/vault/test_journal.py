@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from govid.cli import cli
-from govid.errors import InvalidReceipt
+from govid.errors import InvalidReceipt, StoreUnavailable
 from govid.ledger import erasures
 from govid.ledger.signing import Signer, load_signer
 from govid.store.sqlite import SqliteStore
 from govid.vault.journal import ErasureJournal, read, replay
 from tests.govid.store.support import AUDIT, new, reply
+
+
+def test_a_line_that_another_process_writes_is_waited_for_and_not_cut_off(
+    tmp_path: Path, signer: Signer
+) -> None:
+    store = enrolled(tmp_path, "a", "b")
+    path = tmp_path / "erasures.jws"
+    erase(store, "a")
+    ErasureJournal(path, store.database, lambda: signer).catch_up()
+    (line,) = path.read_text().splitlines()
+    path.write_text("")
+    erase(store, "b")
+    late = threading.Thread(target=ErasureJournal(path, store.database, lambda: signer).catch_up)
+    with path.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(line[:9])
+        other.flush()
+        late.start()
+        late.join(0.3)
+        other.write(f"{line[9:]}\n")
+    late.join()
+    found = read(path, signer.verifier)
+    store.close()
+    assert [one.subject for one in found] == [signer.pseudonym(name) for name in ("a", "a", "b")]
 
 
 @pytest.fixture
@@ -45,6 +71,7 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     journal.catch_up()
     journal.catch_up()
     store.add_subject(new("returned", 9), AUDIT, None, reply)
+    journal.check()
     receipts = read(tmp_path / "erasures.jws", signer.verifier)
     assert [one.subject for one in receipts] == [signer.pseudonym("gone"), signer.pseudonym("returned")]
     assert replay(store, receipts) == []  # who was enrolled anew stays
@@ -55,8 +82,13 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     shutil.copy(tmp_path / "backup", tmp_path / "govid.sqlite3")
     restored = SqliteStore(tmp_path / "govid.sqlite3")
     assert restored.subjects(after="", limit=9) == ["gone", "returned", "stays"]
+    late = ErasureJournal(tmp_path / "erasures.jws", restored.database, lambda: signer)
+    late.catch_up()
+    with pytest.raises(StoreUnavailable, match="2 subjects"):
+        late.check()
     assert sorted(replay(restored, receipts)) == ["gone", "returned"]
     assert restored.subjects(after="", limit=9) == ["stays"]
+    late.check()
     # The erasures of the restored store are those that the file has already.
     ErasureJournal(tmp_path / "erasures.jws", restored.database, lambda: signer).catch_up()
     assert read(tmp_path / "erasures.jws", signer.verifier) == receipts

@@ -51,6 +51,25 @@ def test_the_file_is_for_its_owner_and_one_of_many_makers_wins(tmp_path: Path) -
     assert [entry.name for entry in path.parent.iterdir()] == ["encryption.json"]
 
 
+def test_rotations_at_once_lose_no_key_and_end_with_a_current_one(file: FileKeys) -> None:
+    made: list[str] = []
+
+    def rotate() -> None:
+        keys = FileKeys(file.path)
+        for _ in range(10):
+            made.append(keys.create())
+            keys.promote(made[-1])
+
+    threads = [threading.Thread(target=rotate) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 40
+    assert file.current() in made
+    assert set(made) < set(file.ids())
+
+
 def test_a_destroyed_key_is_gone_and_says_so(file: FileKeys) -> None:
     first, second = file.current(), file.create()
     text = base64.b64encode(file.key(first)).decode()

@@ -8,6 +8,7 @@ import pytest
 
 from govid.errors import EncryptionKeyMissing, InvalidSettings, SealBroken, StoreUnavailable
 from govid.store import erasures
+from govid.store.database import Connection
 from govid.store.erasures import Erased
 from govid.store.records import SqlStore
 from govid.vault import initial, rotation
@@ -60,7 +61,7 @@ def test_rows_that_were_moved_or_made_younger_are_refused_and_hide_nobody(
 
 def test_a_template_in_clear_is_refused_in_a_sealed_store(store: SqlStore) -> None:
     faces(store, 1)
-    change(store, "UPDATE reference SET embedding = ?, sealed = 0", new("x", 9).template.embedding.tobytes())
+    change(store, "UPDATE reference SET embedding = ?, sealed = 0", _packed("x"))
     with pytest.raises(SealBroken):
         store.templates("s0")
     assert not rotation.status(store.database, store.vault).sealed
@@ -125,19 +126,41 @@ def test_sealing_goes_on_where_it_was_stopped(open_store: OpenStore, monkeypatch
     faces(store, 5)
     before = [template.embedding.tobytes() for _, template in store.all_templates()[1]]
     clear_again(store)
-    store.vault.attach(store.database)
     monkeypatch.setattr(initial, "_BATCH", 2)
+    real, batches = initial._seal_some, [1, 2]
 
-    def stop(done: int) -> None:
-        if done >= 4:
+    def stop(connection: Connection, vault: Vault) -> int:
+        if not batches:
             raise KeyboardInterrupt
+        batches.pop()
+        return real(connection, vault)
 
-    with pytest.raises(KeyboardInterrupt):
-        initial.seal_clear(store.database, store.vault, stop)
+    with monkeypatch.context() as patch:
+        patch.setattr(initial, "_seal_some", stop)
+        with pytest.raises(KeyboardInterrupt):
+            open_store()
     with store.database.reading() as connection:
         assert initial.clear_references(connection) == 1
     again = open_store()
     assert [template.embedding.tobytes() for _, template in again.all_templates()[1]] == before
+
+
+@pytest.mark.parametrize("proof", [None, b"\1" + bytes(40)])
+def test_a_forged_template_is_not_sealed_by_taking_the_mark_away(
+    open_store: OpenStore, proof: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store()
+    faces(store, 2)
+    change(store, "UPDATE reference SET embedding = ?, sealed = 0 WHERE subject_id = 's0'", _packed("x"))
+    change(store, "DELETE FROM store_sealed")
+    if proof:
+        change(store, "INSERT INTO store_sealing SELECT key_id, ? FROM encryption_key", proof)
+    again = open_store()
+    assert "took the mark off" in caplog.text
+    with pytest.raises(SealBroken):
+        again.templates("s0")
+    assert len(again.templates("s1")) == 1
+    assert rotation.status(again.database, again.vault).clear_references == 1
 
 
 def test_what_cannot_be_written_anew_is_said_and_tried_again(
@@ -223,6 +246,11 @@ def test_a_wrapped_key_that_was_altered_stops_a_rotation_and_loses_nobody(store:
     with pytest.raises(SealBroken):
         rotation.rewrap(store.database, vault, nothing)
     assert len(store.templates("s0")) == len(store.templates("s2")) == 1
+
+
+def _packed(subject: str) -> bytes:
+    """A template in clear."""
+    return new(subject, 9).template.embedding.tobytes()
 
 
 def _sealed(store: SqlStore) -> list[bytes]:
