@@ -47,7 +47,7 @@ def read(file: Path) -> dict[str, bytes]:
         InvalidSettings: the file holds none, or others may read it.
     """
     try:
-        if file.stat().st_mode & 0o077:
+        if config.open_to_others(file.stat()):
             raise InvalidSettings(f"{file}: others may read these keys: chmod 600, and ask who did")
         keys = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
         found = {name: base64.b64decode(text, validate=True) for name, text in keys.items()}
