@@ -27,4 +27,4 @@ cargo test --workspace --locked --quiet
 
 say "Python tests"
 # Half of their time is waiting for servers: one process a core, each with databases and servers of its own.
-pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder "$@"
+pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder "$@"

@@ -7,10 +7,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from govid import Engine, Settings
 from govid.callers import Scope, Sight
@@ -27,15 +28,24 @@ _FIRST = (_CLUSTER, "tests/lfw_eval", "tests/faults", "tests/govid/migration", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cores take one file after the other (pytest-xdist), for its fixtures; all of the cluster is one."""
+    """The longest first; within a file the order stays."""
 
     def rank(item: pytest.Item) -> int:
         return next((i for i, folder in enumerate(_FIRST) if item.nodeid.startswith(folder)), len(_FIRST))
 
-    for item in items:
-        group = _CLUSTER if item.nodeid.startswith(_CLUSTER) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=rank)
+
+
+class _Files(LoadScopeScheduling):
+    """A process takes one file after the other, for the sake of its fixtures; all of the cluster is one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _CLUSTER if nodeid.startswith(_CLUSTER) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files:  # noqa: ANN401
+    """Which process runs what (pytest-xdist)."""
+    return _Files(config, log)
 
 
 @pytest.fixture(scope="session")
