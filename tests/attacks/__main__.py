@@ -87,7 +87,8 @@ def _remembered() -> None:
 
     def remembering(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401
         reply = send(client, request, **options)
-        wire.answered(reply.status_code, reply.content)
+        # Who reads an answer as it comes has not read it yet, and may not want to.
+        wire.answered(reply.status_code, b"" if options.get("stream") else reply.content)
         return reply
 
     httpx.Client.send = remembering  # type: ignore[method-assign,assignment]
