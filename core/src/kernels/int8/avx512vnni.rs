@@ -21,7 +21,7 @@ fn few_or_many(probes: &[i8], references: &[i8], dimensions: usize, dots: &mut [
     }
 }
 
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 type Lanes = [i8; LANES];
 type Sums = __m512i;
 
@@ -78,14 +78,14 @@ fn load_tail(row: &[i8]) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_raised(lanes: &Lanes) -> __m512i {
+pub(super) fn load_raised(lanes: &Lanes) -> __m512i {
     raise(load(lanes))
 }
 
 /// The lanes beyond the tail are 128, and meet a zero of the probe.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load_raised_tail(row: &[i8]) -> __m512i {
+pub(super) fn load_raised_tail(row: &[i8]) -> __m512i {
     raise(load_tail(row))
 }
 

@@ -5,13 +5,13 @@
 //! than its products. As in `avxvnni`, the references are raised by 128, which is taken off exactly.
 
 use core::arch::x86_64::{
-    __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi32,
-    _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_si512,
-    _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    __m512i, _mm512_dpbusd_epi32, _mm512_mask_storeu_epi32, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use crate::kernels::tiles::prefetch_next;
+use super::avx512vnni::{LANES, load_raised, load_raised_tail};
+use crate::kernels::tiles::{prefetch_next, split};
 
 /// References of a panel: the lanes of a vector of sums.
 const ROWS: usize = 16;
@@ -19,8 +19,7 @@ const ROWS: usize = 16;
 /// Codes that one lane multiplies and adds at once: a word.
 const CODES: usize = 4;
 
-/// Codes of a row that one vector takes.
-const LANES: usize = ROWS * CODES;
+const _: () = assert!(ROWS * CODES == LANES, "a vector of codes is a word of each row of a panel");
 
 /// Probes and panels whose sums stay in registers: 24 of 32.
 const PROBES: usize = 8;
@@ -86,11 +85,10 @@ fn interleave(rows: &[i8], dimensions: usize, panels: &mut Vec<__m512i>) {
     let last = rows.len() / dimensions - 1;
     // The lanes of rows that are not there repeat the last one, and nobody reads their sums.
     let rows: [&[i8]; ROWS] = split_to(rows, dimensions, last);
-    let whole = dimensions / LANES;
-    for step in 0..whole {
+    for step in 0..dimensions / LANES {
         let mut vectors = [_mm512_setzero_si512(); ROWS];
         for i in 0..ROWS {
-            vectors[i] = load(&rows[i][step * LANES..]);
+            vectors[i] = load_raised(&rows[i].as_chunks().0[step]);
         }
         panels.extend_from_slice(&transposed(&vectors));
     }
@@ -98,7 +96,7 @@ fn interleave(rows: &[i8], dimensions: usize, panels: &mut Vec<__m512i>) {
     if left > 0 {
         let mut vectors = [_mm512_setzero_si512(); ROWS];
         for i in 0..ROWS {
-            vectors[i] = load_tail(&rows[i][whole * LANES..]);
+            vectors[i] = load_raised_tail(rows[i]);
         }
         panels.extend_from_slice(&transposed(&vectors)[..left.div_ceil(CODES)]);
     }
@@ -180,8 +178,8 @@ fn tile<const P: usize, const G: usize>(
     to: &Columns,
 ) -> usize {
     let steps = panels.len() / G;
-    let words: [&[i32]; P] = parts(words, steps);
-    let panels: [&[__m512i]; G] = parts(panels, steps);
+    let words: [&[i32]; P] = split(words, steps);
+    let panels: [&[__m512i]; G] = split(panels, steps);
     let mut sums = [[_mm512_setzero_si512(); G]; P];
     for i in 0..P {
         sums[i] = [_mm512_set1_epi32(starts[i]); G];
@@ -207,35 +205,4 @@ fn tile<const P: usize, const G: usize>(
         }
     }
     P
-}
-
-/// The first `N` parts of `steps` each: of one length, so that the compiler sees that no index is
-/// out of range.
-#[inline]
-fn parts<T, const N: usize>(all: &[T], steps: usize) -> [&[T]; N] {
-    std::array::from_fn(|part| &all[part * steps..][..steps])
-}
-
-/// Each code plus 128, an unsigned byte.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn raised(codes: __m512i) -> __m512i {
-    _mm512_xor_si512(codes, _mm512_set1_epi8(i8::MIN))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(row: &[i8]) -> __m512i {
-    let lanes: &[i8; LANES] = row.first_chunk().expect("a whole vector");
-    // SAFETY: the array reference grants 64 readable bytes.
-    raised(unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) })
-}
-
-/// The lanes beyond the tail meet zeros of the probe.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn load_tail(tail: &[i8]) -> __m512i {
-    debug_assert!(tail.len() < LANES);
-    // SAFETY: the mask reads only the bytes that the slice has.
-    raised(unsafe { _mm512_maskz_loadu_epi8((1 << tail.len()) - 1, tail.as_ptr()) })
 }
