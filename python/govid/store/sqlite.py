@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -195,8 +196,8 @@ class SqliteDatabase:
                 check_same_thread=False,
                 factory=_Connection,
             )
+            _log_ahead(connection)
             for pragma in (
-                "journal_mode = WAL",
                 "synchronous = FULL",
                 "foreign_keys = ON",
                 # Erased templates are overwritten, not only unlinked.
@@ -207,6 +208,25 @@ class SqliteDatabase:
             self._local.connection = connection
             self._open.add(connection)
         return statements
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL.
+
+    Processes that make a file at the same moment refuse each other here at once: SQLite's own busy
+    timeout does not cover this one switch.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager

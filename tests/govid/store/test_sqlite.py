@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_a_full_file_refuses_writes_and_goes_on_reading(store: SqliteStore) -> N
     assert store.references("a")
     connection.execute("PRAGMA max_page_count = 1000000")
     store.add_subject(new("after"), AUDIT, None, reply)
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "govid.sqlite3"
+    maker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.2, maker.close).start()
+    SqliteStore(path).close()
 
 
 def test_what_cannot_be_a_store_is_said(tmp_path: Path) -> None:
