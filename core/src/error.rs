@@ -23,6 +23,20 @@ pub enum Operand {
     Out,
     /// The least comparison score that a search returns.
     Threshold,
+    /// What a detector says of its cells.
+    Heads,
+    /// Pixels.
+    Picture,
+    /// The pixels that count.
+    Places,
+    /// Points of a face, in a picture or in space.
+    Points,
+    /// The pseudo-inverse of points in space.
+    Inverse,
+    /// What each level of a colour adds to the luminance.
+    Parts,
+    /// The weights of a blur.
+    Kernel,
 }
 
 impl Operand {
@@ -37,6 +51,13 @@ impl Operand {
             Self::References => "references",
             Self::Out => "out",
             Self::Threshold => "threshold",
+            Self::Heads => "heads",
+            Self::Picture => "picture",
+            Self::Places => "places",
+            Self::Points => "points",
+            Self::Inverse => "inverse",
+            Self::Parts => "parts",
+            Self::Kernel => "kernel",
         }
     }
 }

@@ -7,6 +7,7 @@ mod block;
 mod check;
 mod cosine;
 mod error;
+pub mod face;
 mod int8;
 mod kernels;
 mod normalize;

@@ -1,8 +1,10 @@
-//! The Python module `govid._core`: the only file that imports `pyo3`.
+//! The Python module `govid._core`: the only module that imports `pyo3`.
 //!
 //! Array arguments are checked by reading the array's own fields. rust-numpy's `PyReadonlyArray`
 //! would add a look-up in a table of borrows to each argument, which costs as much as the
 //! comparison itself and guards only against other Rust code.
+
+mod face;
 
 use std::mem::MaybeUninit;
 use std::ops::{Range, RangeInclusive};
@@ -83,6 +85,21 @@ impl Number for f32 {
 impl Number for i8 {
     const NAME: &'static str = "int8";
     const TYPE: NPY_TYPES = NPY_TYPES::NPY_BYTE;
+}
+
+impl Number for u8 {
+    const NAME: &'static str = "uint8";
+    const TYPE: NPY_TYPES = NPY_TYPES::NPY_UBYTE;
+}
+
+impl Number for f64 {
+    const NAME: &'static str = "float64";
+    const TYPE: NPY_TYPES = NPY_TYPES::NPY_DOUBLE;
+}
+
+impl Number for i64 {
+    const NAME: &'static str = "int64";
+    const TYPE: NPY_TYPES = NPY_TYPES::NPY_LONG;
 }
 
 /// An argument that is what it should be: a C-contiguous, aligned array of the right numbers.
@@ -225,6 +242,7 @@ fn refuse<T: Number>(
     let writeable = if flags & NPY_ARRAY_WRITEABLE == 0 { "" } else { ", writeable" };
     let dimensions = match (dimensions.start(), dimensions.end()) {
         (first, last) if first == last => format!("{first}-D"),
+        (first, last) if first + 1 < *last => format!("{first}-D to {last}-D"),
         (first, last) => format!("{first}-D or {last}-D"),
     };
     PyTypeError::new_err(format!(
@@ -575,6 +593,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(nearest_int8, module)?)?;
     module.add_function(wrap_pyfunction!(above, module)?)?;
     module.add_function(wrap_pyfunction!(above_int8, module)?)?;
+    module.add_function(wrap_pyfunction!(face::detections, module)?)?;
+    module.add_function(wrap_pyfunction!(face::similarity, module)?)?;
+    module.add_function(wrap_pyfunction!(face::head_pose, module)?)?;
+    module.add_function(wrap_pyfunction!(face::luminance_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(face::blur_loss, module)?)?;
+    module.add_function(wrap_pyfunction!(face::block_steps, module)?)?;
     module.add_function(wrap_pyfunction!(isa, module)?)?;
     module.add_function(wrap_pyfunction!(available_isas, module)?)?;
     Ok(())

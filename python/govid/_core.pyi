@@ -18,6 +18,7 @@ other thread may write to an argument, or resize it, until the call returns: tha
 duty, and is not checked.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -29,17 +30,23 @@ __all__ = [
     "above",
     "above_int8",
     "available_isas",
+    "block_steps",
+    "blur_loss",
     "cosine",
     "cosine_block",
     "cosine_block_int8",
     "cosine_many",
     "cosine_many_int8",
+    "detections",
+    "head_pose",
     "isa",
     "l2_normalize",
     "l2_normalize_inplace",
+    "luminance_histogram",
     "nearest",
     "nearest_int8",
     "quantize",
+    "similarity",
 ]
 
 __version__: Final[str]
@@ -255,6 +262,72 @@ def above_int8(
     threshold, limit and what is returned: as `above`.
     Raises TypeError; OverflowError for a negative `limit`; CoreError `empty`, `too-long`,
     `length-mismatch`, `non-finite` (`threshold`), `zero-norm`, `too-many`.
+    """
+
+def detections(
+    heads: Sequence[NDArray[np.float32]],
+    sides: tuple[int, int],
+    stretch: tuple[float, float],
+    min_score: float,
+    max_overlap: float,
+) -> NDArray[np.float32]:
+    """Faces from the outputs of YuNet, best first, those that overlap a better one left out.
+
+    heads: twelve arrays of float32: `cls`, `obj`, `bbox` and `kps`, each for strides of 8, 16 and 32.
+    sides: width and height of the network's input in pixels.
+    stretch: pixels of the picture for each of the input's, along x and y.
+    min_score: in [0, 1].
+    max_overlap: shared area over covered area, in [0, 1].
+    Returns (n, 15) float32 in pixels of the picture: score, x, y, width, height, five landmarks.
+    Raises TypeError; CoreError `length-mismatch`.
+    """
+
+def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The (2, 3) matrix of the rotation, scale and shift that bring `source` nearest to `target`.
+
+    source, target: (n, 2) float64.
+    Raises TypeError; CoreError `length-mismatch`; `zero-norm`: the points of `source` fall together, or
+    are not finite.
+    """
+
+def head_pose(
+    points: NDArray[np.float64], shape: NDArray[np.float64], inverse: NDArray[np.float64]
+) -> tuple[float, float, float] | None:
+    """Yaw, pitch and roll in degrees of a known head; None where the points fall together.
+
+    points: (n, 2) float64, where the points of the head are seen.
+    shape: (n, 3) float64, mean zero and sum of squares one.
+    inverse: (3, n) float64, the pseudo-inverse of `shape`.
+    Raises TypeError; CoreError `length-mismatch`.
+    """
+
+def luminance_histogram(
+    picture: NDArray[np.uint8], parts: NDArray[np.float32], places: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(256,) how many of the chosen pixels have each level of luminance.
+
+    picture: (height, width, 3) uint8.
+    parts: (3, 256) float32, what each level of each colour adds to the luminance (0 to 255 in all).
+    places: (n,) int64, row times width plus column; those beyond the picture do not count.
+    Raises TypeError; CoreError `length-mismatch`.
+    """
+
+def blur_loss(
+    picture: NDArray[np.uint8], kernel: NDArray[np.float32], places: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Standard deviations of the chosen pixels: whole, and what blurs along rows and columns take away.
+
+    picture: (height, width) uint8, both sides longer than the kernel's half.
+    kernel: (k,) float32, an odd symmetric kernel from its middle on.
+    places: (n,) int64, as in `luminance_histogram`.
+    Raises TypeError; CoreError `length-mismatch`.
+    """
+
+def block_steps(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """How much more neighbours differ at every eighth column, or row, than beside it; 0 for none.
+
+    picture: (height, width) uint8, both at least 24.
+    Raises TypeError; CoreError `length-mismatch`.
     """
 
 def isa() -> str:

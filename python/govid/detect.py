@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from govid import _core
 from govid.config import Settings
 from govid.errors import FaceNotDetected, ModelUnusable, MultipleFaces
 from govid.geometry import halved
@@ -41,13 +39,11 @@ class Detector:
         Raises:
             ModelUnusable: the model has not YuNet's outputs.
         """
-        wanted = {head: [f"{head}_{stride}" for stride in STRIDES] for head in _HEADS}
-        if missing := {name for names in wanted.values() for name in names} - set(session.output_names):
+        wanted = [f"{head}_{stride}" for head in _HEADS for stride in STRIDES]
+        if missing := set(wanted) - set(session.output_names):
             raise ModelUnusable(f"detector: lacks the outputs {sorted(missing)}")
         self._session = session
-        self._places = {
-            head: [session.output_names.index(name) for name in names] for head, names in wanted.items()
-        }
+        self._places = [session.output_names.index(name) for name in wanted]
         self._min_score = settings.face_min_score
         self._comparable = settings.comparable_face_ratio
 
@@ -117,27 +113,20 @@ class Detector:
         height, width = (max(1, round(side * scale * 2**halvings)) for side in level.shape[:2])
         # What is left is more than a half: lines between pixels skip none.
         seen = cv2.resize(np.ascontiguousarray(level), (width, height), interpolation=cv2.INTER_LINEAR)
-        grid = _grid(_round_up(height), _round_up(width))
-        padded = cv2.copyMakeBorder(
-            seen, 0, grid.height - height, 0, grid.width - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-        )
-        # RGB -> BGR, values 0 to 255, (1, 3, height, width).
-        outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(padded, swapRB=True), np.float32))
-        heads = {
-            head: np.concatenate([outputs[place][0] for place in places], dtype=np.float32)
-            for head, places in self._places.items()
-        }
-        rows = _without_overlaps(_decode(heads, grid, self._min_score))
-        stretch = np.array([level.shape[1] / width, level.shape[0] / height], np.float32) * 2**halvings
-        # Centres of pixels, not their corners, lie on whole numbers.
-        shift = (stretch - 1) / 2
-        return [
-            Face(
-                box=np.concatenate([row[1:3] * stretch + shift, row[3:5] * stretch]),
-                landmarks=row[5:].reshape(5, 2) * stretch + shift,
-                score=float(row[0]),
+        sides = _round_up(width), _round_up(height)
+        if sides != (width, height):
+            seen = cv2.copyMakeBorder(
+                seen, 0, sides[1] - height, 0, sides[0] - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
             )
-            for row in rows
+        # RGB -> BGR, values 0 to 255, (1, 3, height, width).
+        outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(seen, swapRB=True), np.float32))
+        stretch = level.shape[1] / width * 2**halvings, level.shape[0] / height * 2**halvings
+        rows = _core.detections(
+            [outputs[place] for place in self._places], sides, stretch, self._min_score, _MAX_OVERLAP
+        )
+        return [
+            Face(box=row[1:5], landmarks=row[5:].reshape(5, 2), score=score)
+            for row, score in zip(rows, rows[:, 0].tolist(), strict=True)
         ]
 
 
@@ -160,46 +149,3 @@ def _levels(picture: Image) -> list[Image]:
 
 def _round_up(side: int) -> int:
     return -(-side // STRIDES[-1]) * STRIDES[-1]
-
-
-class _Grid(NamedTuple):
-    """The cells of all three strides, in the order of the outputs.
-
-    height, width: sides of the network's input in pixels.
-    corner: (cells, 2) float32, x and y of each cell's corner in pixels.
-    stride: (cells, 1) float32, side of each cell in pixels.
-    """
-
-    height: int
-    width: int
-    corner: NDArray[np.float32]
-    stride: NDArray[np.float32]
-
-
-@lru_cache(maxsize=64)
-def _grid(height: int, width: int) -> _Grid:
-    corners, strides = [], []
-    for stride in STRIDES:
-        rows, columns = np.mgrid[0 : height // stride, 0 : width // stride]
-        corners.append(np.stack([columns.ravel(), rows.ravel()], axis=1) * stride)
-        strides.append(np.full((rows.size, 1), stride))
-    return _Grid(
-        height, width, np.concatenate(corners, dtype=np.float32), np.concatenate(strides, dtype=np.float32)
-    )
-
-
-def _decode(heads: Mapping[str, NDArray[np.float32]], grid: _Grid, min_score: float) -> NDArray[np.float32]:
-    """Rows of score, x, y, w, h and five landmarks, in pixels of the network's input."""
-    score = np.sqrt(np.clip(heads["cls"][:, 0], 0, 1) * np.clip(heads["obj"][:, 0], 0, 1))
-    chosen = np.flatnonzero(score >= min_score)
-    corner, stride, box = grid.corner[chosen], grid.stride[chosen], heads["bbox"][chosen]
-    size = np.exp(box[:, 2:]) * stride
-    centre = box[:, :2] * stride + corner
-    points = (heads["kps"][chosen].reshape(-1, 5, 2) * stride[:, None] + corner[:, None]).reshape(-1, 10)
-    return np.concatenate([score[chosen, None], centre - size / 2, size, points], axis=1, dtype=np.float32)
-
-
-def _without_overlaps(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Non-maximum suppression: the best row of each group that overlaps, best first."""
-    kept = cv2.dnn.NMSBoxes(rows[:, 1:5].tolist(), rows[:, 0].tolist(), 0.0, _MAX_OVERLAP)
-    return rows[np.asarray(kept, dtype=np.intp)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from govid import _core
 from govid.errors import LowQuality
 from govid.types import Image
 
@@ -21,8 +24,7 @@ FIVE_POINTS = np.array(
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     """The rotation, scale and shift that bring ``source`` nearest to ``target`` (least squares).
 
-    Read as complex numbers, a similarity is ``z -> a z + b``, and ``a`` is a ratio of two sums. A
-    reflection cannot come out, so a mirrored set of landmarks is never silently flipped.
+    A reflection cannot come out, so a mirrored set of landmarks is never silently flipped.
 
     Args:
         source: (n, 2) points, not all the same.
@@ -34,15 +36,15 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     Raises:
         LowQuality: the points of ``source`` fall together, which is no face.
     """
-    z = source.astype(np.float64) @ [1, 1j]
-    w = target.astype(np.float64) @ [1, 1j]
-    z_mean, w_mean = z.mean(), w.mean()
-    z = z - z_mean
-    if not np.vdot(z, z).real > 1e-6:
-        raise LowQuality("the landmarks fall together")
-    a = np.vdot(z, w - w_mean) / np.vdot(z, z)
-    b = w_mean - a * z_mean
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    try:
+        return _core.similarity(np.ascontiguousarray(source, np.float64), np.asarray(target, np.float64))
+    except _core.CoreError:
+        raise LowQuality("the landmarks fall together") from None
+
+
+def scale_of(matrix: NDArray[np.float64]) -> float:
+    """By how much a similarity enlarges."""
+    return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
 def moved(points: Points, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,8 +54,10 @@ def moved(points: Points, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The (2, 3) matrix that undoes a similarity."""
-    turn = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([turn, -turn @ matrix[:, 2]])
+    (cosine, _, x), (sine, _, y) = matrix.tolist()
+    square = cosine * cosine + sine * sine
+    cosine, sine = cosine / square, -sine / square
+    return np.array([[cosine, -sine, sine * y - cosine * x], [sine, cosine, -sine * x - cosine * y]])
 
 
 def halved(picture: Image) -> Image:
@@ -79,7 +83,7 @@ def warp(picture: Image, matrix: NDArray[np.float64], side: int, *, sharp: bool 
     Returns:
         (side, side, 3) uint8; black where the result leaves the picture.
     """
-    zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    zoom = scale_of(matrix)
     if zoom < 0.5:
         # Sampling skips pixels when it shrinks by more than two: average them first, in the part of the
         # picture that is seen, so that a large photo costs little more than a small one.

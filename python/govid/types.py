@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Protocol, TypeAlias
@@ -64,12 +65,12 @@ class Face:
     @property
     def inter_eye_distance(self) -> float:
         """Distance of the eye centres in pixels."""
-        return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
+        return math.dist(self.landmarks[1].tolist(), self.landmarks[0].tolist())
 
     @property
     def size(self) -> float:
         """Side in pixels of the square with the area of the box."""
-        return float(np.sqrt(self.box[2] * self.box[3]))
+        return math.sqrt(max(float(self.box[2]) * float(self.box[3]), 0.0))
 
 
 class QualityMeasure(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ import pytest
 
 from govid.config import Settings
 from govid.decode import Decoder
-from govid.detect import _without_overlaps
 from govid.errors import FaceNotDetected, MultipleFaces
 from govid.faces import FacePipeline
 from govid.types import Face, Image
@@ -85,12 +84,3 @@ def test_two_small_people_in_a_large_photo_are_not_taken_for_one(faces: FacePipe
     picture = paste((OBAMA, 120, (200, 300)), (BIDEN, 130, (800, 250)))
     with pytest.raises(MultipleFaces):
         the_face(faces, picture)
-
-
-def test_the_best_of_each_overlapping_group_is_kept() -> None:
-    def row(score: float, x: float) -> list[float]:
-        return [score, x, 0, 10, 10, *[0.0] * 10]
-
-    rows = np.array([row(0.7, 1), row(0.9, 0), row(0.8, 30), row(0.6, 31)], dtype=np.float32)
-    np.testing.assert_allclose(_without_overlaps(rows)[:, 0], [0.9, 0.8], rtol=1e-6)
-    assert _without_overlaps(rows[:0]).shape == (0, 15)

@@ -54,7 +54,7 @@ class QualityGate:
         if not face.size >= self._min_face_size:
             raise LowQuality(f"the face is {face.size:.0f} pixels wide, at least {self._min_face_size:g}")
         found = tuple(
-            msgspec.structs.replace(one, threshold=self._gates.get(one.name))
+            msgspec.structs.replace(one, threshold=self._gates[one.name]) if one.name in self._gates else one
             for one in measures(picture, face, crop, others)
         )
         for one in found:

@@ -74,11 +74,12 @@ def single_face_present(face: Face, others: Sequence[Face]) -> QualityMeasure:
 
 def _face_length(dense: Dense) -> float:
     """From the middle of the eyes to the chin in pixels: the metric T of the standard. Never zero."""
-    middle = dense[EYE_CORNERS].astype(np.float64).mean(axis=0)
-    return max(float(np.hypot(*(dense[CHIN] - middle))), 1e-6)
+    corners = dense[EYE_CORNERS].tolist()
+    middle = [sum(axis) / len(corners) for axis in zip(*corners, strict=True)]
+    return max(math.dist(dense[CHIN].tolist(), middle), 1e-6)
 
 
 def _opening(dense: Dense, pairs: tuple[list[int], list[int]]) -> float:
     """The greatest distance within the pairs, in pixels."""
-    upper, lower = pairs
-    return float(np.hypot(*(dense[upper].astype(np.float64) - dense[lower]).T).max())
+    upper, lower = (dense[points].tolist() for points in pairs)
+    return max(map(math.dist, upper, lower))
