@@ -1,7 +1,7 @@
 """face -> precise landmarks: 68 points by a small network, looked at twice and once in the mirror.
 
 The five points of a detector wander by 2 to 3 pixels of the crop between a photo and its mirror image;
-these by a tenth of one, which is the difference between 99.37 and 99.52 % on LFW (see docs/accuracy.md).
+these by a tenth of one, and FNMR falls to less than a half (Decisions in CONTRIBUTING.md).
 """
 
 from __future__ import annotations
