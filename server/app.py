@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from litestar import Litestar
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License
@@ -83,6 +86,12 @@ def create_app(
                 await asyncio.to_thread(gate.close)
             await service.stop()
 
+    # One for all routes, and no plain function: Litestar copies the route's handler for each guard, so that
+    # nothing can be remembered by it, and calls a plain one in another thread, which costs more than all else here.
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        await gate.admit(connection)
+        queries.check(connection)
+
     app = Litestar(
         route_handlers=[
             AuditController,
@@ -97,7 +106,7 @@ def create_app(
         ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        guards=[gate.guard, queries.guard],
+        guards=[guard],
         exception_handlers={Exception: Failures(console)},
         lifespan=[lifespan],
         template_config=templates(),

@@ -18,7 +18,7 @@ MAX_ECHO = 200
 """Characters of what a caller sent that are sent back."""
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def check(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """Refuse a parameter that the route does not know, or that comes twice.
 
     A route that reads some by itself names them in ``opt``, as ``query``.
@@ -27,6 +27,7 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
         InvalidParameter: the detail names those that it knows.
     """
     query: bytes = connection.scope["query_string"]
+    handler = connection.route_handler
     # Where there is a body, its parser reads the query, too.
     if not query or getattr(handler, "operation_class", Operation) is not Operation:
         return

@@ -1,4 +1,4 @@
-"""The guard of every route: who asks, how often, and whether they may. It runs before the body is read."""
+"""Before every route: who asks, how often, and whether they may. It runs before the body is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from govid import keys
 from govid.callers import ANYBODY, LOCAL, Caller, Scope
@@ -78,7 +77,7 @@ class Gate:
             Door.SCHEMA: Door.OPEN if settings.open_schema else Door.KNOWN,
         }
 
-    async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Let a request pass and note its caller in ``state``.
 
         Raises:
