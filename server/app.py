@@ -86,8 +86,8 @@ def create_app(
                 await asyncio.to_thread(gate.close)
             await service.stop()
 
-    # One for all routes, and no plain function: Litestar copies the route's handler for each guard, so that
-    # nothing can be remembered by it, and calls a plain one in another thread, which costs more than all else here.
+    # One, and a coroutine: Litestar copies the route's handler for each guard, and calls a plain function in
+    # another thread, which takes longer than the rest of the way to the handler.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         await gate.admit(connection)
         queries.check(connection)

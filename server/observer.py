@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,26 +87,15 @@ class RequestObserver:
         try:
             await self._app(scope, receive, observed_send)
         finally:
-            after_reply(partial(self._account, scope, status, start, time.perf_counter() - start))
-
-    def _account(self, scope: Scope, status: int, start: float, spent: float) -> None:
-        # Only known routes and methods become labels: a scanner must not fill the memory.
-        route = scope.get("path_template") or "unmatched"
-        method = scope["method"] if route != "unmatched" else "-"
-        state = scope["state"]
-        use_case = state.get("use_case", "")
-        self._metrics.requests_of(route, method, str(status), use_case).inc()
-        self._metrics.duration_of(route, use_case).observe(spent)
-        if "problem" in state:
-            self._metrics.problems.labels(state["problem"].slug).inc()
-        self._log(state, route, method, status, spent, use_case)
-        if self._tracing:
-            self._tracing.request(scope, route, method, status, start, use_case)
-
-
-def after_reply(work: Callable[[], None]) -> None:
-    """Do something that nobody is to wait for, before the next request is looked at.
-
-    What was sent is written only once its coroutine gives way: uvloop gathers writes.
-    """
-    asyncio.get_running_loop().call_soon(work)
+            # Only known routes and methods become labels: a scanner must not fill the memory.
+            route = scope.get("path_template") or "unmatched"
+            method = scope["method"] if route != "unmatched" else "-"
+            use_case = state.get("use_case", "")
+            spent = time.perf_counter() - start
+            self._metrics.requests_of(route, method, str(status), use_case).inc()
+            self._metrics.duration_of(route, use_case).observe(spent)
+            if "problem" in state:
+                self._metrics.problems.labels(state["problem"].slug).inc()
+            self._log(state, route, method, status, spent, use_case)
+            if self._tracing:
+                self._tracing.request(scope, route, method, status, start, use_case)

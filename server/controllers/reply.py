@@ -18,7 +18,6 @@ from govid.pipeline import Engine
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.types import PackedTemplate
 from server.metrics import Metrics
-from server.observer import after_reply
 from server.schemas import TemplateIn
 
 Result = TypeVar("Result", Verification, Identification, Enrolment, EmbeddedTemplate)
@@ -156,6 +155,6 @@ class _Reply(Response[Any]):
             }
             await send(start)
             await send({"type": "http.response.body", "body": body, "more_body": False})
-            after_reply(self._sent)
+            self._sent()
 
         return reply
