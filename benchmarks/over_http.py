@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import IO
@@ -18,6 +18,7 @@ from benchmarks.desk import enrolled, subject
 from benchmarks.harness import Contender, Options, Pace, compare, main
 from benchmarks.load_server import served, split_cores
 from benchmarks.results import Row, Table, row
+from govid import Engine
 from govid.results import EmbeddedTemplate, Verification
 from govid.types import Decision, PackedTemplate
 
@@ -73,73 +74,76 @@ def claim(options: Options) -> list[Table]:
     ):
         client.ask(_posted("/v1/subjects", subject_id=name, photo=reference))
         made = desk.embed(probe)
-        packed = PackedTemplate(made.model_id, made.embedding)
         called = compare(
             "over_http",
             "Ready template to decision, with record, over HTTP",
             "ms",
-            [
-                Contender(
-                    _IN_PROCESS,
-                    "Engine.verify, as the server calls it",
-                    lambda: partial(desk.verify, name, packed),
-                    lambda reply: reply.decision,
-                ),
-                Contender(
-                    _BARE,
-                    "POST /v1/verify with the bytes of the template",
-                    lambda: partial(client.ask, _bare(name, made)),
-                    _decision,
-                ),
-                Contender(
-                    _JSON,
-                    "the same in base64",
-                    lambda: partial(
-                        client.ask,
-                        _posted(
-                            "/v1/verify",
-                            subject_id=name,
-                            template={"model_id": made.model_id, "embedding": made.embedding},
-                        ),
-                    ),
-                    _decision,
-                ),
-                Contender(
-                    "govid, HTTP, no work",
-                    "GET /healthz",
-                    lambda: partial(client.ask, _request("GET /healthz")),
-                    lambda body: msgspec.json.decode(body)["status"],
-                ),
-                Contender(
-                    "a sync alone",
-                    f"{_PAGES} pages of 4 KiB, written over and synced, as a record is",
-                    lambda: partial(_synced, file),
-                ),
-            ],
+            [*_of_govid(name, made, desk, client), _sync(file)],
             lambda _, answer: int(answer in {Decision.MATCH, "alive", _PAGES}),
             Pace(3, 0.02) if options.quick else Pace(31, 0.25),
         )
     return [called, _added(called)]
 
 
+def _of_govid(name: str, made: EmbeddedTemplate, desk: Engine, client: Client) -> list[Contender]:
+    template = {"model_id": made.model_id, "embedding": made.embedding}
+    return [
+        Contender(
+            _IN_PROCESS,
+            "Engine.verify, as the server calls it",
+            lambda: partial(desk.verify, name, PackedTemplate(made.model_id, made.embedding)),
+            lambda reply: reply.decision,
+        ),
+        Contender(
+            _BARE,
+            "POST /v1/verify with the bytes of the template",
+            lambda: partial(client.ask, _bare(name, made)),
+            _decision,
+        ),
+        Contender(
+            _JSON,
+            "the same in base64",
+            lambda: partial(client.ask, _posted("/v1/verify", subject_id=name, template=template)),
+            _decision,
+        ),
+        Contender(
+            "govid, HTTP, no work",
+            "GET /healthz",
+            lambda: partial(client.ask, _request("GET /healthz")),
+            lambda body: msgspec.json.decode(body)["status"],
+        ),
+    ]
+
+
+def _sync(file: IO[bytes]) -> Contender:
+    return Contender(
+        "a sync alone",
+        f"{_PAGES} pages of 4 KiB, written over and synced, as a record is",
+        lambda: partial(_synced, file.fileno()),
+    )
+
+
 def _added(called: Table) -> Table:
-    """What HTTP adds, round by round: the median call over HTTP less the median call in process."""
+    """Round by round, the median call over HTTP less the one in process; negative only by disturbance."""
     rows = {row.name: row for row in called.rows}
-    bare, json = (_less(rows[name], rows[_IN_PROCESS]) for name in (_BARE, _JSON))
     return Table(
         name="over_http_added",
         title="What HTTP adds to it",
         unit="ms",
-        rows=[_row(rows[_BARE], bare, None), _row(rows[_JSON], json, bare)],
+        rows=[_added_row(rows[_BARE], rows[_IN_PROCESS]), _added_row(rows[_JSON], rows[_IN_PROCESS])],
     )
 
 
-def _less(over_http: Row, in_process: Row) -> list[float]:
-    return [mine - base for mine, base in zip(over_http.rounds, in_process.rounds, strict=True)]
-
-
-def _row(of: Row, rounds: Sequence[float], base: Sequence[float] | None) -> Row:
-    return row(of.name, rounds, base=base, calls=of.calls, asked=of.asked, right=of.right)
+def _added_row(over_http: Row, in_process: Row) -> Row:
+    added = [mine - base for mine, base in zip(over_http.rounds, in_process.rounds, strict=True)]
+    return row(
+        over_http.name,
+        added,
+        base=None,
+        calls=over_http.calls,
+        asked=over_http.asked,
+        right=over_http.right,
+    )
 
 
 def _bare(name: str, made: EmbeddedTemplate) -> bytes:
@@ -162,10 +166,10 @@ def _decision(body: bytes) -> Decision:
     return msgspec.json.decode(body, type=Verification).decision
 
 
-def _synced(file: IO[bytes]) -> int:
+def _synced(file: int) -> int:
     for place in range(_PAGES):
-        os.pwrite(file.fileno(), bytes(4096), 4096 * place)
-    os.fdatasync(file.fileno())
+        os.pwrite(file, bytes(4096), 4096 * place)
+    os.fdatasync(file)
     return _PAGES
 
 
