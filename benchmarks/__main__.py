@@ -26,6 +26,7 @@ CLAIMS = (
     "search",
     "gallery",
     "batch",
+    "over_http",
     "start",
 )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from govid import __version__
 from govid.config import Settings
@@ -97,7 +99,7 @@ def create_app(
         ],
         # One only: Litestar makes a task for each of several, which costs more than a template comparison.
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        guards=[gate.guard, queries.guard],
+        middleware=[partial(_guarded, gate)],
         exception_handlers={Exception: Failures(console)},
         lifespan=[lifespan],
         template_config=templates(),
@@ -118,3 +120,18 @@ def create_app(
     )
     app.asgi_handler = RequestObserver(app.asgi_handler, metrics, service.tracing)
     return app
+
+
+def _guarded(gate: Gate, app: ASGIApp) -> ASGIApp:
+    """Every route, behind the gate.
+
+    Not one of Litestar's guards: for each of those every request makes a copy of its route's handler, which
+    takes longer than the gate, and one that is no coroutine is called in another thread.
+    """
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        await gate.admit(scope)
+        queries.check(scope)
+        await app(scope, receive, send)
+
+    return guard

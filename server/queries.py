@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Operation
 from litestar.params import QueryParameter
@@ -18,7 +17,7 @@ MAX_ECHO = 200
 """Characters of what a caller sent that are sent back."""
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def check(scope: Any) -> None:  # noqa: ANN401 - an ASGI scope with Litestar's own keys
     """Refuse a parameter that the route does not know, or that comes twice.
 
     A route that reads some by itself names them in ``opt``, as ``query``.
@@ -26,7 +25,8 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     Raises:
         InvalidParameter: the detail names those that it knows.
     """
-    query: bytes = connection.scope["query_string"]
+    query: bytes = scope["query_string"]
+    handler = scope["route_handler"]
     # Where there is a body, its parser reads the query, too.
     if not query or getattr(handler, "operation_class", Operation) is not Operation:
         return

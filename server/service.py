@@ -26,7 +26,7 @@ from server.bodies import Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
 from server.drift import DriftWatch
-from server.errors import BodyTooSlow, Overloaded, UnsupportedContentType
+from server.errors import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded, UnsupportedContentType
 from server.metrics import Metrics
 from server.settings import ServerSettings
 from server.watch import Watch
@@ -167,7 +167,9 @@ class Service:
             NotReady: the engine is still loading.
             QuotaExceeded: the caller has as many requests in hand as it may.
             Overloaded: all workers are busy and the queue is full.
+            BodyTooLarge: it is longer than the route takes.
             BodyTooSlow: the body did not arrive in time.
+            ClientGone: nor will it.
         """
         engine = self.engine
         content_type = _only(request, b"content-type")
@@ -185,10 +187,20 @@ class Service:
 
     async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:
         """The body, charged to the place as it comes: what is only announced takes no memory."""
-        chunks = []
-        async for chunk in request.stream():
+        # Not by Litestar's stream, which makes a dictionary of all headers and a generator for each body.
+        most = request.route_handler.resolve_request_max_body_size() or 0
+        if int(_only(request, b"content-length") or 0) > most:
+            raise BodyTooLarge
+        chunks, more = [], True
+        while more:
+            event: Any = await request.receive()
+            if event["type"] == "http.disconnect":
+                raise ClientGone
+            chunk, more = event.get("body", b""), event.get("more_body", False)
             place.body_bytes += len(chunk)
             self._body_bytes += len(chunk)
+            if place.body_bytes > most:
+                raise BodyTooLarge
             if self._body_bytes > self._max_body_bytes:
                 raise self._overloaded()
             chunks.append(chunk)

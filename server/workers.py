@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
 
 # While other work waits, at most this many interactive jobs in a row go before one of it.
@@ -29,7 +28,11 @@ class _Job:
 
 
 class Workers:
-    """A fixed number of threads. ``concurrent.futures`` has one queue, and wakes the loop twice per job."""
+    """A fixed number of threads, of which the one that ended work last is the first to get some.
+
+    Its part of the caches is warm, and so are the pages of the records that its connection has read.
+    ``concurrent.futures`` has one queue, and wakes the loop twice per job.
+    """
 
     def __init__(self, count: int, waited: Callable[[bool, float], None] = lambda *_: None) -> None:
         """``waited`` is told of each job whether it is interactive, and its seconds in the queue."""
@@ -37,8 +40,9 @@ class Workers:
         self._threads = [threading.Thread(target=self._work, name=f"govid-{n}") for n in range(count)]
         self._interactive: deque[_Job] = deque()
         self._batch: deque[_Job] = deque()
-        # One token per job, True, and one per thread at the end, False.
-        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        # Each is held until there may be work for the thread behind it.
+        self._idle: list[threading.Lock] = []
+        self._stopped = False
         self._choosing = threading.Lock()
         self._passed = 0
         self.mean_seconds = 0.0
@@ -64,32 +68,38 @@ class Workers:
         """
         loop = asyncio.get_running_loop()
         job = _Job(call, loop, loop.create_future(), ended, interactive, time.perf_counter())
-        (self._interactive if interactive else self._batch).append(job)
-        self._tokens.put(True)
+        with self._choosing:
+            (self._interactive if interactive else self._batch).append(job)
+            if self._idle:
+                self._idle.pop().release()
         return job.future
 
     def stop(self) -> None:
         """Drop what waits, wait for what runs."""
         with self._choosing:
+            self._stopped = True
             dropped = [*self._interactive, *self._batch]
             self._interactive.clear()
             self._batch.clear()
+            while self._idle:
+                self._idle.pop().release()
         for job in dropped:
             _tell(job, job.future.cancel)
-        for _ in self._threads:
-            self._tokens.put(False)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
 
     def _work(self) -> None:
-        while self._tokens.get():
+        turn = threading.Lock()
+        turn.acquire()
+        while not self._stopped:
             # Without a name here: a thread that waits for its next job must not keep the photo of its last.
-            self._do(self._next())
+            if not self._did(self._next(turn)):
+                turn.acquire()
 
-    def _do(self, job: _Job | None) -> None:
+    def _did(self, job: _Job | None) -> bool:
         if job is None:
-            return
+            return False
         start = time.perf_counter()
         self._waited(job.interactive, start - job.submitted)
         try:
@@ -100,16 +110,22 @@ class Workers:
             _tell(job, _unless_done, job.future.set_result, result)
         spent = time.perf_counter() - start
         self.mean_seconds += (spent - self.mean_seconds) * (_WEIGHT if self.mean_seconds else 1)
+        return True
 
-    def _next(self) -> _Job | None:
+    def _next(self, turn: threading.Lock) -> _Job | None:
+        """The job that is due; if there is none ``turn`` is released once there may be one, or a stop."""
         with self._choosing:
             if self._batch and (not self._interactive or self._passed >= MAX_PASSED):
                 self._passed = 0
                 return self._batch.popleft()
-            if not self._interactive:
-                return None  # dropped by stop()
-            self._passed += 1 if self._batch else 0
-            return self._interactive.popleft()
+            if self._interactive:
+                self._passed += 1 if self._batch else 0
+                return self._interactive.popleft()
+            if self._stopped:
+                turn.release()
+            else:
+                self._idle.append(turn)
+            return None
 
 
 def _tell(job: _Job, action: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401

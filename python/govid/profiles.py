@@ -9,8 +9,9 @@ kernel and the gallery need to know nothing of it. The embedder of ``fast`` is t
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import cache, cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -26,6 +27,9 @@ from govid.types import Embedding, Template
 
 _TOLERANCE = 1e-3
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
+# One number, or an array of them, and what comparing it gives.
+_Numbers: TypeAlias = Any
+_Truths: TypeAlias = Any
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,32 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         """
         mark = ranges.shipped(self.model).mark if precision == "int8" else ""
         return msgspec.structs.replace(self, precision=precision, ranges=mark)
+
+    def gives(self, weight: _Numbers, constant: _Numbers) -> _Truths:
+        """Whether a piece of a template may be this part's; of many pieces at once, or of one.
+
+        Args:
+            weight: its sum of squares.
+            constant: its last value.
+        """
+        near = abs(weight - self.weight) <= _TOLERANCE
+        if not self.model.norm_constant:
+            return near
+        # Compared without a division: a part may have no length.
+        return near & (constant > 0) & (constant <= (self._most + _TOLERANCE) * weight**0.5)
+
+    def fault(self, weight: float) -> TemplateImplausible:
+        """What is wrong with a piece of that weight which the part does not give."""
+        if not abs(weight - self.weight) <= _TOLERANCE:
+            return TemplateImplausible(f"{self.model.name} has a weight of {weight:.3f}, not {self.weight:g}")
+        return TemplateImplausible(
+            f"{self.model.name}: its constant is no more than {self._most:.3f} of a part"
+        )
+
+    @property
+    def _most(self) -> float:
+        """The part of a piece's length that its constant is at most."""
+        return self.model.norm_constant / math.hypot(self.model.norm_constant, self.model.norm_floor)
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -97,9 +127,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         Raises:
             TemplateImplausible: see ``faults``.
         """
-        (fault,) = self.faults(embedding[None])
-        if fault:
-            raise fault
+        start = 0
+        for part in self.parts:
+            end = start + part.model.template_dimension
+            piece = embedding[start:end].astype(np.float64)
+            weight, constant = float(piece.dot(piece)), float(piece[-1])
+            if not part.gives(weight, constant):
+                raise part.fault(weight)
+            start = end
 
     def faults(self, embeddings: NDArray[np.float32]) -> list[TemplateImplausible | None]:
         """What is wrong with templates that hold more of the constant than any photo gives, or parts out of
@@ -117,21 +152,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         faults: list[TemplateImplausible | None] = [None] * len(embeddings)
         start = 0
         for part in self.parts:
-            model, end = part.model, start + part.model.template_dimension
+            end = start + part.model.template_dimension
             pieces = embeddings[:, start:end].astype(np.float64)
-            lengths = np.linalg.norm(pieces, axis=1)
-            for row in np.flatnonzero(np.abs(lengths**2 - part.weight) > _TOLERANCE):
-                faults[row] = faults[row] or TemplateImplausible(
-                    f"{model.name} has a weight of {lengths[row] ** 2:.3f}, not {part.weight:g}"
-                )
-            if model.norm_constant:
-                most = model.norm_constant / float(np.hypot(model.norm_constant, model.norm_floor))
-                # Compared without a division: a part may have no length.
-                constant = pieces[:, -1]
-                for row in np.flatnonzero(~((constant > 0) & (constant <= (most + _TOLERANCE) * lengths))):
-                    faults[row] = faults[row] or TemplateImplausible(
-                        f"{model.name}: its constant is no more than {most:.3f} of a part"
-                    )
+            weights = np.einsum("ij,ij->i", pieces, pieces)
+            for row in np.flatnonzero(~part.gives(weights, pieces[:, -1])):
+                faults[row] = faults[row] or part.fault(weights[row])
             start = end
         return faults
 

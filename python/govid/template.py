@@ -20,6 +20,10 @@ from govid.types import Template
 
 _WIRE = np.dtype("<f4")
 _UNIT_TOLERANCE = 1e-3
+_FAULTS: Mapping[str, type[InvalidTemplate]] = {
+    "non-finite": TemplateNotFinite,
+    "zero-norm": TemplateZeroNorm,
+}
 
 
 def pack(template: Template) -> bytes:
@@ -42,10 +46,16 @@ def unpack(model_id: str, data: bytes, dimensions: Mapping[str, int]) -> Templat
     dimension = dimensions.get(model_id)
     if dimension is None:
         raise TemplateWrongModel(f"active is {', '.join(dimensions)}")
-    rows, (fault,) = unpack_many([data], dimension)
-    if fault:
+    if (fault := _wrong_length(data, dimension)) is not None:
         raise fault
-    return Template(model_id, rows[0])
+    # Not by ``unpack_many``: for one template numpy's way through arrays is most of the time.
+    embedding = np.frombuffer(data, dtype=_WIRE).astype(np.float32)
+    try:
+        return Template(model_id, _core.l2_normalize(embedding))
+    except _core.CoreError as error:
+        if error.slug not in _FAULTS:
+            raise
+        raise _FAULTS[error.slug] from None
 
 
 def unpack_many(
@@ -61,10 +71,7 @@ def unpack_many(
         TemplateNotFinite or TemplateZeroNorm, or None. A row with a fault is zero.
     """
     size = _WIRE.itemsize * dimension
-    faults: list[InvalidTemplate | None] = [
-        None if len(one) == size else TemplateWrongLength(f"{len(one)} bytes, expected {size}")
-        for one in data
-    ]
+    faults: list[InvalidTemplate | None] = [_wrong_length(one, dimension) for one in data]
     joined = b"".join(bytes(size) if fault else one for one, fault in zip(data, faults, strict=True))
     rows = np.frombuffer(joined, dtype=_WIRE).reshape(len(data), dimension).astype(np.float32)
     finite = np.asarray(np.isfinite(rows).all(axis=1))
@@ -86,7 +93,7 @@ def stored(model_id: str, data: bytes, reference_id: int) -> Template:
     if len(data) % _WIRE.itemsize == 0:
         embedding = np.frombuffer(data, dtype=_WIRE).astype(np.float32, copy=False)
         # NaN fails the comparison, too.
-        if abs(float(embedding @ embedding) - 1) < _UNIT_TOLERANCE:
+        if abs(float(embedding.dot(embedding)) - 1) < _UNIT_TOLERANCE:
             return Template(model_id, embedding)
     raise _damaged(reference_id)
 
@@ -106,6 +113,11 @@ def stored_many(packed: Sequence[bytes], dimension: int, reference_ids: Sequence
     if not sound.all():
         raise _damaged(reference_ids[int(np.argmin(sound))])
     return rows
+
+
+def _wrong_length(data: bytes, dimension: int) -> TemplateWrongLength | None:
+    size = _WIRE.itemsize * dimension
+    return None if len(data) == size else TemplateWrongLength(f"{len(data)} bytes, expected {size}")
 
 
 def _damaged(reference_id: int) -> StoreUnavailable:

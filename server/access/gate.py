@@ -1,4 +1,4 @@
-"""The guard of every route: who asks, how often, and whether they may. It runs before the body is read."""
+"""Before every route: who asks, how often, and whether they may. It runs before the body is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from govid import keys
 from govid.callers import ANYBODY, LOCAL, Caller, Scope
@@ -78,13 +77,12 @@ class Gate:
             Door.SCHEMA: Door.OPEN if settings.open_schema else Door.KNOWN,
         }
 
-    async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def admit(self, scope: Any) -> None:  # noqa: ANN401 - an ASGI scope with Litestar's own keys
         """Let a request pass and note its caller in ``state``.
 
         Raises:
             NotFound, Unauthenticated, NotAllowed, UntrustedProxy, ForeignPage, RateLimited, OperatorError.
         """
-        scope: Any = connection.scope
         _check_plain(scope["raw_path"])
         door = ROUTES.get(f"{scope['method']} {scope['path_template']}", frozenset[Scope]())
         if isinstance(door, Door):
@@ -96,7 +94,7 @@ class Gate:
         # The console knows people by their session alone, and the API knows no session: a page that makes a
         # browser ask the API gets nothing.
         in_console = scope["path_template"].startswith(browser.CONSOLE)
-        caller = await (self._operator(connection) if in_console else self._caller(scope))
+        caller = await (self._operator(scope) if in_console else self._caller(scope))
         if caller is not LOCAL:
             self._buckets.take(caller.name)
         scope["state"]["caller"] = caller
@@ -120,11 +118,11 @@ class Gate:
         browser.check_no_page(scope["headers"])
         return LOCAL
 
-    async def _operator(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    async def _operator(self, scope: Any) -> Caller:  # noqa: ANN401 - as above
         if await self.is_open():
-            browser.check_local_page(connection.scope["headers"])
+            browser.check_local_page(scope["headers"])
             return LOCAL
-        word = connection.cookies.get(self._cookies.session)
+        word = ASGIConnection[Any, Any, Any, Any](scope).cookies.get(self._cookies.session)
         key_id = await asyncio.to_thread(self.sessions().key_of, word) if word else None
         caller = self._ring.holder(key_id) if key_id else None
         if caller is None:

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from govid.pipeline import Engine
 from govid.results import EmbeddedTemplate, Identification, Verification
 from server import bodies
-from server.controllers.reply import about, decided, noted, portrait, timed
+from server.controllers.reply import about, noted, portrait, timed
 from server.openapi import problems, reads
 from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
 from server.service import Service
@@ -49,7 +49,6 @@ class ComparisonController(Controller):
             )
 
         result = await service.answer(request, "compare", call)
-        decided(service.metrics, "compare", result)
         return timed(request, service.metrics, "compare", result)
 
     @post("/verify", operation_class=reads(VerifyRequest), responses=PROBLEMS, status_code=200)
@@ -70,7 +69,6 @@ class ComparisonController(Controller):
             )
 
         result = await service.answer(request, "verify", call)
-        decided(service.metrics, "verify", result)
         return timed(request, service.metrics, "verify", result)
 
     @post("/identify", operation_class=reads(IdentifyRequest), responses=PROBLEMS, status_code=200)
@@ -93,7 +91,6 @@ class ComparisonController(Controller):
             )
 
         result = await service.answer(request, "identify", call)
-        decided(service.metrics, "identify", result)
         return timed(request, service.metrics, "identify", result)
 
     @post("/embed", operation_class=reads(EmbedRequest), responses=PROBLEMS, status_code=200)

@@ -86,21 +86,16 @@ def timed(
     *,
     status: int = 200,
 ) -> Response[Result]:
-    """The result as its caller may see it; its timeline in the stage histograms and, where it may be seen,
-    as ``Server-Timing`` (milliseconds).
+    """The result as its caller may see it, with its timeline as ``Server-Timing`` (milliseconds) if that is
+    theirs to see. What it decided and how long its stages took is counted all the same.
 
     A replayed reply ran no stage and has none.
     """
-    stages = result.stages
-
-    def count() -> None:
-        for stage, spent in stages.items():
-            metrics.stage_of(operation, stage).observe(spent / 1e3)
-
-    result = shown(result, caller_of(request))
-    timeline = {**result.stages, "total": result.milliseconds} if result.stages else {}
+    seen = shown(result, caller_of(request))
+    timeline = {**seen.stages, "total": seen.milliseconds} if seen.stages else {}
     timing = ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in timeline.items())
-    return _Reply(result, status, {"Server-Timing": timing} if timing else {}, count)
+    headers = {"Server-Timing": timing} if timing else {}
+    return _Reply(seen, status, headers, lambda: _count(metrics, operation, result))
 
 
 def noted(request: Request[Any, Any, Any], engine: Engine, use_case: str) -> str:
@@ -109,23 +104,27 @@ def noted(request: Request[Any, Any, Any], engine: Engine, use_case: str) -> str
     return use_case
 
 
-def decided(metrics: Metrics, operation: str, result: Verification | Identification) -> None:
-    """Count a decision and its highest score, whoever may see it."""
-    metrics.decisions_of(operation, result.use_case, result.decision).inc()
-    if isinstance(result, Verification):
-        score = result.score
-    else:
-        score = result.candidates[0].score if result.candidates else None
-    if score is not None:
-        metrics.scores_of(operation, result.use_case).observe(score)
-
-
 def marked_if_replayed(
     request: Request[Any, Any, Any], response: Response[Any], result: Enrolment | Deletion | Case
 ) -> None:
     """A kept reply has the id of the request that made it."""
     if result.request_id != request_id(request):
         response.headers["Idempotency-Replayed"] = "true"
+
+
+def _count(metrics: Metrics, operation: str, result: Result) -> None:
+    """Its stages, and a decision with its highest score, whoever may see them."""
+    for stage, spent in result.stages.items():
+        metrics.stage_of(operation, stage).observe(spent / 1e3)
+    if isinstance(result, Verification):
+        score = result.score
+    elif isinstance(result, Identification):
+        score = result.candidates[0].score if result.candidates else None
+    else:
+        return
+    metrics.decisions_of(operation, result.use_case, result.decision).inc()
+    if score is not None:
+        metrics.scores_of(operation, result.use_case).observe(score)
 
 
 class _Reply(Response[Any]):

@@ -15,7 +15,9 @@ from benchmarks.__main__ import CLAIMS
 from tests.support import ROOT
 
 # Tables that show where time goes, without anybody to be held against.
-ALONE = {"stages_fast", "stages_high_assurance"}
+ALONE = {"stages_fast", "stages_high_assurance", "over_http_added"}
+# One time less another: what else runs can turn the sign.
+DIFFERENCES = {"over_http_added"}
 
 
 @pytest.mark.slow
@@ -39,7 +41,8 @@ def test_a_quick_run_checks_every_answer_and_leaves_a_whole_result(tmp_path: Pat
         for row in table.rows:
             assert row.right == row.asked, (table.name, row.name)
             assert row.calls > 0
-            assert all(math.isfinite(value) and value > 0 for value in row.rounds)
+            assert all(math.isfinite(value) for value in row.rounds)
+            assert min(row.rounds) > 0 or table.name in DIFFERENCES
         for row in others:
             assert table.name in ALONE or row.ratio, (table.name, row.name)
         assert all("not installed" in skip.reason for skip in table.skipped)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from govid import Decision, Engine, Settings, profiles
 from govid.errors import (
@@ -72,6 +75,26 @@ def test_a_fused_template_without_one_of_its_parts_is_refused(high: FacePipeline
     vector[zeroed] = 0
     with pytest.raises(TemplateImplausible):
         high.unpack(high.model_id, vector.tobytes())
+
+
+@given(
+    weight=st.sampled_from([0, 0.5, 0.755, 0.765, 1]),
+    constants=st.lists(st.sampled_from([-0.1, 0, 0.1, 0.3, 0.345, 0.355]), min_size=2, max_size=2),
+)
+def test_one_template_is_as_plausible_as_among_many(weight: float, constants: list[float]) -> None:
+    vector = np.zeros((1, HIGH_ASSURANCE.dimension), dtype=np.float32)
+    start = 0
+    for part, share, constant in zip(HIGH_ASSURANCE.parts, (weight, 1 - weight), constants, strict=True):
+        end = start + part.model.template_dimension
+        vector[0, end - 1] = constant * share**0.5
+        vector[0, start] = max(0.0, share - vector[0, end - 1] ** 2) ** 0.5
+        start = end
+    (fault,) = HIGH_ASSURANCE.faults(vector)
+    if fault is None:
+        HIGH_ASSURANCE.check(vector[0])
+    else:
+        with pytest.raises(TemplateImplausible, match=re.escape(fault.detail)):
+            HIGH_ASSURANCE.check(vector[0])
 
 
 def test_any_change_of_a_fusion_changes_its_model_id() -> None:

@@ -31,6 +31,16 @@ def test_any_bytes_give_a_unit_template_or_a_typed_refusal(data: bytes) -> None:
     assert abs(np.linalg.norm(made.embedding.astype(np.float64)) - 1) < 1e-5
 
 
+@given(arrays(np.float32, 16, elements=st.sampled_from([0, 1, -2, 1e-30, 1e30, np.nan, np.inf])))
+def test_one_template_is_judged_as_many_are(vector: np.ndarray) -> None:
+    rows, (fault,) = template.unpack_many([vector.tobytes()], 16)
+    if fault is None:
+        np.testing.assert_array_equal(unpack(vector.tobytes()).embedding, rows[0])
+    else:
+        with pytest.raises(type(fault)):
+            unpack(vector.tobytes())
+
+
 def test_a_template_is_little_endian_float32() -> None:
     assert template.pack(Template("m", np.array([1, 0], dtype=np.float32))) == b"\0\0\x80\x3f\0\0\0\0"
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from litestar.testing import TestClient
+
+from govid import Settings
+from server import queries
+from server.app import create_app
 
 
 @pytest.mark.parametrize(
@@ -41,3 +46,12 @@ def test_a_right_query_passes(api: httpx.Client) -> None:
 def test_a_deletion_has_no_parameters(api: httpx.Client) -> None:
     assert api.delete("/v1/subjects/nobody?force=true").json()["slug"] == "invalid-parameter"
     assert api.delete("/v1/subjects/nobody").json()["slug"] == "unknown-subject"
+
+
+def test_what_a_route_knows_is_remembered_once(settings: Settings) -> None:
+    """Not anew for each request: nothing would ever forget it."""
+    queries._known.cache_clear()
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+        for _ in range(3):
+            assert client.get("/healthz?force=true").status_code == 400
+    assert queries._known.cache_info().currsize == 1

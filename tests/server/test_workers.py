@@ -52,6 +52,11 @@ class Gate:
         self._open.set()
 
 
+def until_idle(workers: Workers) -> None:
+    while len(workers._idle) < workers.count:
+        time.sleep(0.0001)
+
+
 def ran_in_order(jobs: str) -> str:
     """The order in which one worker runs jobs that all wait: i is interactive, b is not."""
     done: list[str] = []
@@ -82,6 +87,40 @@ def test_interactive_work_goes_first() -> None:
 def test_other_work_is_never_passed_more_often_than_stated() -> None:
     order = ran_in_order("bb" + "i" * 20)
     assert order == "i" * MAX_PASSED + "b" + "i" * MAX_PASSED + "b" + "i" * (20 - 2 * MAX_PASSED)
+
+
+def test_the_worker_that_ended_last_works_first() -> None:
+    async def run() -> None:
+        workers = Workers(3)
+        workers.start()
+
+        async def where() -> int:
+            await asyncio.to_thread(until_idle, workers)
+            return await workers.submit(threading.get_ident, interactive=True, ended=lambda: None)
+
+        try:
+            assert len({await where() for _ in range(20)}) == 1
+        finally:
+            await asyncio.to_thread(workers.stop)
+
+    asyncio.run(run())
+
+
+def test_all_workers_work_where_there_is_work_for_all() -> None:
+    async def run() -> None:
+        workers, together = Workers(3), threading.Barrier(4, timeout=10)
+        workers.start()
+        try:
+            for _ in range(20):
+                futures = [
+                    workers.submit(together.wait, interactive=n > 0, ended=lambda: None) for n in range(3)
+                ]
+                await asyncio.to_thread(together.wait)
+                await asyncio.gather(*futures)
+        finally:
+            await asyncio.to_thread(workers.stop)
+
+    asyncio.run(run())
 
 
 def test_an_error_reaches_who_waits_and_the_worker_goes_on() -> None:

@@ -48,7 +48,10 @@ class Signer:
         self.verifier = Verifier([key.public_key()], retired)
         # Pseudonyms hang on the key that receipts hang on: whoever keeps one keeps the other.
         raw = key.private_bytes_raw()
-        self._pseudonym_key = hmac.digest(raw, b"govid subject pseudonym", "sha256")
+        key_bytes = hmac.digest(raw, b"govid subject pseudonym", "sha256")
+        # Begun once and copied, as is the head of each kind: OpenSSL looks its digests up by name each time.
+        self._pseudonym = hmac.new(key_bytes, digestmod="sha256")
+        self._heads: dict[str, str] = {}
 
     @property
     def key_id(self) -> str:
@@ -64,13 +67,17 @@ class Signer:
         Args:
             kind: the ``typ`` of the header: one kind of statement cannot be passed off as another.
         """
-        header = _b64(msgspec.json.encode({"alg": _ALGORITHM, "kid": self.key_id, "typ": kind}))
-        message = f"{header}.{_b64(msgspec.json.encode(claims))}"
+        if (head := self._heads.get(kind)) is None:
+            claimed = {"alg": _ALGORITHM, "kid": self.key_id, "typ": kind}
+            head = self._heads[kind] = _b64(msgspec.json.encode(claimed))
+        message = f"{head}.{_b64(msgspec.json.encode(claims))}"
         return f"{message}.{_b64(self.key.sign(message.encode()))}"
 
     def pseudonym(self, subject_id: str) -> str:
         """A name for a subject that only the holder of the key can compute: 22 URL-safe characters."""
-        return _b64(hmac.digest(self._pseudonym_key, subject_id.encode(), "sha256")[:16])
+        mac = self._pseudonym.copy()
+        mac.update(subject_id.encode())
+        return _b64(mac.digest()[:16])
 
 
 class Verifier:

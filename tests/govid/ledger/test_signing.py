@@ -9,6 +9,7 @@ import jwt
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from govid.errors import InvalidReceipt, InvalidSettings
@@ -53,6 +54,11 @@ def test_what_was_signed_is_read_with_the_public_keys_alone(signer: Signer) -> N
 def test_a_statement_of_another_kind_is_refused(signer: Signer) -> None:
     with pytest.raises(InvalidReceipt):
         signer.verifier.verify("other", signed(signer))
+
+
+def test_a_pseudonym_never_changes() -> None:
+    signer = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+    assert [signer.pseudonym("alice") for _ in range(2)] == ["kNlmpXxEFMZfw33DTU4PMQ"] * 2
 
 
 def test_a_pseudonym_is_steady_and_hangs_on_the_key(signer: Signer, tmp_path: Path) -> None:
