@@ -16,6 +16,7 @@ from msgspec import Meta
 from govid import __version__, _core, calibration, config, models, precision, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
+from govid.ledger.rotation import current_signer
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
 from govid.store.audit import AuditFilter, AuditLog
@@ -159,6 +160,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         with store.database.reading() as connection:
             now = migration.current(connection)
         sealed = rotation.status(store.database, store.vault)
+        problems += _unsigned(settings, AuditLog(store.database))
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -185,6 +187,17 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     if free < _LOW_DISK:
         problems.append(f"less than {_LOW_DISK >> 30} GB free at {folder}: writes will soon be refused")
     return storage
+
+
+def _unsigned(settings: config.Settings, log: AuditLog) -> list[str]:
+    """Why no server can sign on these records; nothing before the first start, which makes a key."""
+    if log.first_key() is None and not settings.signing_key.exists():
+        return []
+    try:
+        current_signer(settings.signing_key, log, create=False)
+    except GovidError as error:
+        return [_problem(error)]
+    return []
 
 
 def _clock_behind(store: Store) -> float:

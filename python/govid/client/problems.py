@@ -750,6 +750,26 @@ class ErasuresUnknown(OperatorProblem):
     slug = "erasures-unknown"
 
 
+class SigningKeyForeign(OperatorProblem):
+    """The signing key is not the one that these records were signed with.
+
+    Put the key that the detail names back in its place, from its own backup, mode 0600. A new key
+    follows by `govid audit keys rotate` alone, with the old one in place.
+    """
+
+    slug = "signing-key-foreign"
+
+
+class SigningKeyGone(OperatorProblem):
+    """The file of the signing key cannot be read.
+
+    Restore it from its own backup, mode 0600, before the next start: a server without it does not start
+    on these records, and a new key proves nothing of what was signed.
+    """
+
+    slug = "signing-key-gone"
+
+
 class SigningKeyRetired(OperatorProblem):
     """The signing key of this server was replaced by another one.
 
@@ -808,15 +828,6 @@ class UseCasesStale(OperatorProblem):
     """
 
     slug = "use-cases-stale"
-
-
-class SigningKeyGone(OperatorProblem):
-    """The file of the signing key cannot be read.
-
-    Restore it before the next start: a server without it does not start on these records.
-    """
-
-    slug = "signing-key-gone"
 
 
 class ChoreFailing(OperatorProblem):
@@ -899,6 +910,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "scope-missing": NotAllowed,
     "seal-broken": SealBroken,
     "signed-out": SignedOut,
+    "signing-key-foreign": SigningKeyForeign,
     "signing-key-gone": SigningKeyGone,
     "signing-key-retired": SigningKeyRetired,
     "storage-full": StorageFull,

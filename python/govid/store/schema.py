@@ -337,6 +337,13 @@ MIGRATIONS = (
         proof {bytes} NOT NULL
     );
     """,
+    # Which key signs first, named when it is taken into use: before a checkpoint is signed, nothing else says
+    # which one that was. Of those that follow, the audit does.
+    """
+    CREATE TABLE first_signing_key (
+        key_id TEXT NOT NULL
+    );
+    """,
 )
 
 
