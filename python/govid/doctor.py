@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from govid import __version__, _core, calibration, config, models, precision, pr
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.ledger.rotation import current_signer
+from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
 from govid.store.audit import AuditFilter, AuditLog
@@ -159,8 +160,9 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         behind = _clock_behind(store)
         with store.database.reading() as connection:
             now = migration.current(connection)
+            problems += _named(lambda: check_clock(connection, time.time()))
         sealed = rotation.status(store.database, store.vault)
-        problems += _unsigned(settings, AuditLog(store.database))
+        problems += _named(lambda: _check_signing_key(settings, AuditLog(store.database)))
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -189,15 +191,18 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     return storage
 
 
-def _unsigned(settings: config.Settings, log: AuditLog) -> list[str]:
-    """Why no server can sign on these records; nothing before the first start, which makes a key."""
-    if log.first_key() is None and not settings.signing_key.exists():
-        return []
+def _named(check: Callable[[], object]) -> list[str]:
+    """The problem that a check raises, if any."""
     try:
-        current_signer(settings.signing_key, log, create=False)
+        check()
     except GovidError as error:
         return [_problem(error)]
     return []
+
+
+def _check_signing_key(settings: config.Settings, log: AuditLog) -> None:
+    if log.first_key() is not None or settings.signing_key.exists():  # the first start makes one
+        current_signer(settings.signing_key, log, create=False)
 
 
 def _clock_behind(store: Store) -> float:

@@ -535,6 +535,15 @@ class ErasuresUnknown(OperatorError):
     )
 
 
+class ClockAhead(OperatorError):
+    slug = "clock-ahead"
+    title = "The clock is far ahead of the records: nothing is erased by it"
+    remedy = (
+        "Set the clock (chrony, ntpd). If it is right, because nothing ran for so long: `govid retention run "
+        "--trust-clock`, once."
+    )
+
+
 class SigningKeyForeign(OperatorError):
     slug = "signing-key-foreign"
     title = "The signing key is not the one that these records were signed with"

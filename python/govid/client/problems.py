@@ -750,6 +750,16 @@ class ErasuresUnknown(OperatorProblem):
     slug = "erasures-unknown"
 
 
+class ClockAhead(OperatorProblem):
+    """The clock is far ahead of the records: nothing is erased by it.
+
+    Set the clock (chrony, ntpd). If it is right, because nothing ran for so long: `govid retention run
+    --trust-clock`, once.
+    """
+
+    slug = "clock-ahead"
+
+
 class SigningKeyForeign(OperatorProblem):
     """The signing key is not the one that these records were signed with.
 
@@ -846,6 +856,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "case-closed": CaseClosed,
     "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
+    "clock-ahead": ClockAhead,
     "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
     "encryption-key-missing": EncryptionKeyMissing,

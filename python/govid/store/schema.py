@@ -344,6 +344,13 @@ MIGRATIONS = (
         key_id TEXT NOT NULL
     );
     """,
+    # When retention ran last, and the last row of the audit then: a clock that is far ahead of both is wrong.
+    """
+    CREATE TABLE retention_run (
+        ran_at {real} NOT NULL,
+        audit_id {integer} NOT NULL
+    );
+    """,
 )
 
 
