@@ -137,6 +137,7 @@ def test_policies_are_shown_with_what_is_wrong_of_them(site: Site) -> None:
     assert "hotel_checkin@" in page
     assert "1e-4" in page
     assert "portal_login demands passive" in page
+    assert page.count("A search gives a match among up to") == page.count('<span class="mark good">')
 
 
 def test_the_overview_counts_what_the_interface_answered(site: Site) -> None:
