@@ -1,4 +1,4 @@
-"""Why each shipped use case asks for what it asks, in Chinese, by the English text; a test holds all of it."""
+"""Why each shipped use case asks for what it asks, in Chinese, by the English text; tests hold all of it."""
 
 from __future__ import annotations
 
