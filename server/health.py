@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from govid.errors import GovidError, OperatorError, StorageFull, StoreUnavailable
+from govid.errors import GovidError, OperatorError, SigningKeyGone, StorageFull, StoreUnavailable
 from govid.pipeline import Engine
 from server.chores import Chores
 
@@ -29,12 +29,6 @@ class DiskLow(StorageFull):
     slug = "disk-low"
     title = "Less than 1 GiB is free in the data folder"
     remedy = "Free some space: without any, nothing can be audited, and nothing is decided."
-
-
-class SigningKeyGone(OperatorError):
-    slug = "signing-key-gone"
-    title = "The file of the signing key cannot be read"
-    remedy = "Restore it before the next start: a server without it does not start on these records."
 
 
 class ChoreFailing(OperatorError):

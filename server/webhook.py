@@ -1,21 +1,20 @@
 """Announcements to the operator's own system: signed, repeated until they arrive, never lost.
 
-The receiver checks ``Govid-Signature: t=<seconds>,v1=<hex>``, the HMAC-SHA256 of ``<t>.<body>`` with the
-shared secret, and refuses an old ``t``; ``Govid-Delivery`` stays the same when one is repeated. While the
-secret is changed the file holds the new and the old one, and there is a ``v1`` for each.
+The receiver checks the signature (``govid.announcement``) and refuses an old one; ``Govid-Delivery`` stays
+the same when one is repeated. While the secret is changed the file holds the new and the old one, and there
+is a signature by each.
 """
 
 from __future__ import annotations
 
-import hmac
 import logging
 import random
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
+from govid import announcement
 from govid.errors import InvalidSettings
 from govid.store.notifications import Notification, Outbox
 from server.settings import ServerSettings
@@ -69,9 +68,13 @@ class Webhook:
             return False
         headers = {
             "Content-Type": "application/json",
-            "Govid-Event": notification.kind,
-            "Govid-Delivery": str(notification.notification_id),
-            "Govid-Signature": signature(secrets, notification.body, int(time.time())),
+            **announcement.headers(
+                secrets,
+                int(time.time()),
+                str(notification.notification_id),
+                notification.kind,
+                notification.body,
+            ),
         }
         try:
             # What the receiver says beside its status is not read: it could be without end.
@@ -83,12 +86,6 @@ class Webhook:
         if not arrived:
             log.warning("webhook: answered %d, attempt %d", reply.status_code, notification.attempts)
         return arrived
-
-
-def signature(secrets: Sequence[bytes], body: bytes, seconds: int) -> str:
-    """Value of ``Govid-Signature`` for a body sent at that time (seconds since the epoch)."""
-    message = f"{seconds}.".encode() + body
-    return ",".join([f"t={seconds}", *(f"v1={hmac.digest(one, message, 'sha256').hex()}" for one in secrets)])
 
 
 def pause(attempts: int) -> float:

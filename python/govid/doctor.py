@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,8 @@ from msgspec import Meta
 from govid import __version__, _core, calibration, config, models, precision, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
+from govid.ledger.rotation import current_signer
+from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
 from govid.store.audit import AuditFilter, AuditLog
@@ -158,7 +160,9 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         behind = _clock_behind(store)
         with store.database.reading() as connection:
             now = migration.current(connection)
+            problems += _named(lambda: check_clock(connection, time.time()))
         sealed = rotation.status(store.database, store.vault)
+        problems += _named(lambda: _check_signing_key(settings, AuditLog(store.database)))
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -185,6 +189,20 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     if free < _LOW_DISK:
         problems.append(f"less than {_LOW_DISK >> 30} GB free at {folder}: writes will soon be refused")
     return storage
+
+
+def _named(check: Callable[[], object]) -> list[str]:
+    """The problem that a check raises, if any."""
+    try:
+        check()
+    except GovidError as error:
+        return [_problem(error)]
+    return []
+
+
+def _check_signing_key(settings: config.Settings, log: AuditLog) -> None:
+    if log.first_key() is not None or settings.signing_key.exists():  # the first start makes one
+        current_signer(settings.signing_key, log, create=False)
 
 
 def _clock_behind(store: Store) -> float:

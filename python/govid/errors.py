@@ -535,6 +535,33 @@ class ErasuresUnknown(OperatorError):
     )
 
 
+class ClockAhead(OperatorError):
+    slug = "clock-ahead"
+    title = "The clock is far ahead of the records: nothing is erased by it"
+    remedy = (
+        "Set the clock (chrony, ntpd). If it is right, because nothing ran for so long: `govid retention run "
+        "--trust-clock`, once."
+    )
+
+
+class SigningKeyForeign(OperatorError):
+    slug = "signing-key-foreign"
+    title = "The signing key is not the one that these records were signed with"
+    remedy = (
+        "Put the key that the detail names back in its place, from its own backup, mode 0600. A new key "
+        "follows by `govid audit keys rotate` alone, with the old one in place."
+    )
+
+
+class SigningKeyGone(OperatorError):
+    slug = "signing-key-gone"
+    title = "The file of the signing key cannot be read"
+    remedy = (
+        "Restore it from its own backup, mode 0600, before the next start: a server without it does not "
+        "start on these records, and a new key proves nothing of what was signed."
+    )
+
+
 class SigningKeyRetired(OperatorError):
     slug = "signing-key-retired"
     title = "The signing key of this server was replaced by another one"

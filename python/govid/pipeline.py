@@ -118,6 +118,7 @@ class Purpose:
     purpose: policy.UseCase
     model_id: str | None = None
     threshold: float | None = None
+    largest_gallery: int | None = None
     obstacle: OperatorError | None = None
 
 
@@ -507,7 +508,13 @@ class Engine:
         except (ProfileUnavailable, LivenessUnavailable) as error:
             return Purpose(purpose, obstacle=error)
         threshold = self._calibrations[profile.name].threshold(purpose.fmr)
-        return Purpose(purpose, model_id=profile.model_id, threshold=threshold)
+        return Purpose(
+            purpose,
+            model_id=profile.model_id,
+            threshold=threshold,
+            # The gallery holds templates of the settings' profile.
+            largest_gallery=policy.largest_gallery(purpose, self.calibration),
+        )
 
     # --- templates ----------------------------------------------------------------------------------
 

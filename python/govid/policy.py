@@ -197,8 +197,11 @@ def check_supported(purpose: UseCase, comparisons: int, calibration: Calibration
 
 
 def largest_gallery(purpose: UseCase, calibration: Calibration) -> int:
-    """The most references among which a search can still give a MATCH."""
-    return int(purpose.fpir / calibration.lowest_fmr)
+    """The most references among which a search can still give a MATCH; 0: it never can."""
+    if calibration.threshold(purpose.fmr) is None:
+        return 0
+    # Where a whole number comes out, rounding must not take the last reference away.
+    return int(purpose.fpir / calibration.lowest_fmr * (1 + 1e-9))
 
 
 class PairThreshold(msgspec.Struct, frozen=True, kw_only=True):

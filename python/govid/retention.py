@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from govid import policy
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
 from govid.config import Settings
-from govid.errors import SigningKeyRetired
+from govid.errors import ClockAhead, SigningKeyRetired
 from govid.ledger import expiry
 from govid.ledger.signing import Signer
 from govid.store import retention as past
@@ -28,6 +29,9 @@ from govid.store.records import IDEMPOTENCY_SECONDS
 from govid.use_cases import UseCases
 
 DAY = 86_400.0
+LONGEST_SILENCE = 31 * DAY
+"""How far the clock may be ahead of what the records show. A wrong clock erases so much too early at most."""
+_LAST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 # A writer waits for one batch at most: some milliseconds, as long as an enrolment takes.
 _ROWS_AT_ONCE = 500
 _PHOTOS_AT_ONCE = 20
@@ -101,17 +105,18 @@ class Keeper:
                 references_too_old=self._too_old(connection, now),
             )
 
-    def run(self, stopped: Callable[[], bool] = lambda: False) -> Retention:
+    def run(self, stopped: Callable[[], bool] = lambda: False, *, trust_clock: bool = False) -> Retention:
         """Erase all of it, unless stopped between two batches.
 
         Raises:
+            ClockAhead: as ``batches``; nothing was erased.
             OperatorError: what was erased until then is recorded.
         """
         now = self._clock()
         erased = Counter({step.name: 0 for step in self._steps(now)})
         decisions = Counter({purpose.name: 0 for purpose, _ in self._decisions(now)})
         finished = False
-        with closing(self.batches()) as batches:
+        with closing(self.batches(trust_clock=trust_clock)) as batches:
             for kind, use_case, count in batches:
                 if use_case:
                     decisions[use_case] += count
@@ -131,9 +136,17 @@ class Keeper:
             finished=finished,
         )
 
-    def batches(self) -> Generator[Batch, None, None]:
-        """Erase one batch after the other."""
+    def batches(self, *, trust_clock: bool = False) -> Generator[Batch, None, None]:
+        """Erase one batch after the other.
+
+        Args:
+            trust_clock: go on although the records show nothing of a long time, and say so in the audit.
+
+        Raises:
+            ClockAhead: they do not, and it is not trusted.
+        """
         now = self._clock()
+        self._believe(now, trust_clock)
         try:
             for step in self._steps(now):
                 while count := self._erase(step):
@@ -144,6 +157,21 @@ class Keeper:
         finally:
             # Also where nothing was left to erase: the run before may have been killed.
             self._database.scrub()
+
+    def _believe(self, now: float, trusted: bool) -> None:
+        ahead = False
+        with self._database.reading() as connection:
+            try:
+                check_clock(connection, now)
+            except ClockAhead:
+                if not trusted:
+                    raise
+                ahead = True
+        with self._database.writing() as connection:
+            connection.exclusive("retention")
+            past.note_run(connection, now)
+            if ahead:
+                append(connection, _record(new_request_id(), operation="trust_clock", outcome="TRUSTED"))
 
     def _steps(self, now: float) -> Iterator[_Step]:
         settings = self._settings
@@ -173,7 +201,7 @@ class Keeper:
             connection.exclusive(step.past.lock)
             count = step.past.erase(connection, step.before, step.at_once)
             if count:
-                append(connection, _record(new_request_id(), {step.name: count}))
+                append(connection, _erasure(new_request_id(), {step.name: count}))
             return count
 
     def _erase_decisions(self, use_case: str, before: float) -> int:
@@ -197,17 +225,35 @@ class Keeper:
                 before=before,
                 now=time.time(),
             )
-            append(connection, _record(expiry_id, {f"decisions of {use_case}": len(rows)}, statement))
+            append(connection, _erasure(expiry_id, {f"decisions of {use_case}": len(rows)}, statement))
             return len(rows)
 
 
-def _record(request_id: str, erased: dict[str, int], statement: str | None = None) -> AuditRecord:
+def check_clock(connection: Connection, now: float) -> None:
+    """Refuse a clock (seconds since the epoch) that the records do not bear out.
+
+    Raises:
+        ClockAhead: they show nothing of more than ``LONGEST_SILENCE``.
+    """
+    if silent := past.silence(connection, now, LONGEST_SILENCE):
+        begin, end = map(_date, silent)
+        raise ClockAhead(
+            f"the clock says {_date(now)}, and the records show nothing between {begin} and {end}: more than "
+            f"{LONGEST_SILENCE / DAY:.0f} days"
+        )
+
+
+def _record(request_id: str, *, operation: str, outcome: str) -> AuditRecord:
     return AuditRecord(
-        time=time.time(),
-        request_id=request_id,
-        caller=LOCAL.name,
-        operation=expiry.OPERATION,
-        outcome="ERASED",
-        erased=erased,
-        statement=statement,
+        time=time.time(), request_id=request_id, caller=LOCAL.name, operation=operation, outcome=outcome
     )
+
+
+def _erasure(request_id: str, erased: dict[str, int], statement: str | None = None) -> AuditRecord:
+    record = _record(request_id, operation=expiry.OPERATION, outcome="ERASED")
+    return msgspec.structs.replace(record, erased=erased, statement=statement)
+
+
+def _date(seconds: float) -> str:
+    # A clock may say anything, and the years that a calendar knows end.
+    return datetime.fromtimestamp(max(0.0, min(seconds, _LAST_DATE)), UTC).strftime("%Y-%m-%d")

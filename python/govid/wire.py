@@ -73,6 +73,13 @@ class UseCaseInfo(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Least score of a MATCH against one reference; more references raise it"),
     ]
     available: bool
+    largest_gallery: Annotated[
+        int | None,
+        Meta(
+            description="Most references among which a search can end in MATCH, by the calibration: among "
+            "more, a person looks at each candidate; null: not available here"
+        ),
+    ] = None
     reason: Annotated[str, Meta(description="Why it is not available")] = ""
 
 

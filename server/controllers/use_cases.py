@@ -48,5 +48,6 @@ def _told(about: Purpose, spoken: Language) -> UseCaseInfo:
         model_id=about.model_id,
         threshold=about.threshold,
         available=reason is None,
+        largest_gallery=about.largest_gallery,
         reason=f"{reason.title}{_COLON[spoken]}{reason.detail}" if reason else "",
     )

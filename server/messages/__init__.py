@@ -1,4 +1,4 @@
-"""What problems say to people, in the language they ask for."""
+"""What problems and shipped use cases say to people, in the language they ask for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import cache
 from typing import NamedTuple
 
 from govid.errors import GovidError
+from govid.policy import UseCase
 from server.language import Language
-from server.messages import zh, zh_details
+from server.messages import zh, zh_details, zh_rationales
 
 
 class Message(NamedTuple):
@@ -39,6 +40,11 @@ def translated(detail: str) -> str:
         if found := pattern.fullmatch(said):
             return text.format(*found.groups()) + (zh_details.PLACE[1] + place if where else "")
     return detail
+
+
+def rationale(purpose: UseCase, language: Language) -> str | None:
+    """Why a use case asks for what it asks, where it is a shipped text; None: as its file says it."""
+    return zh_rationales.RATIONALES.get(purpose.rationale) if language is Language.CHINESE else None
 
 
 @cache

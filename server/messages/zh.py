@@ -224,6 +224,21 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "请提供原系统的 keys/erasures.jws（--erasures 文件），或备份之后导出的审计（--newer-audit 文件）；"
         "如能确定此后无人被删除，请使用 --none-erased。",
     ),
+    "clock-ahead": (
+        "时钟远远超前于记录：不按它清除任何内容",
+        "请校准时钟（chrony、ntpd）。如果时钟无误，只是系统停用了这么久："
+        "请运行一次 `govid retention run --trust-clock`。",
+    ),
+    "signing-key-foreign": (
+        "签名密钥不是为这些记录签名的那一把",
+        "请从密钥自己的备份中将详情所指的密钥放回原处，权限设为 0600。"
+        "只有在旧密钥就位时运行 `govid audit keys rotate`，才能换用新密钥。",
+    ),
+    "signing-key-gone": (
+        "无法读取签名密钥文件",
+        "请在下次启动之前从密钥自己的备份中恢复该文件，权限设为 0600：没有它，服务器不会在这些记录上启动，"
+        "而新密钥无法证明以前所签的任何内容。",
+    ),
     "signing-key-retired": (
         "本服务器的签名密钥已被另一把取代",
         "请从运行 `govid audit keys rotate` 的服务器复制 keys/signing.pem，权限设为 0600。",
@@ -233,10 +248,6 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "use-cases-stale": (
         "有用途文件出错：所有用途保持原样",
         "日志中写有文件名和键名；请更正该文件，或将其移走。",
-    ),
-    "signing-key-gone": (
-        "无法读取签名密钥文件",
-        "请在下次启动之前恢复该文件：没有它，服务器不会在这些记录上启动。",
     ),
     "chore-failing": ("审计检查点、通知或到期清除未能完成", "原因见日志。"),
     "not-ready": ("服务器仍在加载模型和底库", "请等到 /readyz 返回 200。"),

@@ -137,6 +137,15 @@ def test_policies_are_shown_with_what_is_wrong_of_them(site: Site) -> None:
     assert "hotel_checkin@" in page
     assert "1e-4" in page
     assert "portal_login demands passive" in page
+    assert page.count("A search gives a match among up to") == page.count('<span class="mark good">')
+
+
+def test_why_a_shipped_policy_asks_for_what_it_asks_is_said_in_the_readers_language(site: Site) -> None:
+    english, chinese = "A guest stands before the desk", "客人站在前台"
+    page = site.visitor("desk", "zh").get("/console/policies").text
+    assert (english in page, chinese in page) == (False, True)
+    page = site.visitor("desk", "en").get("/console/policies").text
+    assert (english in page, chinese in page) == (True, False)
 
 
 def test_the_overview_counts_what_the_interface_answered(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import re
@@ -14,7 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
-from server.webhook import signature
+from govid import announcement
+from govid.client import ForgedAnnouncement, checked_announcement
 from tests import support
 from tests.conftest import Served
 
@@ -98,39 +100,70 @@ def test_there_is_an_example_in_each_language() -> None:
 NOW = 1_795_000_000
 BODY = '{"complaint_id":1,"request_id":"ü"}'.encode()
 NEW, OLD = b"0123456789abcdef-new", b"0123456789abcdef-old"
-GOOD = signature([NEW], BODY, NOW)
+
+
+class Arrived(NamedTuple):
+    """Headers and body of an announcement."""
+
+    signature: str
+    delivery: str = "7"
+    event: str = "complaint.opened"
+    body: str = BODY.decode()
+
+
+def sent(*secrets: bytes, seconds: int = NOW) -> Arrived:
+    headers = announcement.headers(secrets, seconds, "7", "complaint.opened", BODY)
+    return Arrived(*(headers[name] for name in ("Govid-Signature", "Govid-Delivery", "Govid-Event")))
+
+
+GOOD = sent(NEW)
 ANNOUNCEMENTS = {
     GOOD: True,
     # Both while the secret is changed, ours first or last.
-    signature([NEW, OLD], BODY, NOW): True,
-    signature([OLD, NEW], BODY, NOW): True,
-    signature([NEW], BODY, NOW - 300): True,
-    signature([NEW], BODY, NOW - 301): False,
-    signature([NEW], BODY, NOW + 301): False,
-    signature([OLD], BODY, NOW): False,
-    signature([NEW], BODY + b" ", NOW): False,
-    GOOD.replace(f"t={NOW}", f"t={NOW - 1}"): False,
-    GOOD.replace("v1=", "v0="): False,
-    GOOD[:-2]: False,
-    GOOD.split(",")[1]: False,
-    f"t={NOW}": False,
-    f"t={NOW},v1=": False,
-    f"t={NOW},v1=ü": False,
-    "t=x,v1=00": False,
-    f"t={'9' * 5000},v1=00": False,
-    "": False,
+    sent(NEW, OLD): True,
+    sent(OLD, NEW): True,
+    sent(NEW, seconds=NOW - 300): True,
+    sent(NEW, seconds=NOW - 301): False,
+    sent(NEW, seconds=NOW + 301): False,
+    sent(OLD): False,
+    GOOD._replace(body=GOOD.body + " "): False,
+    GOOD._replace(delivery="8"): False,
+    GOOD._replace(event="complaint.closed"): False,
+    # What was signed is the same text, cut elsewhere.
+    GOOD._replace(delivery="7\ncomplaint.opened", event=BODY.decode(), body=""): False,
+    GOOD._replace(event=f"complaint.opened\n{BODY.decode()}", body=""): False,
+    GOOD._replace(delivery="", event="7\ncomplaint.opened"): False,
+    GOOD._replace(delivery="", event=""): False,
+    **{
+        GOOD._replace(signature=signature): False
+        for signature in (
+            GOOD.signature.replace(f"t={NOW}", f"t={NOW - 1}"),
+            GOOD.signature.replace("v2=", "v1="),
+            # Of the scheme before, which covered time and body alone.
+            f"t={NOW},v1=" + hmac.digest(NEW, f"{NOW}.".encode() + BODY, "sha256").hex(),
+            f"t={NOW},v2=" + hmac.digest(NEW, f"{NOW}.".encode() + BODY, "sha256").hex(),
+            GOOD.signature[:-2],
+            GOOD.signature.split(",")[1],
+            f"t={NOW}",
+            f"t={NOW},v2=",
+            f"t={NOW},v2=ü",
+            "t=x,v2=00",
+            f"t={'9' * 5000},v2=00",
+            "",
+        )
+    },
 }
 DRIVERS = {
     "python": (
         "import json, sys\nfrom webhook_check import authentic\ncases = json.load(open('cases.json'))\n"
-        "print(json.dumps([authentic(s, cases['body'].encode(), cases['secret'].encode(), cases['now'])"
-        " for s in cases['signatures']]))"
+        "print(json.dumps([authentic(s, d, e, b.encode(), cases['secret'].encode(), cases['now'])"
+        " for s, d, e, b in cases['arrived']]))"
     ),
     "javascript": (
         "import { readFileSync } from 'node:fs';\nimport { authentic } from './webhook_check.mjs';\n"
         "const cases = JSON.parse(readFileSync('cases.json'));\n"
-        "console.log(JSON.stringify(cases.signatures.map("
-        "(s) => authentic(s, Buffer.from(cases.body), cases.secret, cases.now))));"
+        "console.log(JSON.stringify(cases.arrived.map("
+        "([s, d, e, b]) => authentic(s, d, e, Buffer.from(b), cases.secret, cases.now))));"
     ),
 }
 
@@ -140,7 +173,32 @@ def test_the_check_of_an_announcement_in_the_document(language: str, tmp_path: P
     (code,) = (one.code for one in examples() if one.language == language and "webhook_check" in one.code)
     name = re.sub(r"^\W+", "", code.splitlines()[0])
     (tmp_path / name).write_text(code, encoding="utf-8")
-    cases = {"signatures": list(ANNOUNCEMENTS), "body": BODY.decode(), "secret": NEW.decode(), "now": NOW}
+    cases = {"arrived": list(ANNOUNCEMENTS), "secret": NEW.decode(), "now": NOW}
     (tmp_path / "cases.json").write_text(json.dumps(cases))
     found = json.loads(run(tmp_path, language, DRIVERS[language], {}))
     assert dict(zip(ANNOUNCEMENTS, found, strict=True)) == ANNOUNCEMENTS
+
+
+@pytest.mark.parametrize(("arrived", "genuine"), ANNOUNCEMENTS.items())
+def test_the_client_checks_an_announcement_alike(arrived: Arrived, genuine: bool) -> None:
+    # As ASGI has their names.
+    headers = {
+        "govid-signature": arrived.signature,
+        "govid-delivery": arrived.delivery,
+        "govid-event": arrived.event,
+    }
+    if not genuine:
+        with pytest.raises(ForgedAnnouncement):
+            checked_announcement(headers, arrived.body.encode(), NEW, now=NOW)
+        return
+    told = checked_announcement(headers, arrived.body.encode(), NEW, now=NOW)
+    assert (told.event, told.delivery, told.content) == ("complaint.opened", "7", json.loads(BODY))
+
+
+def test_the_client_believes_nothing_that_is_missing_or_no_object() -> None:
+    with pytest.raises(ForgedAnnouncement):
+        checked_announcement({}, BODY, NEW)
+    headers = announcement.headers([NEW, b""], NOW, "7", "e", b"[]")
+    for secret in (NEW, b""):
+        with pytest.raises(ForgedAnnouncement):
+            checked_announcement(headers, b"[]", secret, now=NOW)

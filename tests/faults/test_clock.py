@@ -33,7 +33,7 @@ from server.access.errors import InvalidCredential, RateLimited
 from server.access.quota import TokenBuckets
 from tests import support
 from tests.attacks.test_tokens import reading
-from tests.govid.store.support import AUDIT, new, reply
+from tests.govid.store.support import AUDIT, lived, new, reply
 from tests.server.access import token
 
 HOUR = 3600.0
@@ -178,3 +178,18 @@ def test_an_api_key_ends_by_the_calendar(store: SqlStore, clock: Clock) -> None:
     assert not key.opened_by(shown)
     clock.ahead = -DAY
     assert key.opened_by(shown)
+
+
+def test_a_server_whose_clock_is_far_ahead_of_its_records_serves_and_erases_nothing(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    store = SqliteStore(folder / "govid.sqlite3")
+    lived(store, time.time() - 40 * DAY)
+    store.close()
+    with support.server(folder) as (client, _):
+        deadline = time.monotonic() + 30
+        while (ready := client.get("/readyz")).json()["checks"]["chores"] == "ok":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert (ready.status_code, ready.json()["checks"]["chores"]) == (200, "chore-failing")
+        failed = 'govid_chore_failures_total{chore="retention",slug="clock-ahead"} 1.0'
+        assert failed in client.get("/metrics").text

@@ -20,7 +20,7 @@ from govid.store.audit import AuditFilter, append_many
 from govid.store.opening import open_store
 from govid.store.photos import KeptPhoto
 from govid.use_cases import UseCases
-from tests.govid.store.support import AUDIT, new, reply
+from tests.govid.store.support import AUDIT, lived, new, reply
 
 PHOTOS, DECISIONS = 45, 1100  # three batches each
 # Kills itself at a batch: before it is committed, or when it is.
@@ -86,6 +86,7 @@ def test_nothing_is_lost_and_the_next_run_goes_on(tmp_path: Path, store_environm
     with store.database.writing() as connection:
         append_many(connection, [decided] * DECISIONS)
     Ledger(store.database, settings.signing_key, {}, complaint_days=1).checkpoint()
+    lived(store, time.time())
     store.close()
 
     left = look(settings)

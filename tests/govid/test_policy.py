@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +60,6 @@ def test_a_search_of_any_size_leaves_a_band_for_a_person_to_look(size: int) -> N
 
 
 def test_no_match_is_given_beyond_what_the_data_support() -> None:
-    assert policy.largest_gallery(GENERAL, TABLE) == 10_000
     judged = policy.decide_search(0.99, 10**6, GENERAL, TABLE)
     assert judged.decision is Decision.INCONCLUSIVE
     assert judged.threshold is None
@@ -69,6 +69,21 @@ def test_no_match_is_given_beyond_what_the_data_support() -> None:
     assert (many.decision, many.threshold) == (Decision.INCONCLUSIVE, None)
     assert policy.supported(GENERAL, 100, TABLE)
     assert not policy.supported(GENERAL, 101, TABLE)
+
+
+@pytest.mark.parametrize("fpir", [1e-3, 3e-3, 1e-2, 0.7])
+def test_the_largest_gallery_is_where_the_last_match_is_given(fpir: float) -> None:
+    purpose = msgspec.structs.replace(GENERAL, fpir=fpir)
+    largest = policy.largest_gallery(purpose, TABLE)
+    assert largest == round(fpir / TABLE.lowest_fmr)
+    assert policy.decide_search(0.99, largest, purpose, TABLE).decision is Decision.MATCH
+    assert policy.decide_search(0.99, largest + 1, purpose, TABLE).decision is Decision.INCONCLUSIVE
+
+
+def test_a_rate_that_is_not_supported_gives_a_match_in_no_gallery() -> None:
+    purpose = msgspec.structs.replace(GENERAL, fmr=TABLE.lowest_fmr / 2)
+    assert policy.largest_gallery(purpose, TABLE) == 0
+    assert policy.decide_search(0.99, 1, purpose, TABLE).decision is Decision.INCONCLUSIVE
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.integers(1, 50))

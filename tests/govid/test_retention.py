@@ -28,7 +28,7 @@ from govid.store.photos import KeptPhoto
 from govid.store.records import SqlStore
 from govid.use_cases import UseCases, shipped
 from tests.govid.ledger.test_rotation import rotated
-from tests.govid.store.support import AUDIT, new, reply
+from tests.govid.store.support import AUDIT, lived, new, reply
 
 DAY = 86_400.0
 HOTEL_DAYS = shipped("hotel_checkin").keep_days
@@ -47,6 +47,7 @@ def keeper(
     """One that lives so many days from now."""
     use_cases = UseCases(folder / "use_cases")
     clock = lambda: time.time() + days * DAY  # noqa: E731
+    lived(store, clock())
     return Keeper(store.database, SETTINGS, use_cases, lambda: signer or ledger.signer, clock=clock)
 
 

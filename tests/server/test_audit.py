@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ import httpx
 import jwt
 import pytest
 
+from govid.client import ForgedAnnouncement, checked_announcement
 from govid.errors import InvalidSettings
 from server.settings import ServerSettings
 from server.webhook import from_settings
@@ -109,8 +109,10 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
     assert b"secret words" not in body
     assert first["Govid-Delivery"] == again["Govid-Delivery"]
     assert json.loads(body)["request_id"] == decided["request_id"]
-    seconds, digest = (part.split("=", 1)[1] for part in again["Govid-Signature"].split(","))
-    assert hmac.digest(b"0123456789abcdef", f"{seconds}.".encode() + body, "sha256").hex() == digest
+    told = checked_announcement(again, body, b"0123456789abcdef")
+    assert (told.event, told.content["request_id"]) == ("complaint.opened", decided["request_id"])
+    with pytest.raises(ForgedAnnouncement):
+        checked_announcement(again, body, b"0123456789abcdeF")
     assert jwt.decode(signed[0], jwt.PyJWK(keys["keys"][0]), algorithms=["EdDSA"])["rows"] >= 1
 
     # The same, without any server: from the records, and from an export with the published keys.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from govid.errors import CallerError, GovidError, InvalidBody
+from govid.use_cases import UseCases
 from scripts.client import concrete
 from server.language import LONGEST, Language, preferred
-from server.messages import message, translated, zh, zh_details
+from server.messages import message, rationale, translated, zh, zh_details, zh_rationales
 from tests.support import ROOT
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -125,6 +128,18 @@ def test_over_http(api: httpx.Client) -> None:
         assert bool(HAN.search(reply.json()["title"])) == (language == "zh-Hans")
     assert "`foto`" in chinese.json()["detail"]
     assert "subject_id" in chinese.json()["detail"]
+
+
+def test_the_rationale_of_each_shipped_use_case_is_there_and_of_no_other_text(tmp_path: Path) -> None:
+    shipped = UseCases(tmp_path / "none").all()
+    assert {one.rationale for one in shipped} == zh_rationales.RATIONALES.keys()
+    for one in shipped:
+        told = rationale(one, Language.CHINESE)
+        assert told is not None
+        assert HAN.search(told)
+        assert rationale(one, Language.ENGLISH) is None
+        own = msgspec.structs.replace(one, rationale="Of the operator's own.")
+        assert rationale(own, Language.CHINESE) is None, "whatever the name of the file"
 
 
 def test_why_a_use_case_is_not_available(api: httpx.Client) -> None:

@@ -14,7 +14,7 @@ from govid.errors import InvalidSettings
 from govid.store.notifications import Outbox, enqueue
 from govid.store.sqlite import SqliteStore
 from server.webhook import LONGEST_PAUSE_SECONDS, Webhook, pause, read_secrets
-from tests.scripted import Answer, scripted
+from tests.scripted import Answer, Came, scripted
 
 NEW, OLD = b"new-0123456789abcdef", b"old-0123456789abcdef"
 
@@ -35,11 +35,12 @@ def secrets(tmp_path: Path) -> Path:
     return path
 
 
-def digests(header: str, body: bytes) -> tuple[list[str], list[str]]:
+def digests(request: Came) -> tuple[list[str], list[str]]:
     """The digests of a signature, and those that are expected of both secrets."""
-    time_part, *given = header.split(",")
-    message = time_part.removeprefix("t=").encode() + b"." + body
-    return given, [f"v1={hmac.digest(secret, message, 'sha256').hex()}" for secret in (NEW, OLD)]
+    time_part, *given = request.headers["Govid-Signature"].split(",")
+    signed = [time_part.removeprefix("t="), request.headers["Govid-Delivery"], request.headers["Govid-Event"]]
+    message = "\n".join([*signed, request.body.decode()]).encode()
+    return given, [f"v2={hmac.digest(secret, message, 'sha256').hex()}" for secret in (NEW, OLD)]
 
 
 def test_the_secret_is_changed_without_a_restart(outbox: Outbox, secrets: Path) -> None:
@@ -52,7 +53,7 @@ def test_the_secret_is_changed_without_a_restart(outbox: Outbox, secrets: Path) 
                 outbox.postpone(1, time.time())
         webhook.close()
     assert outbox.waiting() == 0
-    signed = [digests(one.headers["Govid-Signature"], one.body) for one in came]
+    signed = [digests(one) for one in came]
     assert [given for given, _ in signed] == [
         expected[slice(*part)] for (_, expected), part in zip(signed, [(1, 2), (0, 2), (0, 1)], strict=True)
     ]

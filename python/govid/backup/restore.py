@@ -20,7 +20,14 @@ from govid.backup.afterwards import Afterwards, Erasure
 from govid.backup.copiers import copier_of
 from govid.backup.manifest import Manifest
 from govid.callers import LOCAL
-from govid.errors import BackupBroken, BackupFailed, InvalidSettings, TargetNotEmpty, UnknownSubject
+from govid.errors import (
+    BackupBroken,
+    BackupFailed,
+    InvalidSettings,
+    SigningKeyForeign,
+    TargetNotEmpty,
+    UnknownSubject,
+)
 from govid.ledger.erasures import Erasure as Receipt
 from govid.ledger.rotation import current_signer
 from govid.store import erasures
@@ -159,11 +166,16 @@ def _change_keys(staged: config.Settings, log: AuditLog, found: Manifest, afterw
         log.add_rotation(rotation, after=log.last_rotation())
     if not staged.signing_key.exists():
         return  # no server starts without it
-    if found.signed_by not in current_signer(staged.signing_key, log, create=False).verifier.key_ids:
-        raise BackupFailed(
-            f"{staged.signing_key.name} is newer than the backup: give the audit that has the change "
-            "(--newer-audit)"
-        )
+    newer = BackupFailed(
+        f"{staged.signing_key.name} is newer than the backup: give the audit that has the change "
+        "(--newer-audit)"
+    )
+    try:
+        signer = current_signer(staged.signing_key, log, create=False)
+    except SigningKeyForeign:
+        raise newer from None
+    if found.signed_by not in signer.verifier.key_ids:
+        raise newer
 
 
 def _check_as_new(database: Database, receipts: Iterable[Receipt]) -> None:

@@ -13,6 +13,7 @@ from govid.adjudication import Verdict
 from govid.client import problems
 from govid.client._async.api import AsyncClient
 from govid.client._sync.api import Client
+from govid.client.announcements import Announcement, ForgedAnnouncement, checked_announcement
 from govid.client.errors import (
     ApiError,
     CallerProblem,
@@ -26,12 +27,14 @@ from govid.client.options import Options
 from govid.types import Decision, PackedTemplate
 
 __all__ = [
+    "Announcement",
     "ApiError",
     "AsyncClient",
     "CallFailed",
     "CallerProblem",
     "Client",
     "Decision",
+    "ForgedAnnouncement",
     "OperatorProblem",
     "Options",
     "PackedTemplate",
@@ -39,5 +42,6 @@ __all__ = [
     "UnexpectedReply",
     "Unreachable",
     "Verdict",
+    "checked_announcement",
     "problems",
 ]

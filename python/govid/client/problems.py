@@ -750,6 +750,36 @@ class ErasuresUnknown(OperatorProblem):
     slug = "erasures-unknown"
 
 
+class ClockAhead(OperatorProblem):
+    """The clock is far ahead of the records: nothing is erased by it.
+
+    Set the clock (chrony, ntpd). If it is right, because nothing ran for so long: `govid retention run
+    --trust-clock`, once.
+    """
+
+    slug = "clock-ahead"
+
+
+class SigningKeyForeign(OperatorProblem):
+    """The signing key is not the one that these records were signed with.
+
+    Put the key that the detail names back in its place, from its own backup, mode 0600. A new key
+    follows by `govid audit keys rotate` alone, with the old one in place.
+    """
+
+    slug = "signing-key-foreign"
+
+
+class SigningKeyGone(OperatorProblem):
+    """The file of the signing key cannot be read.
+
+    Restore it from its own backup, mode 0600, before the next start: a server without it does not start
+    on these records, and a new key proves nothing of what was signed.
+    """
+
+    slug = "signing-key-gone"
+
+
 class SigningKeyRetired(OperatorProblem):
     """The signing key of this server was replaced by another one.
 
@@ -810,15 +840,6 @@ class UseCasesStale(OperatorProblem):
     slug = "use-cases-stale"
 
 
-class SigningKeyGone(OperatorProblem):
-    """The file of the signing key cannot be read.
-
-    Restore it before the next start: a server without it does not start on these records.
-    """
-
-    slug = "signing-key-gone"
-
-
 class ChoreFailing(OperatorProblem):
     """Checkpoints of the audit, announcements or erasures fail. The log has the reason."""
 
@@ -835,6 +856,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "case-closed": CaseClosed,
     "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
+    "clock-ahead": ClockAhead,
     "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
     "encryption-key-missing": EncryptionKeyMissing,
@@ -899,6 +921,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "scope-missing": NotAllowed,
     "seal-broken": SealBroken,
     "signed-out": SignedOut,
+    "signing-key-foreign": SigningKeyForeign,
     "signing-key-gone": SigningKeyGone,
     "signing-key-retired": SigningKeyRetired,
     "storage-full": StorageFull,

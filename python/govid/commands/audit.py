@@ -19,6 +19,7 @@ from govid.commands.signing_keys import signing_keys_group
 
 if TYPE_CHECKING:
     from govid.ledger.checkpoints import Finding
+    from govid.ledger.signing import Verifier
     from govid.store.audit import AuditLog
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -45,7 +46,6 @@ def verify(
 ) -> None:
     """Follow the chain and check the signed checkpoints; fails and names the first row that is broken."""
     from govid.ledger import checkpoints
-    from govid.ledger.rotation import current_signer
     from govid.ledger.signing import read_verifier
 
     if (exported is None) != (keys is None) or (published and not exported):
@@ -57,8 +57,7 @@ def verify(
     else:
         chosen = settings_of(context)
         with _log(chosen) as log:
-            verifier = current_signer(chosen.signing_key, log, create=False).verifier
-            finding = checkpoints.examine_log(log, verifier)
+            finding = checkpoints.examine_log(log, _verifier(chosen, log))
     show(finding, as_json, _text(finding))
     if not finding.intact:
         sys.exit(1)
@@ -111,7 +110,19 @@ def _log(chosen: config.Settings) -> Iterator[AuditLog]:
         yield AuditLog(records.database)
 
 
+def _verifier(chosen: config.Settings, log: AuditLog) -> Verifier:
+    """Of the signing key; one that knows no key where no server ever ran."""
+    from govid.ledger.rotation import current_signer
+    from govid.ledger.signing import Verifier
+
+    if not chosen.signing_key.exists() and log.empty() and log.first_key() is None:
+        return Verifier([])
+    return current_signer(chosen.signing_key, log, create=False).verifier
+
+
 def _text(finding: Finding) -> str:
+    if finding.intact and not finding.rows:
+        return "nothing has been signed yet"
     if not finding.intact:
         place = f"row {finding.broken_at}: " if finding.broken_at is not None else ""
         return f"BROKEN  {place}{finding.reason}"

@@ -170,6 +170,8 @@ def _summary(found: Manifest) -> str:
 
 
 def _restored(done: Restored, chosen: config.Settings) -> str:
+    from govid.retention import LONGEST_SILENCE
+
     lines = [
         f"restored {done.subjects} subjects and {done.references} references as of {_time(done.made_at)}",
         f"{done.erased} subjects that were erased since are erased again",
@@ -180,6 +182,10 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
     ]
     if not chosen.signing_key.exists():
         lines.append(f"  {chosen.signing_key}   bring the signing key: no server starts without it")
+    if time.time() - done.made_at > LONGEST_SILENCE:
+        lines.append(
+            "  govid retention run --trust-clock   the backup is so old that nothing is erased before"
+        )
     if chosen.gallery_url:
         lines.append("  govid gallery rebuild   the shared gallery is of another store")
     return "\n".join([*lines, "Then start the servers, and enrol again who was enrolled since the backup."])

@@ -16,9 +16,14 @@ def retention_group() -> None:
 
 @retention_group.command()
 @click.option("--dry-run", is_flag=True, help="Count what is past its time, and change nothing.")
+@click.option(
+    "--trust-clock",
+    is_flag=True,
+    help="Go on although the records show nothing of more than 31 days, because nothing ran for so long.",
+)
 @json_option
 @click.pass_context
-def run(context: click.Context, /, dry_run: bool, as_json: bool) -> None:
+def run(context: click.Context, /, dry_run: bool, trust_clock: bool, as_json: bool) -> None:
     """Erase what is past its time, as a server does by itself. A run that is stopped is gone on with."""
     from govid.ledger.rotation import Keyring
     from govid.retention import Keeper
@@ -34,7 +39,7 @@ def run(context: click.Context, /, dry_run: bool, as_json: bool) -> None:
             time.sleep(0.01)  # for whoever else writes
             return False
 
-        result = keeper.due() if dry_run else keeper.run(pause)
+        result = keeper.due() if dry_run else keeper.run(pause, trust_clock=trust_clock)
     lines = [f"{name}: {count:,}" for name, count in result.erased.items() if count]
     lines += [f"decisions of {name}: {count:,}" for name, count in result.decisions.items() if count]
     lines = [f"{'would be erased' if dry_run else 'erased'}  {line}" for line in lines]

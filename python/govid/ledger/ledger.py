@@ -74,12 +74,13 @@ class Ledger:
         """Open the audit of a store.
 
         Args:
-            signing_key: PEM file; made where there is none and nothing was ever signed.
+            signing_key: PEM file; made where there is none and the records name none.
             models: SHA-256 of the models in use by name, for receipts.
             complaint_days: within which a complaint has to be answered.
 
         Raises:
-            InvalidSettings, SigningKeyRetired, AuditBroken, StoreUnavailable.
+            InvalidSettings, SigningKeyGone, SigningKeyForeign, SigningKeyRetired, AuditBroken,
+            StoreUnavailable.
         """
         self.log = AuditLog(database)
         self._keyring = Keyring(signing_key, self.log)

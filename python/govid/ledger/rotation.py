@@ -14,7 +14,14 @@ from pathlib import Path
 import msgspec
 
 from govid.audit import AuditRecord
-from govid.errors import AuditBroken, InvalidReceipt, InvalidSettings, SigningKeyRetired
+from govid.errors import (
+    AuditBroken,
+    InvalidReceipt,
+    InvalidSettings,
+    SigningKeyForeign,
+    SigningKeyGone,
+    SigningKeyRetired,
+)
 from govid.ledger.signing import ISSUER, Retired, Signer, Verifier, load_signer, public_key
 from govid.store.audit import ROTATION, AuditLog
 
@@ -67,16 +74,27 @@ def current_signer(path: Path, log: AuditLog, *, create: bool = True) -> Signer:
     one takes over: a rotation was cut short, or was made on another machine.
 
     Args:
-        create: make a key where there is none and nothing was ever signed.
+        create: make a key where there is none and the records name none; they name the one that is taken
+            into use.
 
     Raises:
+        SigningKeyGone: there is none, and the records name one.
+        SigningKeyForeign: they name another one.
         SigningKeyRetired: the successor is not here.
         AuditBroken: a rotation in the audit was not signed by both keys.
         InvalidSettings: as ``load_signer``.
     """
     rotations = log.rotations()
-    signer = load_signer(path, create=create and not rotations and not log.signed_to())
+    named = _first_key(log)
+    create_file = create and not rotations and named is None
+    if not create_file and not path.exists():
+        raise SigningKeyGone(f"{path}: {_lacking(rotations, named)}")
+    signer = load_signer(path, create=create_file)
     if not rotations:
+        if named is None and create:
+            named = log.name_first_key(signer.key_id)
+        if named not in {None, signer.key_id}:
+            raise SigningKeyForeign(f"{path}: it holds {signer.key_id}; {named} signs these records")
         return signer
     if signer.key_id != _successor_id(*rotations[-1]):
         signer = _taken_over(path, *rotations[-1])
@@ -167,6 +185,25 @@ def retired_by(verifier: Verifier, record: bytes, before: Collection[str]) -> st
 def is_rotation(record: bytes) -> bool:
     """Whether a row of the audit is one, without reading it: within a text, its quotes would be escaped."""
     return b'"operation":"%s"' % ROTATION.encode() in record
+
+
+def _first_key(log: AuditLog) -> str | None:
+    """Id of the key that signed first, as the records name it, or their first checkpoint."""
+    named = log.first_key()
+    if named is None and (signed := log.checkpoints(limit=1)):
+        try:
+            return Verifier.signed_by(signed[0][1])
+        except InvalidReceipt:
+            raise AuditBroken("the first checkpoint is no signed statement") from None
+    return named
+
+
+def _lacking(rotations: Sequence[tuple[int, AuditRecord]], named: str | None) -> str:
+    if rotations:
+        return f"{_successor_id(*rotations[-1])} signs these records since row {rotations[-1][0]}"
+    if named:
+        return f"{named} signs these records"
+    return "these records name no key yet: the first start of a server makes one"
 
 
 def _successor_id(audit_id: int, record: AuditRecord) -> str:

@@ -201,6 +201,25 @@ class AuditLog:
             )
         return bytes(row[0]) if row and row[0] else GENESIS
 
+    def empty(self) -> bool:
+        """Whether no row was ever written."""
+        with self._database.reading() as connection:
+            return connection.row("SELECT 1 FROM audit LIMIT 1") is None
+
+    def first_key(self) -> str | None:
+        """Id of the key that signed first; None where none was taken into use."""
+        with self._database.reading() as connection:
+            return _first_key(connection)
+
+    def name_first_key(self, key_id: str) -> str:
+        """Name the key that signs first, unless one is named; which one it is now."""
+        with self._database.writing() as connection:
+            connection.exclusive("first_signing_key")
+            named = _first_key(connection)
+            if named is None:
+                connection.execute("INSERT INTO first_signing_key VALUES (?)", (key_id,))
+            return named or key_id
+
     def rotations(self) -> list[tuple[int, AuditRecord]]:
         """Id and record of each change of the signing key, oldest first."""
         with self._database.reading() as connection:
@@ -275,6 +294,11 @@ class AuditLog:
                 (max(after, 0), limit),
             )
         return [(int(last), statement) for last, statement in rows]
+
+
+def _first_key(connection: Connection) -> str | None:
+    row = connection.row("SELECT key_id FROM first_signing_key")
+    return str(row[0]) if row else None
 
 
 def last_rotation(connection: Connection) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from govid.store.database import Connection
 
@@ -87,6 +88,38 @@ def decisions(
         f"SELECT audit_id, record, digest {_DECISIONS} ORDER BY time LIMIT ?", (use_case, before, limit)
     )
     return sorted((int(audit_id), record, bytes(digest)) for audit_id, record, digest in rows)
+
+
+def note_run(connection: Connection, now: float) -> None:
+    """Retention runs now: up to here the clock was believed. Inside a transaction that has its lock."""
+    connection.execute("DELETE FROM retention_run")
+    connection.execute(
+        "INSERT INTO retention_run SELECT ?, coalesce(max(audit_id), 0) FROM audit",
+        (now,),
+    )
+
+
+def silence(connection: Connection, now: float, longest: float) -> tuple[float, float] | None:
+    """The first time of more than ``longest`` seconds until ``now`` of which the records show nothing.
+
+    They show it by the last run and by the rows of the audit since, in the order of their chain: rows that
+    were written while the clock was ahead say nothing of the time before them.
+
+    Returns:
+        Its beginning and end, seconds since the epoch; None without one.
+    """
+    run = connection.row("SELECT ran_at, audit_id FROM retention_run")
+    latest, last_id = (float(run[0]), int(run[1])) if run else (None, 0)
+    if latest is not None and now - latest <= longest:
+        return None
+    rows = connection.stream(
+        "SELECT time FROM audit WHERE audit_id > ? AND time IS NOT NULL ORDER BY audit_id", (last_id,)
+    )
+    for (at,) in chain(rows, [(now,)]):
+        if latest is not None and at - latest > longest:
+            return latest, float(at)
+        latest = at if latest is None else max(latest, at)
+    return None
 
 
 def references_before(connection: Connection, before: float) -> int:

@@ -337,6 +337,20 @@ MIGRATIONS = (
         proof {bytes} NOT NULL
     );
     """,
+    # Which key signs first, named when it is taken into use: before a checkpoint is signed, nothing else says
+    # which one that was. Of those that follow, the audit does.
+    """
+    CREATE TABLE first_signing_key (
+        key_id TEXT NOT NULL
+    );
+    """,
+    # When retention ran last, and the last row of the audit then: a clock that is far ahead of both is wrong.
+    """
+    CREATE TABLE retention_run (
+        ran_at {real} NOT NULL,
+        audit_id {integer} NOT NULL
+    );
+    """,
 )
 
 

@@ -12,6 +12,7 @@ from govid.callers import Scope
 from server.console.console import Console, may
 from server.controllers.reply import caller_of
 from server.controllers.use_cases import use_cases
+from server.messages import rationale
 
 
 class PolicyPage(Controller):
@@ -29,6 +30,7 @@ class PolicyPage(Controller):
             request,
             "policies",
             known=known,
+            rationales={one.policy: rationale(one.use_case, spoken) for one in known},
             wrong=bool(problem),
             # It names files of the server.
             problem=problem if operator else "",

@@ -23,6 +23,7 @@ from tests.govid.backup.support import Place
 from tests.govid.backup.test_backup import brought_back
 from tests.govid.ledger.test_rotation import rotated
 from tests.govid.migration import support as migrating
+from tests.govid.store.support import lived
 
 DAY = 86_400.0
 
@@ -127,6 +128,7 @@ def expire(place: Place) -> int:
     keeper = Keeper(
         store.database, place.settings, UseCases(place.folder / "use_cases"), lambda: ledger.signer
     )
+    lived(store, time.time())
     erased = keeper.run().decisions["hotel_checkin"]
     store.close()
     return erased

@@ -111,6 +111,10 @@ def test_the_installation(client: Client) -> None:
     by_name = {one.use_case.name: one for one in client.use_cases()}
     assert by_name["general"].available
     assert not by_name["portal_login"].available
+    assert by_name["portal_login"].largest_gallery is None
+    lowest = client.models().calibration_lowest_fmr
+    assert by_name["general"].largest_gallery == pytest.approx(1e-2 / lowest, abs=1)
+    assert by_name["security_check"].largest_gallery == pytest.approx(1e-3 / lowest, abs=1)
     assert client.gallery().dimension == client.models().template_dimension
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from govid.store.photos import KeptPhoto
 from govid.store.sqlite import SqliteStore
 from tests import support
-from tests.govid.store.support import AUDIT, new, reply
+from tests.govid.store.support import AUDIT, lived, new, reply
 
 
 def govid(folder: Path, *arguments: object) -> subprocess.CompletedProcess[bytes]:
@@ -24,11 +24,14 @@ def test_what_is_past_its_time_is_told_and_then_erased(tmp_path: Path) -> None:
     for number, left in enumerate([-1.0, -1.0, 1000.0]):
         photo = KeptPhoto("image/jpeg", b"a face", time.time() + left)
         store.add_subject(replace(new(f"s{number}"), photo=photo), AUDIT, None, reply)
+    lived(store, time.time() - 32 * 86400)
     store.close()
+    refused = govid(tmp_path, "retention", "run", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["slug"]) == (1, "clock-ahead")
     for _ in range(2):
         told = json.loads(govid(tmp_path, "retention", "run", "--dry-run", "--json").stdout)
         assert (told["dry_run"], told["erased"]["photos"]) == (True, 2)
-    assert govid(tmp_path, "retention", "run").stdout == b"erased  photos: 2\n"
+    assert govid(tmp_path, "retention", "run", "--trust-clock").stdout == b"erased  photos: 2\n"
     assert govid(tmp_path, "retention", "run").stdout == b"nothing is past its time\n"
 
 

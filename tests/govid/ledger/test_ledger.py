@@ -176,9 +176,7 @@ def test_a_chain_that_was_computed_anew_contradicts_its_checkpoint(
 
 def test_a_forged_checkpoint_is_noticed(store: SqlStore, ledger: Ledger, tmp_path: Path) -> None:
     written(store, 3)
-    load_signer(tmp_path / "other" / "signing.pem")
-    other = Ledger(store.database, tmp_path / "other" / "signing.pem", {}, complaint_days=1)
-    other.checkpoint()
+    assert checkpoints.make(ledger.log, load_signer(tmp_path / "other" / "signing.pem"))
     assert not ledger.examine().intact
 
 

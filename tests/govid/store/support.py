@@ -12,6 +12,7 @@ import numpy as np
 from govid.audit import AuditRecord
 from govid.store import NewReference
 from govid.store.records import SqlStore
+from govid.store.retention import note_run
 from govid.types import QualityMeasure, Reference, Template
 from govid.vault.keys import GivenKeys
 from govid.vault.vault import Vault
@@ -28,6 +29,12 @@ def new(subject: str, seed: int = 0, model_id: str = "m") -> NewReference:
     """A reference to write; the seed is its face."""
     vector = np.random.default_rng(seed).normal(size=8).astype(np.float32)
     return NewReference(subject, Template(model_id, vector / np.linalg.norm(vector)), QUALITY, time.time())
+
+
+def lived(store: SqlStore, until: float) -> None:
+    """As if servers had run up to that time (seconds since the epoch), and erased what was past its time."""
+    with store.database.writing() as connection:
+        note_run(connection, until)
 
 
 def reply(reference: Reference, case_id: int | None) -> bytes:

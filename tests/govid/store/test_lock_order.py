@@ -20,7 +20,7 @@ from govid.store.photos import KeptPhoto
 from govid.store.postgresql import PostgresqlStore
 from govid.store.records import remember
 from govid.use_cases import UseCases
-from tests.govid.store.support import AUDIT, VAULT, new, reply
+from tests.govid.store.support import AUDIT, VAULT, lived, new, reply
 from tests.postgresql import PostgresqlServer
 
 
@@ -77,6 +77,7 @@ def test_whoever_erases_the_same_rows_is_waited_for_before_any_is_touched(
         lambda: signer,
         clock=lambda: time.time() + 10,
     )
+    lived(store, time.time())
     errors: list[Exception] = []
 
     def run() -> None:
