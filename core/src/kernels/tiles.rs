@@ -4,6 +4,8 @@
 //! the rows: each vector that is loaded serves several products. The rows are read as they lie,
 //! nothing is packed or transposed.
 
+use super::prefetch::{LINE, prefetch};
+
 /// Probes of a tile: as many sums as the `totals` of an instruction set adds up at once.
 pub(in crate::kernels) const PROBES: usize = 4;
 
@@ -137,22 +139,8 @@ pub(in crate::kernels) fn lanes<T, const LANES: usize, const N: usize>(
 /// while this one is compared. Beyond the end of the matrix it does nothing.
 #[inline]
 pub(in crate::kernels) fn prefetch_next<T>(references: &[T], part: usize, parts: usize) {
-    const LINE: usize = 64;
     let lines = size_of_val(references).div_ceil(LINE);
     for line in lines * part / parts..lines * (part + 1) / parts {
         prefetch(references.as_ptr_range().end.wrapping_byte_add(line * LINE));
     }
-}
-
-/// Asks memory for a line, for the second cache. No address is wrong.
-#[inline]
-pub(in crate::kernels) fn prefetch<T>(line: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing that a program can see, and no address makes it fault.
-    unsafe {
-        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(line.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
