@@ -11,7 +11,7 @@ use govid_core::{
 use proptest::prelude::*;
 use support::{LENGTHS, every_isa, integers, ramp, scalar};
 
-/// They hug the tiles: up to 4 probes by 2, 3, 4 or 6 references.
+/// They hug the tiles: up to 4 probes by 2, 3 or 4 references, one probe by twice as many.
 const COUNTS: [usize; 8] = [0, 1, 2, 3, 4, 5, 7, 13];
 
 every_isa! {

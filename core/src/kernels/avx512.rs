@@ -11,7 +11,8 @@ use super::prefetch::prefetch;
 use super::tiles::PROBES;
 use super::{Isa, Kernels, PairSums, avx2, int8, panel};
 
-/// AVX-512F alone has no arithmetic on bytes.
+/// AVX-512F alone has no arithmetic on bytes. Blocks of few probes are those of AVX2: twice as many
+/// lanes to add up cost more than they save.
 const TABLE: Kernels = Kernels {
     isa: Isa::Avx512,
     pair,

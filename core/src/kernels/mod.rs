@@ -118,7 +118,7 @@ fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
-/// The AVX-512 kernels finish their sums in AVX2, which every such CPU has.
+/// The AVX-512 kernels finish their sums, and compare few probes, in AVX2, which every such CPU has.
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
     has_avx2() && is_x86_feature_detected!("avx512f")

@@ -56,20 +56,29 @@ macro_rules! tiles {
             dots: &mut [$sum],
         ) {
             const REFERENCES: usize = $references;
+            const WIDE: usize = 2 * REFERENCES;
             let columns = references.len() / dimensions;
             let probes: [_; P] = split(probes, dimensions);
             let mut starts = [start(&[]); PROBES];
             for i in 0..P {
                 starts[i] = start(probes[i]);
             }
-            let full = columns - columns % REFERENCES;
-            for column in (0..full).step_by(REFERENCES) {
+            let mut column = 0;
+            // One sum after the other waits for itself: a single probe needs more of them at once.
+            while P == 1 && column + WIDE <= columns {
+                let references = split(&references[column * dimensions..], dimensions);
+                tile::<P, WIDE>(probes, references, starts, &mut dots[column..], columns);
+                column += WIDE;
+            }
+            while column + REFERENCES <= columns {
                 let references = split(&references[column * dimensions..], dimensions);
                 tile::<P, REFERENCES>(probes, references, starts, &mut dots[column..], columns);
+                column += REFERENCES;
             }
-            for column in full..columns {
+            while column < columns {
                 let reference = split(&references[column * dimensions..], dimensions);
                 tile::<P, 1>(probes, reference, starts, &mut dots[column..], columns);
+                column += 1;
             }
         }
 

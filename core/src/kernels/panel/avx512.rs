@@ -1,7 +1,7 @@
 //! Panels by AVX-512F: tiles of 64 probes by 6 references, whose sums stay in 24 of 32 registers.
 //!
-//! Scores are to the bit those of the tiles of AVX2, which serve few probes: the products are added
-//! up in the same order, as if in eight lanes that are added up at the end.
+//! Sums are to the bit those of the tiles of AVX2, which serve few probes: the products are added up
+//! in the same order, as if in eight lanes that are added up at the end.
 
 use core::arch::x86_64::{
     __m512, __mmask16, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps,
