@@ -56,30 +56,42 @@ macro_rules! tiles {
             dots: &mut [$sum],
         ) {
             const REFERENCES: usize = $references;
-            const WIDE: usize = 2 * REFERENCES;
-            let columns = references.len() / dimensions;
             let probes: [_; P] = split(probes, dimensions);
             let mut starts = [start(&[]); PROBES];
             for i in 0..P {
                 starts[i] = start(probes[i]);
             }
             let mut column = 0;
-            // One sum after the other waits for itself: a single probe needs more of them at once.
-            while P == 1 && column + WIDE <= columns {
+            // Each sum waits for itself: few probes need more references to have enough of them.
+            if P == 1 {
+                column =
+                    tiles_from::<P, { 2 * REFERENCES }>(probes, references, starts, dots, column);
+            } else if P == 2 {
+                column =
+                    tiles_from::<P, { REFERENCES + 1 }>(probes, references, starts, dots, column);
+            }
+            column = tiles_from::<P, REFERENCES>(probes, references, starts, dots, column);
+            tiles_from::<P, 1>(probes, references, starts, dots, column);
+        }
+
+        /// As many tiles as fit in, from this column on; returns the next column.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn tiles_from<const P: usize, const R: usize>(
+            probes: [&[$element]; P],
+            references: &[$element],
+            starts: [Sums; PROBES],
+            dots: &mut [$sum],
+            mut column: usize,
+        ) -> usize {
+            let dimensions = probes[0].len();
+            let columns = references.len() / dimensions;
+            while column + R <= columns {
                 let references = split(&references[column * dimensions..], dimensions);
-                tile::<P, WIDE>(probes, references, starts, &mut dots[column..], columns);
-                column += WIDE;
+                tile::<P, R>(probes, references, starts, &mut dots[column..], columns);
+                column += R;
             }
-            while column + REFERENCES <= columns {
-                let references = split(&references[column * dimensions..], dimensions);
-                tile::<P, REFERENCES>(probes, references, starts, &mut dots[column..], columns);
-                column += REFERENCES;
-            }
-            while column < columns {
-                let reference = split(&references[column * dimensions..], dimensions);
-                tile::<P, 1>(probes, reference, starts, &mut dots[column..], columns);
-                column += 1;
-            }
+            column
         }
 
         /// `P` probes with `R` references; each probe's dot products are `stride` apart.
