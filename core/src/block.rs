@@ -3,8 +3,8 @@
 use crate::check::{exact_square_sum, trusted};
 use crate::cosine::cosine;
 use crate::error::{CoreError, Operand};
-use crate::kernels::Kernels;
-use crate::walk::{Comparison, Group, Walk, check_out, check_rows, to_score};
+use crate::kernels::{Kernels, MANY, Panel};
+use crate::walk::{Comparison, Group, REFERENCE_BYTES, Walk, check_out, check_rows, to_score};
 
 /// Comparison scores of each probe with each reference, in [-1, 1]: a row of `out` for each probe.
 /// Both matrices are stored row after row, `dimensions` elements each.
@@ -23,23 +23,11 @@ pub fn cosine_block(
     check_rows(dimensions, probes, references)?;
     check_out(dimensions, probes, references, out)?;
     let comparison = Float32::new(kernels, dimensions, probes, references);
-    fill(Walk::new(comparison, dimensions, probes, references)?, out)
+    Walk::new(comparison, dimensions, probes, references)?.fill(out)
 }
 
-/// Writes all scores of a walk.
-pub(crate) fn fill<T, C: Comparison<T>>(
-    mut walk: Walk<T, C>,
-    out: &mut [f32],
-) -> Result<(), CoreError> {
-    let columns = walk.reference_count();
-    for group in walk.groups() {
-        walk.compare(group, |probe, first, scores| {
-            out[probe * columns + first..][..scores.len()].copy_from_slice(scores);
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
+/// Bytes of a group of references that is compared by a panel.
+const PANEL_REFERENCE_BYTES: usize = 128 << 10;
 
 /// Comparison of rows of f32.
 pub(crate) struct Float32<'a> {
@@ -50,6 +38,10 @@ pub(crate) struct Float32<'a> {
     /// Rows of finite values whose sums in f32 cannot be trusted, in order.
     probes_apart: Vec<usize>,
     references_apart: Vec<usize>,
+    /// For many probes, if the kernels have it.
+    panel: Option<Panel>,
+    /// Without it.
+    dots: Vec<f32>,
 }
 
 impl<'a> Float32<'a> {
@@ -60,7 +52,18 @@ impl<'a> Float32<'a> {
         references: &'a [f32],
     ) -> Self {
         let (probes_apart, references_apart) = (Vec::new(), Vec::new());
-        Self { kernels, dimensions, probes, references, probes_apart, references_apart }
+        let panel = kernels.panel_for(probes.len() / dimensions);
+        let dots = Vec::new();
+        Self {
+            kernels,
+            dimensions,
+            probes,
+            references,
+            probes_apart,
+            references_apart,
+            panel,
+            dots,
+        }
     }
 
     /// The score of a pair with a row that stands apart.
@@ -76,12 +79,13 @@ impl<'a> Float32<'a> {
         probes: &Group<f32>,
         references: &Group<f32>,
         scores: &mut [f32],
+        stride: usize,
     ) -> Result<(), CoreError> {
         let columns = references.inverse_norms.len();
         let apart = |rows: &[usize], row| rows.binary_search(&row).is_ok();
-        for (i, scores) in scores.chunks_exact_mut(columns).enumerate() {
+        for (i, scores) in scores.chunks_mut(stride).take(probes.inverse_norms.len()).enumerate() {
             let probe_apart = apart(&self.probes_apart, probes.first + i);
-            for (j, score) in scores.iter_mut().enumerate() {
+            for (j, score) in scores[..columns].iter_mut().enumerate() {
                 if probe_apart || apart(&self.references_apart, references.first + j) {
                     *score = self.exact(probes.first + i, references.first + j)?;
                 }
@@ -114,22 +118,38 @@ impl Comparison<f32> for Float32<'_> {
         Ok(())
     }
 
+    /// With a panel each reference is read once: the second cache will do.
+    fn reference_bytes(&self) -> usize {
+        if self.panel.is_some() { PANEL_REFERENCE_BYTES } else { REFERENCE_BYTES }
+    }
+
     fn compare(
         &mut self,
         probes: &Group<f32>,
         references: &Group<f32>,
         scores: &mut [f32],
+        stride: usize,
     ) -> Result<(), CoreError> {
-        self.kernels.block(probes.rows, references.rows, self.dimensions, scores);
-        let lines = scores.chunks_exact_mut(references.inverse_norms.len());
-        for (scores, probe_inverse) in lines.zip(probes.inverse_norms) {
-            for (score, inverse) in scores.iter_mut().zip(references.inverse_norms) {
-                *score = to_score(*score, *probe_inverse, *inverse);
+        if let Some(panel) = &mut self.panel
+            && probes.inverse_norms.len() >= MANY
+        {
+            let dimensions = self.dimensions;
+            self.kernels.panel(panel, dimensions, probes, references, scores, stride);
+        } else {
+            let columns = references.inverse_norms.len();
+            self.dots.resize(probes.inverse_norms.len() * columns, 0.0);
+            self.kernels.block(probes.rows, references.rows, self.dimensions, &mut self.dots);
+            let lines = scores.chunks_mut(stride).zip(self.dots.chunks_exact(columns));
+            for ((scores, dots), probe_inverse) in lines.zip(probes.inverse_norms) {
+                let pairs = scores.iter_mut().zip(dots).zip(references.inverse_norms);
+                for ((score, dot), inverse) in pairs {
+                    *score = to_score(*dot, *probe_inverse, *inverse);
+                }
             }
         }
         if self.probes_apart.is_empty() && self.references_apart.is_empty() {
             return Ok(());
         }
-        self.mend(probes, references, scores)
+        self.mend(probes, references, scores, stride)
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! A cosine does not depend on length, so that a row of codes needs no scale beside it.
 
-use crate::block::fill;
 use crate::error::{CoreError, Operand};
 use crate::kernels::{Kernels, MAX_CODES};
 use crate::walk::{Comparison, Group, ROWS_OF_ONE, Walk, check_out, check_rows, to_score};
@@ -61,7 +60,7 @@ pub fn cosine_block_int8(
     check_codes(dimensions, probes, references)?;
     check_out(dimensions, probes, references, out)?;
     let comparison = Int8::new(kernels, dimensions);
-    fill(Walk::new(comparison, dimensions, probes, references)?, out)
+    Walk::new(comparison, dimensions, probes, references)?.fill(out)
 }
 
 /// The dimensions are within the bounds and the rows are whole.
@@ -156,11 +155,12 @@ impl Comparison<i8> for Int8<'_> {
         probes: &Group<i8>,
         references: &Group<i8>,
         scores: &mut [f32],
+        stride: usize,
     ) -> Result<(), CoreError> {
-        self.dots.resize(scores.len(), 0);
-        self.kernels.block_int8(probes.rows, references.rows, self.dimensions, &mut self.dots);
         let columns = references.inverse_norms.len();
-        let lines = scores.chunks_exact_mut(columns).zip(self.dots.chunks_exact(columns));
+        self.dots.resize(probes.inverse_norms.len() * columns, 0);
+        self.kernels.block_int8(probes.rows, references.rows, self.dimensions, &mut self.dots);
+        let lines = scores.chunks_mut(stride).zip(self.dots.chunks_exact(columns));
         for ((scores, dots), probe_inverse) in lines.zip(probes.inverse_norms) {
             let pairs = scores.iter_mut().zip(dots).zip(references.inverse_norms);
             for ((score, dot), inverse) in pairs {

@@ -205,6 +205,19 @@ fn new_array<'py, T: Number>(py: Python<'py>, shape: &[usize]) -> Bound<'py, PyA
     unsafe { PyArrayDyn::new(py, shape, false) }
 }
 
+/// A new array of zeros. Fresh memory from the system needs no zero written, but `PyArray::zeros`
+/// releases the GIL (see `new_array`): only for so large an array that its scores release it, too.
+fn zeros<'py>(py: Python<'py>, shape: &[usize]) -> Bound<'py, PyArrayDyn<f32>> {
+    if shape.iter().product::<usize>() >= RELEASE_GIL_FROM {
+        return PyArrayDyn::zeros(py, shape, false);
+    }
+    let array = new_array(py, shape);
+    // SAFETY: nobody else has the array, and NumPy keeps so many aligned elements there, of a type
+    // of which zero bytes are a value.
+    unsafe { ptr::write_bytes(array.data(), 0, array.len()) };
+    array
+}
+
 /// Memory whose elements have all been written.
 ///
 /// # Safety
@@ -368,7 +381,7 @@ fn compare<'py, T: Number + Sync>(
     let shape = &rows[2 - number..];
     let result = match out {
         Some(out) => out.clone(),
-        None => new_array::<f32>(py, shape).into_any(),
+        None => zeros(py, shape).into_any(),
     };
     let mut scores = Array::output(&result, Operand::Out, number..=number)?;
     for (expected, received) in shape.iter().zip(scores.shape) {
@@ -385,13 +398,8 @@ fn compare<'py, T: Number + Sync>(
         work_of(&probes, &references)
     };
     let (probes, references) = (probes.as_slice(), references.as_slice());
-    let memory = scores.as_memory();
-    compute(py, bytes, |kernels| {
-        memory.fill(MaybeUninit::new(0.0));
-        // SAFETY: `fill` wrote all of it.
-        let scores = unsafe { written(memory) };
-        work(kernels, dimensions, probes, references, scores)
-    })?;
+    let scores = scores.as_mut_slice();
+    compute(py, bytes, |kernels| work(kernels, dimensions, probes, references, scores))?;
     Ok(result)
 }
 

@@ -1,21 +1,25 @@
 //! The walk over many pairs: every group of probes meets every group of references.
 //!
-//! A group of references stays in the first cache while a larger group of probes, which stays in
-//! the second one, goes over it: memory is read once for so many probes. No more scores exist at a
-//! time than those of two groups.
+//! A group of references stays in a near cache while a larger group of probes, which stays in the
+//! second one, goes over it: memory is read once for so many probes. Of scores that nobody keeps no
+//! more exist at a time than those of two groups.
 
 use std::ops::Range;
 
 use crate::error::{CoreError, Operand};
+use crate::kernels::prefetch_all;
 
 /// Bytes of a group of references: with the few probes of a tile, a first cache.
-const REFERENCE_BYTES: usize = 24 << 10;
+pub(crate) const REFERENCE_BYTES: usize = 24 << 10;
 
 /// Bytes of a group of probes: a quarter of a second cache.
 const PROBE_BYTES: usize = 128 << 10;
 
 /// What the tiles of every instruction set divide.
 const WHOLE_TILES: usize = 12;
+
+/// The most references that several probes meet at a time.
+pub(crate) const REFERENCES: usize = 4 * WHOLE_TILES;
 
 /// The most references that one probe alone meets at a time: enough for the step from one such group
 /// to the next to cost nothing, few enough for their sums to stay in the first cache.
@@ -41,12 +45,19 @@ pub(crate) trait Comparison<T> {
         inverse_norms: &mut [f32],
     ) -> Result<(), CoreError>;
 
-    /// Comparison scores of each probe with each reference: those of the first probe, then...
+    /// Bytes of a group of references.
+    fn reference_bytes(&self) -> usize {
+        REFERENCE_BYTES
+    }
+
+    /// Comparison scores of each probe with each reference. Those of a probe begin `stride` after
+    /// those of the one before.
     fn compare(
         &mut self,
         probes: &Group<T>,
         references: &Group<T>,
         scores: &mut [f32],
+        stride: usize,
     ) -> Result<(), CoreError>;
 
     /// The same of one probe and up to `ROWS_OF_ONE` references, whose norms are not known yet and
@@ -60,7 +71,8 @@ pub(crate) trait Comparison<T> {
     ) -> Result<(), CoreError> {
         let inverse_norms = &mut [0.0; ROWS_OF_ONE][..scores.len()];
         self.invert_norms(Operand::References, first, references, inverse_norms)?;
-        self.compare(probe, &Group { first, rows: references, inverse_norms }, scores)
+        let stride = scores.len();
+        self.compare(probe, &Group { first, rows: references, inverse_norms }, scores, stride)
     }
 }
 
@@ -76,7 +88,6 @@ pub(crate) struct Walk<'a, T, C> {
     known: usize,
     probes_at_once: usize,
     references_at_once: usize,
-    scores: Vec<f32>,
 }
 
 impl<'a, T, C: Comparison<T>> Walk<'a, T, C> {
@@ -92,9 +103,9 @@ impl<'a, T, C: Comparison<T>> Walk<'a, T, C> {
         comparison.invert_norms(Operand::Probes, 0, probes, &mut probe_inverses)?;
         let row_bytes = dimensions * size_of::<T>();
         let probes_at_once = (PROBE_BYTES / row_bytes).clamp(1, 64).min(count);
-        let tiles = (REFERENCE_BYTES / row_bytes / WHOLE_TILES).max(1);
-        let most = if count == 1 { ROWS_OF_ONE / WHOLE_TILES } else { 4 };
-        let references_at_once = tiles.min(most) * WHOLE_TILES;
+        let tiles = (comparison.reference_bytes() / row_bytes / WHOLE_TILES).max(1);
+        let most = if count == 1 { ROWS_OF_ONE } else { REFERENCES };
+        let references_at_once = tiles.min(most / WHOLE_TILES) * WHOLE_TILES;
         let stored = if count <= 1 { 0 } else { references.len() / dimensions };
         Ok(Self {
             comparison,
@@ -106,7 +117,6 @@ impl<'a, T, C: Comparison<T>> Walk<'a, T, C> {
             known: 0,
             probes_at_once,
             references_at_once,
-            scores: vec![0.0; probes_at_once * references_at_once],
         })
     }
 
@@ -128,34 +138,65 @@ impl<'a, T, C: Comparison<T>> Walk<'a, T, C> {
         group: Range<usize>,
         mut visit: impl FnMut(usize, usize, &[f32]) -> Result<(), CoreError>,
     ) -> Result<(), CoreError> {
-        let dimensions = self.dimensions;
-        let probes = Group {
-            first: group.start,
-            rows: &self.probes[group.start * dimensions..group.end * dimensions],
-            inverse_norms: &self.probe_inverses[group.clone()],
-        };
-        let references = self.references.chunks(self.references_at_once * dimensions);
-        for (i, rows) in references.enumerate() {
-            let first = i * self.references_at_once;
-            let count = rows.len() / dimensions;
-            let scores = &mut self.scores[..group.len() * count];
-            if self.reference_inverses.is_empty() {
-                self.comparison.compare_one(&probes, first, rows, scores)?;
-            } else {
-                let inverse_norms = &mut self.reference_inverses[first..][..count];
-                if self.known <= first {
-                    let operand = Operand::References;
-                    self.comparison.invert_norms(operand, first, rows, inverse_norms)?;
-                    self.known = first + count;
-                }
-                let references = Group { first, rows, inverse_norms };
-                self.comparison.compare(&probes, &references, scores)?;
-            }
+        let mut scores = vec![0.0; self.probes_at_once * self.references_at_once];
+        for references in self.reference_groups() {
+            let (first, count) = (references.start, references.len());
+            self.compare_groups(group.clone(), references, &mut scores, count)?;
             for (probe, scores) in group.clone().zip(scores.chunks_exact(count)) {
                 visit(probe, first, scores)?;
             }
         }
         Ok(())
+    }
+
+    /// Writes all scores, a row for each probe.
+    pub(crate) fn fill(mut self, out: &mut [f32]) -> Result<(), CoreError> {
+        let columns = self.reference_count();
+        for group in self.groups() {
+            let out = &mut out[group.start * columns..group.end * columns];
+            for references in self.reference_groups() {
+                let out = &mut out[references.start..];
+                // Each row of it is far from the next: a store would wait for memory.
+                for scores in out.chunks(columns) {
+                    prefetch_all(&scores[..references.len()]);
+                }
+                self.compare_groups(group.clone(), references, out, columns)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups of references, as ranges of rows.
+    fn reference_groups(&self) -> impl Iterator<Item = Range<usize>> + use<T, C> {
+        let (count, step) = (self.reference_count(), self.references_at_once);
+        (0..count).step_by(step).map(move |first| first..count.min(first + step))
+    }
+
+    /// Compares two groups; the scores of a probe begin `stride` after those of the one before.
+    fn compare_groups(
+        &mut self,
+        probes: Range<usize>,
+        references: Range<usize>,
+        scores: &mut [f32],
+        stride: usize,
+    ) -> Result<(), CoreError> {
+        let dimensions = self.dimensions;
+        let probes = Group {
+            first: probes.start,
+            rows: &self.probes[probes.start * dimensions..probes.end * dimensions],
+            inverse_norms: &self.probe_inverses[probes],
+        };
+        let Range { start: first, end } = references;
+        let rows = &self.references[first * dimensions..end * dimensions];
+        if self.reference_inverses.is_empty() {
+            return self.comparison.compare_one(&probes, first, rows, &mut scores[..end - first]);
+        }
+        let inverse_norms = &mut self.reference_inverses[references];
+        if self.known <= first {
+            self.comparison.invert_norms(Operand::References, first, rows, inverse_norms)?;
+            self.known = end;
+        }
+        self.comparison.compare(&probes, &Group { first, rows, inverse_norms }, scores, stride)
     }
 }
 

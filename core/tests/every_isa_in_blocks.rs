@@ -11,11 +11,12 @@ use govid_core::{
 use proptest::prelude::*;
 use support::{LENGTHS, every_isa, integers, ramp, scalar};
 
-/// They hug the tiles: up to 4 probes by 2, 3, 4 or 6 references.
+/// They hug the tiles: up to 4 probes by 2, 3 or 4 references, one probe by twice as many.
 const COUNTS: [usize; 8] = [0, 1, 2, 3, 4, 5, 7, 13];
 
 every_isa! {
     blocks_of_integers_agree_exactly,
+    scores_of_integers_are_the_same_to_the_bit,
     blocks_agree_with_pairs,
     tiny_and_huge_rows_of_blocks_are_right,
     culprits_in_blocks_are_named,
@@ -70,9 +71,34 @@ fn blocks_of_integers_agree_exactly(kernels: &Kernels) {
     }
 }
 
+/// From 12 probes on they may be packed, by 16: one to four such strips, a group more, and each rest
+/// of six references.
+fn scores_of_integers_are_the_same_to_the_bit(kernels: &Kernels) {
+    for len in [1, 16, 17, 128, 129, 300] {
+        let counts =
+            [(11, 7), (12, 48), (16, 1), (17, 50), (33, 15), (49, 16), (64, 45), (130, 95)];
+        for (probe_count, count) in counts {
+            let mut probes = integers(len * probe_count, 1);
+            let mut references = integers(len * count, 2);
+            // No row is all zeros.
+            probes.iter_mut().step_by(len).for_each(|x| *x = 8.0);
+            references.iter_mut().step_by(len).for_each(|x| *x = -9.0);
+            let scores = |kernels: &Kernels| {
+                let mut scores = vec![f32::NAN; probe_count * count];
+                cosine_block(kernels, len, &probes, &references, &mut scores).expect("good values");
+                scores
+            };
+            let text = format!("{probe_count} probes, {count} references of length {len}");
+            assert_eq!(scores(kernels), scores(scalar()), "{text}");
+        }
+    }
+}
+
 /// More probes and references than the walk takes at once.
 fn blocks_agree_with_pairs(kernels: &Kernels) {
-    for (len, probe_count, count) in [(1, 70, 100), (129, 70, 53), (512, 67, 31), (40_000, 3, 14)] {
+    for (len, probe_count, count) in
+        [(1, 70, 100), (129, 70, 53), (512, 67, 31), (1500, 30, 50), (40_000, 13, 14)]
+    {
         let (probes, references) = (ramp(len * probe_count, 0.5), ramp(len * count, 1.5));
         let mut scores = vec![f32::NAN; probe_count * count];
         cosine_block(kernels, len, &probes, &references, &mut scores).expect("good values");
@@ -88,20 +114,25 @@ fn blocks_agree_with_pairs(kernels: &Kernels) {
 }
 
 fn tiny_and_huge_rows_of_blocks_are_right(kernels: &Kernels) {
-    let (len, probe_count, count) = (33, 5, 15);
-    let (probes, references) = (ramp(len * probe_count, 0.5), ramp(len * count, 2.5));
-    let scores = |probes: &[f32], references: &[f32]| {
-        let mut scores = vec![f32::NAN; probe_count * count];
-        cosine_block(kernels, len, probes, references, &mut scores).expect("finite values");
-        scores
-    };
-    let right = scores(&probes, &references);
-    for (x, y) in [(1e-30, 1.0), (1.0, 1e-30), (1e30, 1.0), (1.0, 1e30), (1e30, 1e-30)] {
-        let (mut probes, mut references) = (probes.clone(), references.clone());
-        probes[len..2 * len].iter_mut().for_each(|v| *v *= x);
-        references[7 * len..9 * len].iter_mut().for_each(|v| *v *= y);
-        for (score, right) in scores(&probes, &references).iter().zip(&right) {
-            assert!((score - right).abs() <= 2e-6, "times {x:e} and {y:e}: {score} not {right}");
+    let len = 33;
+    for (probe_count, count) in [(5, 15), (20, 60)] {
+        let (probes, references) = (ramp(len * probe_count, 0.5), ramp(len * count, 2.5));
+        let scores = |probes: &[f32], references: &[f32]| {
+            let mut scores = vec![f32::NAN; probe_count * count];
+            cosine_block(kernels, len, probes, references, &mut scores).expect("finite values");
+            scores
+        };
+        let right = scores(&probes, &references);
+        for (x, y) in [(1e-30, 1.0), (1.0, 1e-30), (1e30, 1.0), (1.0, 1e30), (1e30, 1e-30)] {
+            let (mut probes, mut references) = (probes.clone(), references.clone());
+            probes[len..2 * len].iter_mut().for_each(|v| *v *= x);
+            references[7 * len..9 * len].iter_mut().for_each(|v| *v *= y);
+            for (score, right) in scores(&probes, &references).iter().zip(&right) {
+                assert!(
+                    (score - right).abs() <= 2e-6,
+                    "times {x:e} and {y:e}: {score} not {right}"
+                );
+            }
         }
     }
 }

@@ -41,6 +41,23 @@ def test_blocks_agree_with_numpy(length: int, count: int, number: int) -> None:
     assert np.array_equal(_core.cosine_many_int8(probes_int8[-1], references_int8), scores[-1])
 
 
+def test_a_large_new_array_holds_what_a_given_one_does() -> None:
+    probes, references = embeddings(64, 2, seed=1), embeddings(70_000, 2, seed=2)
+    out = np.full((64, 70_000), np.nan, dtype=np.float32)
+    assert _core.cosine_block(probes, references, out) is out
+    assert np.array_equal(_core.cosine_block(probes, references), out)
+    assert np.allclose(out[:, ::97], expected(probes, references[::97]), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("count", [1, 5, 11, 12, 40, 64, 130])
+def test_the_score_of_a_pair_does_not_depend_on_the_call(count: int) -> None:
+    for length in (1, 7, 129, 512):
+        probes, references = embeddings(130, length, seed=5), embeddings(60, length, seed=6)
+        scores = _core.cosine_block(probes, references)
+        assert np.array_equal(_core.cosine_block(probes[:count], references[7:]), scores[:count, 7:])
+        assert np.array_equal(_core.cosine_block(probes[-count:], references[:50]), scores[-count:, :50])
+
+
 @pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e-19, 1e18, 1e30, 1e37])
 def test_tiny_and_huge_rows_neither_vanish_nor_overflow(scale: float) -> None:
     probes, references = embeddings(3, 128, seed=3), embeddings(9, 128, seed=4)

@@ -11,8 +11,16 @@ use core::arch::x86_64::{
 use super::tiles::tiles;
 use super::{Isa, Kernels, PairSums, int8};
 
-const TABLE: Kernels =
-    Kernels { isa: Isa::Avx2, pair, rows, block, square_sum, scale, int8: int8::avx2::KERNELS };
+const TABLE: Kernels = Kernels {
+    isa: Isa::Avx2,
+    pair,
+    rows,
+    block,
+    panel: None,
+    square_sum,
+    scale,
+    int8: int8::avx2::KERNELS,
+};
 
 pub(super) static KERNELS: Kernels = TABLE;
 

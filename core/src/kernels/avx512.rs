@@ -7,12 +7,22 @@ use core::arch::x86_64::{
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::tiles::{prefetch, tiles};
-use super::{Isa, Kernels, PairSums, avx2, int8};
+use super::prefetch::prefetch;
+use super::tiles::PROBES;
+use super::{Isa, Kernels, PairSums, avx2, int8, panel};
 
-/// AVX-512F alone has no arithmetic on bytes.
-const TABLE: Kernels =
-    Kernels { isa: Isa::Avx512, pair, rows, block, square_sum, scale, int8: int8::avx2::KERNELS };
+/// AVX-512F alone has no arithmetic on bytes. Blocks of few probes are those of AVX2: twice as many
+/// lanes to add up cost more than they save.
+const TABLE: Kernels = Kernels {
+    isa: Isa::Avx512,
+    pair,
+    rows,
+    block: avx2::block,
+    panel: Some(panel::avx512::scores),
+    square_sum,
+    scale,
+    int8: int8::avx2::KERNELS,
+};
 
 pub(super) static KERNELS: Kernels = TABLE;
 
@@ -113,20 +123,6 @@ fn row(probe: &[f32], reference: &[f32]) -> (Sums, Sums) {
 }
 
 type Sums = __m512;
-
-tiles! { "avx512f,avx2,fma", f32 => f32, 6 references, load and load_tail, load and load_tail }
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn start(_probe: &[f32]) -> Sums {
-    _mm512_setzero_ps()
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn add_products(sums: Sums, probe: __m512, reference: __m512) -> Sums {
-    _mm512_fmadd_ps(probe, reference, sums)
-}
 
 #[inline]
 #[target_feature(enable = "avx512f,avx2,fma")]

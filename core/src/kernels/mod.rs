@@ -3,6 +3,8 @@
 //! Kernels sum and scale, they judge nothing: the callers check finiteness and norms.
 
 mod int8;
+mod panel;
+mod prefetch;
 pub(crate) mod scalar;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod tiles;
@@ -13,12 +15,17 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use std::sync::OnceLock;
 
 use crate::error::CoreError;
+use crate::walk::Group;
 use int8::Int8Kernels;
 pub use int8::MAX_CODES;
+pub(crate) use panel::{MANY, Panel};
+pub(crate) use prefetch::prefetch_all;
 
 /// The environment variable that forces an instruction set.
 const VARIABLE: &str = "GOVID_ISA";
@@ -111,7 +118,7 @@ fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
-/// The AVX-512 kernels finish their sums in AVX2, which every such CPU has.
+/// The AVX-512 kernels finish their sums, and compare few probes, in AVX2, which every such CPU has.
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
     has_avx2() && is_x86_feature_detected!("avx512f")
@@ -142,6 +149,7 @@ pub struct Kernels {
     pair: unsafe fn(&[f32], &[f32]) -> PairSums,
     rows: Rows,
     block: Block,
+    panel: Option<panel::Scores>,
     square_sum: unsafe fn(&[f32]) -> f64,
     scale: unsafe fn(&mut [f32], f32),
     int8: Int8Kernels,
@@ -209,6 +217,36 @@ impl Kernels {
         if !dots.is_empty() {
             // SAFETY: `Isa::kernels` asked the CPU before handing out self.
             unsafe { (self.block)(probes, references, dimensions, dots) }
+        }
+    }
+
+    /// A panel for so many probes, if that is faster than [`Self::block`].
+    pub(crate) fn panel_for(&self, probes: usize) -> Option<Panel> {
+        (self.panel.is_some() && probes >= MANY).then(Panel::default)
+    }
+
+    /// Comparison scores of probes with references. Those of a probe begin `stride` after those of
+    /// the one before. To the bit what [`Self::block`] leads to. A panel is for one operand of probes.
+    ///
+    /// # Panics
+    /// If the lengths do not fit each other, or [`Self::panel_for`] gave no panel.
+    pub(crate) fn panel(
+        &self,
+        panel: &mut Panel,
+        dimensions: usize,
+        probes: &Group<f32>,
+        references: &Group<f32>,
+        scores: &mut [f32],
+        stride: usize,
+    ) {
+        for group in [probes, references] {
+            let expected = group.inverse_norms.len().checked_mul(dimensions);
+            assert_eq!(expected, Some(group.rows.len()));
+        }
+        let kernel = self.panel.expect("`panel_for` gave the panel");
+        if !references.rows.is_empty() {
+            // SAFETY: `Isa::kernels` asked the CPU before handing out self.
+            unsafe { kernel(panel, dimensions, probes, references, scores, stride) }
         }
     }
 

@@ -8,8 +8,16 @@ use core::arch::aarch64::{
 use super::tiles::tiles;
 use super::{Isa, Kernels, PairSums, int8};
 
-pub(super) static KERNELS: Kernels =
-    Kernels { isa: Isa::Neon, pair, rows, block, square_sum, scale, int8: int8::neon::KERNELS };
+pub(super) static KERNELS: Kernels = Kernels {
+    isa: Isa::Neon,
+    pair,
+    rows,
+    block,
+    panel: None,
+    square_sum,
+    scale,
+    int8: int8::neon::KERNELS,
+};
 
 const LANES: usize = 4;
 type Lanes = [f32; LANES];

@@ -5,8 +5,16 @@
 
 use super::{Isa, Kernels, PairSums, int8};
 
-pub(super) static KERNELS: Kernels =
-    Kernels { isa: Isa::Scalar, pair, rows, block, square_sum, scale, int8: int8::scalar::KERNELS };
+pub(super) static KERNELS: Kernels = Kernels {
+    isa: Isa::Scalar,
+    pair,
+    rows,
+    block,
+    panel: None,
+    square_sum,
+    scale,
+    int8: int8::scalar::KERNELS,
+};
 
 pub(crate) fn pair(a: &[f32], b: &[f32]) -> PairSums {
     let mut sums = PairSums { dot: 0.0, aa: 0.0, bb: 0.0 };

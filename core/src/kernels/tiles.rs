@@ -4,6 +4,8 @@
 //! the rows: each vector that is loaded serves several products. The rows are read as they lie,
 //! nothing is packed or transposed.
 
+use super::prefetch::{LINE, prefetch};
+
 /// Probes of a tile: as many sums as the `totals` of an instruction set adds up at once.
 pub(in crate::kernels) const PROBES: usize = 4;
 
@@ -54,21 +56,42 @@ macro_rules! tiles {
             dots: &mut [$sum],
         ) {
             const REFERENCES: usize = $references;
-            let columns = references.len() / dimensions;
             let probes: [_; P] = split(probes, dimensions);
             let mut starts = [start(&[]); PROBES];
             for i in 0..P {
                 starts[i] = start(probes[i]);
             }
-            let full = columns - columns % REFERENCES;
-            for column in (0..full).step_by(REFERENCES) {
+            let mut column = 0;
+            // Each sum waits for itself: few probes need more references to have enough of them.
+            if P == 1 {
+                column =
+                    tiles_from::<P, { 2 * REFERENCES }>(probes, references, starts, dots, column);
+            } else if P == 2 {
+                column =
+                    tiles_from::<P, { REFERENCES + 1 }>(probes, references, starts, dots, column);
+            }
+            column = tiles_from::<P, REFERENCES>(probes, references, starts, dots, column);
+            tiles_from::<P, 1>(probes, references, starts, dots, column);
+        }
+
+        /// As many tiles as fit in, from this column on; returns the next column.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn tiles_from<const P: usize, const R: usize>(
+            probes: [&[$element]; P],
+            references: &[$element],
+            starts: [Sums; PROBES],
+            dots: &mut [$sum],
+            mut column: usize,
+        ) -> usize {
+            let dimensions = probes[0].len();
+            let columns = references.len() / dimensions;
+            while column + R <= columns {
                 let references = split(&references[column * dimensions..], dimensions);
-                tile::<P, REFERENCES>(probes, references, starts, &mut dots[column..], columns);
+                tile::<P, R>(probes, references, starts, &mut dots[column..], columns);
+                column += R;
             }
-            for column in full..columns {
-                let reference = split(&references[column * dimensions..], dimensions);
-                tile::<P, 1>(probes, reference, starts, &mut dots[column..], columns);
-            }
+            column
         }
 
         /// `P` probes with `R` references; each probe's dot products are `stride` apart.
@@ -137,22 +160,8 @@ pub(in crate::kernels) fn lanes<T, const LANES: usize, const N: usize>(
 /// while this one is compared. Beyond the end of the matrix it does nothing.
 #[inline]
 pub(in crate::kernels) fn prefetch_next<T>(references: &[T], part: usize, parts: usize) {
-    const LINE: usize = 64;
     let lines = size_of_val(references).div_ceil(LINE);
     for line in lines * part / parts..lines * (part + 1) / parts {
         prefetch(references.as_ptr_range().end.wrapping_byte_add(line * LINE));
     }
-}
-
-/// Asks memory for a line, for the second cache. No address is wrong.
-#[inline]
-pub(in crate::kernels) fn prefetch<T>(line: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing that a program can see, and no address makes it fault.
-    unsafe {
-        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(line.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }

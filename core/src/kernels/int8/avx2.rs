@@ -10,7 +10,7 @@ use core::arch::x86_64::{
 };
 
 use super::Int8Kernels;
-use crate::kernels::tiles::prefetch;
+use crate::kernels::prefetch::prefetch;
 use crate::kernels::tiles::tiles;
 
 pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };

@@ -6,12 +6,12 @@
 
 use core::arch::x86_64::{
     __m512i, _mm512_dpbusd_epi32, _mm512_mask_storeu_epi32, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
 use super::avx512vnni::{LANES, load_raised, load_raised_tail};
 use crate::kernels::tiles::{prefetch_next, split};
+use crate::kernels::transpose::transposed;
 
 /// References of a panel: the lanes of a vector of sums.
 const ROWS: usize = 16;
@@ -24,10 +24,6 @@ const _: () = assert!(ROWS * CODES == LANES, "a vector of codes is a word of eac
 /// Probes and panels whose sums stay in registers: 24 of 32.
 const PROBES: usize = 8;
 const PANELS: usize = 3;
-
-/// Two even quarters of one vector and two of another; two odd ones of each.
-const EVEN: i32 = 0b10_00_10_00;
-const ODD: i32 = 0b11_01_11_01;
 
 /// As [`super::Block`]. Interleaving pays for itself from four probes on.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -104,42 +100,6 @@ fn interleave(rows: &[i8], dimensions: usize, panels: &mut Vec<__m512i>) {
 
 fn split_to(rows: &[i8], dimensions: usize, last: usize) -> [&[i8]; ROWS] {
     std::array::from_fn(|row| &rows[row.min(last) * dimensions..][..dimensions])
-}
-
-/// The words of sixteen rows by their place: (16, 16) i32 with rows and columns exchanged.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn transposed(rows: &[__m512i; ROWS]) -> [__m512i; ROWS] {
-    let mut pairs = *rows;
-    for i in (0..ROWS).step_by(2) {
-        pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-        pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-    }
-    // Quarter `q` of `fours[i + c]`: place 4 q + c of rows i to i + 3.
-    let mut fours = pairs;
-    for i in (0..ROWS).step_by(4) {
-        fours[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
-        fours[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
-        fours[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
-        fours[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
-    }
-    let mut places = fours;
-    for c in 0..4 {
-        let (first, second) = ((fours[c], fours[4 + c]), (fours[8 + c], fours[12 + c]));
-        let even = (quarters::<EVEN>(first), quarters::<EVEN>(second));
-        let odd = (quarters::<ODD>(first), quarters::<ODD>(second));
-        places[c] = quarters::<EVEN>(even);
-        places[4 + c] = quarters::<EVEN>(odd);
-        places[8 + c] = quarters::<ODD>(even);
-        places[12 + c] = quarters::<ODD>(odd);
-    }
-    places
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn quarters<const WHICH: i32>((a, b): (__m512i, __m512i)) -> __m512i {
-    _mm512_shuffle_i32x4::<WHICH>(a, b)
 }
 
 /// All probes with `G` panels.
