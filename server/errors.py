@@ -209,6 +209,8 @@ def _known(request: Request[Any, Any, Any], error: Exception) -> GovidError:
     if isinstance(error, HTTPException):
         if "disconnected" in str(error.detail):  # Litestar has no type for it
             return ClientGone()
+        if error.status_code == 400 and "route_handler" not in request.scope:
+            return MalformedRequest()  # its Host is none, which is seen before there is a route
         if error.status_code in _FROM_HTTP:
             mistake = queries.mistake(request.route_handler, error.extra) if error.status_code == 400 else ""
             return _FROM_HTTP[error.status_code](mistake)

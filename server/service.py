@@ -189,7 +189,8 @@ class Service:
         """The body, charged to the place as it comes: what is only announced takes no memory."""
         # Not by Litestar's stream, which makes a dictionary of all headers and a generator for each body.
         most = request.route_handler.resolve_request_max_body_size() or 0
-        if int(_only(request, b"content-length") or 0) > most:
+        # Zeros in front are allowed, and Python reads no number of thousands of digits.
+        if int(_only(request, b"content-length").lstrip("0") or 0) > most:
             raise BodyTooLarge
         chunks, more = [], True
         while more:

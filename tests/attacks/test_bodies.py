@@ -82,6 +82,14 @@ def test_an_announced_giant_is_refused_before_it_is_sent(api: httpx.Client) -> N
     assert b"body-too-large" in answer
 
 
+def test_a_length_behind_thousands_of_zeros_is_that_length(api: httpx.Client) -> None:
+    head = POST + b"Content-Type: application/json\r\nContent-Length: " + b"0" * 5000
+    answer = raw(api, head + b"2\r\n\r\n{}")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"invalid-body" in answer
+    assert raw(api, head + b"20971520\r\n\r\n").startswith(b"HTTP/1.1 413")
+
+
 def test_a_giant_in_chunks_is_cut_off(api: httpx.Client) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(30):

@@ -55,6 +55,16 @@ def test_a_request_that_two_readers_understand_differently_is_refused(api: httpx
     assert api.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("host", [b"a b", b"a/b", b"a?b", b"\xff", b"a\\b"])
+@pytest.mark.parametrize("path", [b"/healthz", b"/v1/models", b"/console", b"/nowhere"])
+def test_a_host_that_is_no_name_is_refused(api: httpx.Client, host: bytes, path: bytes) -> None:
+    answer = raw(api, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:80]
+    assert b"malformed-request" in answer
+    for header in (b"x-request-id", b"x-content-type-options", b"content-security-policy"):
+        assert header in answer
+
+
 PROTOCOLS = {
     "HTTP/0.9": b"GET /v1/models\r\n\r\n",
     "HTTP/2 by its preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
