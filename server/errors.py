@@ -41,7 +41,7 @@ class BodyTooSlow(CallerError):
 class HeadTooLarge(CallerError):
     slug = "head-too-large"
     title = "The request head is too large"
-    remedy = "Send fewer or shorter headers."
+    remedy = "Send fewer or shorter headers, and a shorter address."
 
 
 class MalformedRequest(CallerError):

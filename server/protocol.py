@@ -16,6 +16,8 @@ from server.errors import HeadTooLarge, MalformedRequest, Overloaded, UpgradeNot
 
 MAX_CONNECTIONS = 1024
 MAX_HEAD = 64 * 1024
+MAX_PATH = 4 * 1024
+"""Bytes of an address before its query. Litestar's router remembers a thousand of them, whoever sent them."""
 HEAD_SECONDS = 10
 GRACE_SECONDS = 1
 UNREAD_SECONDS = 60
@@ -118,7 +120,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _refusal(self) -> bytes | None:
-        """The answer to what a proxy in front may have seen as another request (RFC 9112).
+        """The answer to an endless address, or what a proxy may have seen as another request (RFC 9112).
 
         The parser is more lenient, and stops behind the head of a request that would speak another protocol,
         as Java's client does in the clear: without this its body would seem to be empty, or be a request.
@@ -131,6 +133,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 codings.append(value.strip().lower())
             elif name == b"content-length":
                 has_body = value != b"0"
+        if len(self.url.split(b"?", 1)[0]) > MAX_PATH:
+            return _HEAD_TOO_LARGE
         if version not in {"1.0", "1.1"} or hosts > 1 or (not hosts and version == "1.1"):
             return _MALFORMED
         if codings and (version == "1.0" or codings != [b"chunked"]):

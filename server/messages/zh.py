@@ -126,7 +126,7 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "unsupported-content-type": ("govid 不支持该请求体的内容类型", "请使用 detail 中列出的类型之一。"),
     "body-too-large": ("请求体过大", "请发送更小的照片或更短的文字。"),
     "body-too-slow": ("请求体未能及时送达", "请在网络较好时重新发送，或发送更小的照片。"),
-    "head-too-large": ("请求头过大", "请减少或缩短请求头。"),
+    "head-too-large": ("请求头过大", "请减少或缩短请求头，并使用较短的地址。"),
     "malformed-request": (
         "收到的内容不是含义唯一的 HTTP 请求",
         "请使用 HTTP/1.1，且 Host 请求头与请求体长度各只给出一个。",

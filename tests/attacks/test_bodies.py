@@ -107,6 +107,13 @@ def test_a_head_without_an_end_is_refused(api: httpx.Client, line: bytes) -> Non
     assert answer.startswith(b"HTTP/1.1 431"), answer[:80]
 
 
+def test_an_address_without_measure_is_refused(api: httpx.Client) -> None:
+    for path, status in ((b"/v1/subjects/" + b"x" * 5000, b"431"), (b"/healthz?" + b"x" * 5000, b"4")):
+        answer = raw(api, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 " + status), answer[:80]
+    assert b"head-too-large" not in answer
+
+
 def test_trailers_are_no_headers_and_have_an_end(api: httpx.Client) -> None:
     head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     smuggled = raw(api, head + b"2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n")

@@ -489,7 +489,7 @@ class BodyTooSlow(CallerProblem):
 
 
 class HeadTooLarge(CallerProblem):
-    """The request head is too large. Send fewer or shorter headers."""
+    """The request head is too large. Send fewer or shorter headers, and a shorter address."""
 
     slug = "head-too-large"
 
