@@ -10,9 +10,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.support import wait_until
 
 BROKER = Path(__file__).parent / "broker.py"
 COORDINATORS = ("-rootcoord=true", "-querycoord=true", "-datacoord=true", "-indexcoord=true")
@@ -91,14 +91,14 @@ class MilvusCluster:
         address = self._folder / "broker.address"
         address.unlink(missing_ok=True)
         self._spawn("broker", [sys.executable, str(BROKER), str(address)])
-        wait(address.exists)
+        wait_until(address.exists)
         (self._folder / "configs" / "milvus.yaml").write_text(self._configuration(address.read_text()))
 
     def start_nodes(self) -> None:
         """Start all roles; answers once the proxy does."""
         for name in NODES:
             self.start_node(name)
-        wait(self._answers)
+        wait_until(self._answers, pause=0.1)
 
     def start_node(self, name: str) -> None:
         """Start one role."""
@@ -176,14 +176,6 @@ class MilvusCluster:
         except MilvusException:
             return False
         return True
-
-
-def wait(until: Callable[[], bool], seconds: float = 90.0) -> None:
-    """Wait for something that has to come; fails where it does not in far more time than it takes."""
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 def free_port() -> int:

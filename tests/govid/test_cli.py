@@ -118,7 +118,7 @@ def test_a_stop_that_was_asked_for_is_a_success_even_while_loading(folder: Path,
     assert "address" in process.stdout.readline()
     time.sleep(delay)
     process.terminate()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=support.PATIENCE_SECONDS) == 0
     process.stdout.close()
 
 
