@@ -6,10 +6,12 @@ import importlib.util
 import lzma
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support import wait_until
@@ -39,6 +41,7 @@ CHANGES = (
     (r"(interimIndex:.*\n      enableIndex: )true", r"\1false"),
 )
 
+_given: set[int] = set()
 CALM = re.compile(r"\[(INFO|DEBUG)\]")
 
 
@@ -179,7 +182,12 @@ class MilvusCluster:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on, and that no connection is given before somebody does."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = secrets.choice(range(lowest // 2, lowest))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port

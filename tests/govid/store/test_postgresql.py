@@ -130,7 +130,9 @@ def test_a_commit_is_on_disk_whatever_the_role_says(url: str) -> None:
 def test_a_lock_that_is_never_given_back_is_not_waited_for_without_end(
     store: PostgresqlStore, url: str
 ) -> None:
-    hasty = PostgresqlStore(f"{url}&options=-c%20statement_timeout%3D100", VAULT)
+    hasty = PostgresqlStore(url, VAULT)
+    with hasty.database.reading() as connection:  # of this one connection, which does not outlive its error
+        connection.execute("SET statement_timeout = 100")
     with store.database.writing() as connection:
         connection.exclusive("gallery_change")
         with pytest.raises(StoreUnavailable, match="statement timeout"):
