@@ -118,7 +118,7 @@ def test_a_lost_log_is_found_by_check_and_mended_by_rebuild(
                  "GOVID_GALLERY_INDEX": "FLAT"},
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )  # fmt: skip
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)

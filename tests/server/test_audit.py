@@ -190,7 +190,7 @@ def test_a_server_without_the_new_signing_key_lets_no_decision_out(tmp_path: Pat
             check=True,
             capture_output=True,
         )
-        time.sleep(1.1)  # it looks once a second
+        wait_until(lambda: client.get("/readyz").status_code == 503)
         said = client.post("/v1/verify", json={"subject_id": "obama", "photo": b64(OBAMA_LATER)})
         assert (said.status_code, said.json()["slug"]) == (503, "signing-key-retired")
         assert "decision" not in said.json()

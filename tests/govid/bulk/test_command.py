@@ -87,7 +87,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(folder: Path, tmp_path: Path)
     while process.poll() is None and not (results.exists() and results.stat().st_size):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "the same command goes on" in said
 
