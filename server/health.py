@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -59,11 +60,12 @@ class Dependencies:
         self._engine = engine
         self._chores = chores
         self._told: dict[str, str] = {}
+        self._told_of = 0.0
         self._telling = threading.Lock()
 
     def look(self) -> list[Check]:
         """Ask each, one after the other. The log hears what changed, however often anybody looks."""
-        engine = self._engine
+        engine, begun = self._engine, time.monotonic()
         checks = [
             # They are loaded, or the engine would not be here; a migration may have moved on to others.
             _asked("models", engine.check_serving, vital=True),
@@ -74,11 +76,14 @@ class Dependencies:
             _asked("disk", lambda: _disk(engine)),
             _asked("chores", lambda: _chores(self._chores)),
         ]
-        self._tell(checks)
+        self._tell(checks, begun)
         return checks
 
-    def _tell(self, checks: list[Check]) -> None:
+    def _tell(self, checks: list[Check], begun: float) -> None:
         with self._telling:
+            if begun < self._told_of:
+                return  # somebody who looked later was quicker: this is old news
+            self._told_of = begun
             for name, problem, _ in checks:
                 state = problem.slug if problem else OK
                 if state == self._told.get(name, OK):

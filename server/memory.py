@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
+from pathlib import Path
 
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
 _M_TRIM_THRESHOLD = -1
 # Bytes. Small ones come and go with every photo and are kept; a picture of 5 megapixels is mapped.
 _LARGE = 16 << 20
+_MUCH = 64 << 20
+"""Bytes kept between blocks in use from which on they are given back. Ordinary photos keep less, and so never
+pay for pages that come anew."""
 
 log = logging.getLogger("govid.server")
 
@@ -27,3 +32,30 @@ def give_back() -> None:
     for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
         if not mallopt(option, value):
             log.warning("mallopt(%d, %d) was refused: memory may grow with the photos", option, value)
+
+
+class Residue:
+    """What the heap keeps between blocks in use, after large photos without a face above all."""
+
+    def __init__(self) -> None:
+        self._least = _resident()
+
+    def give_back(self) -> None:
+        """Give the pages back if they have become many: some milliseconds, and nothing elsewhere."""
+        self._least = min(self._least, resident := _resident())
+        if resident - self._least < _MUCH:
+            return
+        try:
+            ctypes.CDLL(None).malloc_trim(0)
+        except (OSError, AttributeError, TypeError):
+            return
+        # What is left is in use: a gallery that has grown is no residue.
+        self._least = _resident()
+
+
+def _resident() -> int:
+    """Bytes; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -100,8 +100,9 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
     if not stopped:
         uvicorn_server.run(sockets=[listening])
     if service.stuck or uvicorn_server.force_exit:
-        # A worker that never ends would keep the interpreter waiting for it.
-        os._exit(1)
+        # A worker that never ends would keep the interpreter waiting for it. While it loads, a stop takes
+        # nothing from anybody: it is the success that was asked for, however slow the machine.
+        os._exit(0 if service.stopped_loading else 1)
     if service.failure:
         raise service.failure
 

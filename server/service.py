@@ -83,6 +83,7 @@ class Service:
         self._dedup: BackgroundDedup | None = None
         self.failure: GovidError | None = None
         self.stuck = False
+        self.stopped_loading = False
         self.on_failure: Callable[[], None] = lambda: None
 
     @property
@@ -289,7 +290,8 @@ class Service:
     async def stop(self) -> None:
         """Finish what runs, then close the records. The event loop goes on meanwhile.
 
-        Work that does not end within the time to drain is given up, and ``stuck`` says so.
+        Work that does not end within the time to drain is given up, and ``stuck`` says so. So is loading,
+        in which nobody's work is lost.
         """
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
@@ -304,7 +306,11 @@ class Service:
                 await done.wait()
         except (TimeoutError, asyncio.CancelledError):
             self.stuck = True
-            log.error("work did not end within %d s and is given up", DRAIN_SECONDS)
+            self.stopped_loading = self._loader.is_alive()
+            if self.stopped_loading:
+                log.warning("stopped while still loading")
+            else:
+                log.error("work did not end within %d s and is given up", DRAIN_SECONDS)
 
     def _stop(self) -> None:
         # Killed inside a model load, the process would abort.

@@ -16,6 +16,7 @@ from govid.pipeline import Engine
 from govid.store.keys import KeyStore
 from govid.store.vitals import vitals
 from server.health import Dependencies
+from server.memory import Residue
 from server.metrics import Metrics
 from server.settings import ServerSettings
 
@@ -35,6 +36,7 @@ class Watch:
         self._metrics = metrics
         self._certificate = server.tls_certificate
         self._announces = bool(server.webhook_url)
+        self._residue = Residue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="govid-watch", daemon=True)
         metrics.checkpoint_seconds.set(server.audit_checkpoint_seconds)
@@ -101,6 +103,7 @@ class Watch:
     def _run(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             self._look()
+            self._residue.give_back()
 
     def _look(self) -> None:
         try:

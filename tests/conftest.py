@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,8 +20,15 @@ from govid.client import Client
 from govid.faces import FacePipeline
 from tests import support
 from tests.attacks.wire import client_of
+from tests.clock import Clock, set_by_hand
 from tests.postgresql import PostgresqlServer, postgresql_server
 from tests.server import access
+
+# A busy machine takes its time for an example, and one that was drawn by chance stops nobody else's work.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 _CLUSTER = "tests/cluster"
 # What takes longest begins first, so that no core waits for it at the end.
@@ -65,6 +73,12 @@ def engine(settings: Settings) -> Iterator[Engine]:
     """An engine without subjects."""
     with Engine(settings) as engine:
         yield engine
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The wall clock of this process; ``ahead`` sets it."""
+    return set_by_hand(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
+
+from tests.support import wait_until
 
 
 class Answer(NamedTuple):
@@ -86,7 +87,4 @@ def scripted(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[tu
 
 def wait_for(came: list[Came], count: int) -> None:
     """Return once so many requests have come."""
-    deadline = time.monotonic() + 30
-    while len(came) < count:
-        assert time.monotonic() < deadline, f"{len(came)} of {count} came"
-        time.sleep(0.05)
+    wait_until(lambda: len(came) >= count)

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,9 @@ SAMPLES = ROOT / "samples"
 MODELS = ROOT / "var" / "models"
 LFW = Path(os.environ.get("GOVID_LFW_DIR") or ROOT.parent / "shared" / "lfw")
 GOVID = Path(sys.executable).parent / "govid"
+
+PATIENCE_SECONDS = 120
+"""Far more than anything takes: what comes at all comes by then, however busy the machine is."""
 
 OBAMA = (SAMPLES / "obama-2012.jpg").read_bytes()
 OBAMA_LATER = (SAMPLES / "obama-2009.jpg").read_bytes()
@@ -76,24 +79,38 @@ def server(
         line = process.stdout.readline()
         assert line, (folder / "server.log").read_text()
         address = json.loads(line)["address"]
-        with httpx.Client(base_url=address, timeout=30, trust_env=False, verify=tls or True) as client:
+        with httpx.Client(
+            base_url=address,
+            timeout=PATIENCE_SECONDS,
+            # Shorter than the server keeps an idle connection: a request could meet its end.
+            limits=httpx.Limits(keepalive_expiry=3),
+            trust_env=False,
+            verify=tls or True,
+        ) as client:
             wait_ready(client, process)
             yield client, process
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE_SECONDS)
         if process.stdout:
             process.stdout.close()
         log.close()
 
 
-def wait_ready(client: httpx.Client, process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_ready(client: httpx.Client, process: subprocess.Popen[str]) -> None:
     """Return once /readyz says so."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def ready() -> bool:
         assert process.poll() is None, f"the server ended with {process.returncode}"
-        if client.get("/readyz").status_code == 200:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the server did not become ready")
+        return client.get("/readyz").status_code == 200
+
+    wait_until(ready)
+
+
+def wait_until(holds: Callable[[], object], pause: float = 0.02) -> None:
+    """Return once it holds; looks every ``pause`` seconds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s"
+        time.sleep(pause)

@@ -13,11 +13,13 @@ import httpx
 
 answers: list[str] = []
 """The last of them is what ``make attack`` shows."""
+QUIET_SECONDS = 1
 _SLUG = re.compile(rb'"slug":"([a-z-]+)"')
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 def raw(api: httpx.Client, request: bytes) -> bytes:
-    """What the server answers to exactly these bytes, until it closes or a second passes.
+    """What the server answers to exactly these bytes, until it closes, or is quiet behind a whole answer.
 
     The client's own credential, if it has one, goes in front of the first header.
     """
@@ -25,16 +27,23 @@ def raw(api: httpx.Client, request: bytes) -> bytes:
         request = request.replace(b"\r\n", b"\r\nAuthorization: " + credential.encode() + b"\r\n", 1)
     with connected(api) as connection:
         connection.sendall(request)
-        connection.settimeout(1)
         answer = b""
         with contextlib.suppress(TimeoutError, ConnectionResetError):
             while block := connection.recv(65536):
                 answer += block
+                if _whole(answer):
+                    connection.settimeout(QUIET_SECONDS)
     if answer.startswith(b"HTTP/1.1 "):
         answered(int(answer[9:12]), answer)
     else:
         answers.append("closed")
     return answer
+
+
+def _whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return bool(end) and (length is None or len(body) >= int(length[1]))
 
 
 def answered(status: int, content: bytes) -> None:
@@ -44,10 +53,10 @@ def answered(status: int, content: bytes) -> None:
 
 
 def connected(api: httpx.Client) -> socket.socket:
-    """A connection to the server of this client, with TLS where the client has it."""
+    """A connection to the server of this client, with TLS where the client has it; patient with it."""
     secure = api.base_url.scheme == "https"
     address = (api.base_url.host, api.base_url.port or (443 if secure else 80))
-    connection = socket.create_connection(address, timeout=5)
+    connection = socket.create_connection(address, timeout=30)
     if secure:
         return ssl.create_default_context().wrap_socket(connection, server_hostname=address[0])
     return connection

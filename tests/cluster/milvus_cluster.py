@@ -6,13 +6,15 @@ import importlib.util
 import lzma
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from tests.support import wait_until
 
 BROKER = Path(__file__).parent / "broker.py"
 COORDINATORS = ("-rootcoord=true", "-querycoord=true", "-datacoord=true", "-indexcoord=true")
@@ -39,6 +41,7 @@ CHANGES = (
     (r"(interimIndex:.*\n      enableIndex: )true", r"\1false"),
 )
 
+_given: set[int] = set()
 CALM = re.compile(r"\[(INFO|DEBUG)\]")
 
 
@@ -91,14 +94,14 @@ class MilvusCluster:
         address = self._folder / "broker.address"
         address.unlink(missing_ok=True)
         self._spawn("broker", [sys.executable, str(BROKER), str(address)])
-        wait(address.exists)
+        wait_until(address.exists)
         (self._folder / "configs" / "milvus.yaml").write_text(self._configuration(address.read_text()))
 
     def start_nodes(self) -> None:
         """Start all roles; answers once the proxy does."""
         for name in NODES:
             self.start_node(name)
-        wait(self._answers)
+        wait_until(self._answers, pause=0.1)
 
     def start_node(self, name: str) -> None:
         """Start one role."""
@@ -178,16 +181,13 @@ class MilvusCluster:
         return True
 
 
-def wait(until: Callable[[], bool], seconds: float = 90.0) -> None:
-    """Wait for something that has to come; fails where it does not in far more time than it takes."""
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)
-
-
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on, and that no connection is given before somebody does."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = secrets.choice(range(lowest // 2, lowest))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port

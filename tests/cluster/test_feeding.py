@@ -11,8 +11,9 @@ import pytest
 from govid import Decision, Engine, Settings
 from govid.gallery.reconcile import reconcile
 from tests import support
-from tests.cluster.milvus_cluster import MilvusCluster, wait
+from tests.cluster.milvus_cluster import MilvusCluster
 from tests.cluster.registry import Registry, ids
+from tests.support import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -108,7 +109,7 @@ def test_reconciliation_mends_what_is_missing_and_what_is_surplus(registry: Regi
         found = reconcile(registry.shared, repair=False)
         return (found.missing, found.surplus) == differing and found.references_digest != found.rows_digest
 
-    wait(seen)
+    wait_until(seen, pause=0.1)
     found = reconcile(registry.shared, repair=True)
     assert (found.missing, found.surplus, found.repaired) == (3, 2, True)
     assert_in_step(registry)

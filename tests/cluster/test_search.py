@@ -10,8 +10,8 @@ from govid import Settings
 from govid.gallery.milvus import MilvusGallery, collection_name
 from govid.gallery.rebuild import rebuild
 from govid.gallery.shared import SharedGallery
-from tests.cluster.milvus_cluster import wait
 from tests.cluster.registry import Registry
+from tests.support import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -81,7 +81,7 @@ def test_an_index_finds_the_mates_and_scores_them_exactly(
     client = gallery._client
     assert client is not None
     client.flush(gallery.name)
-    wait(lambda: client.describe_index(gallery.name, "embedding")["pending_index_rows"] == 0)
+    wait_until(lambda: client.describe_index(gallery.name, "embedding")["pending_index_rows"] == 0)
     probes = registry.mated(70)
     expected = registry.exact(probes, 10)
     found = gallery.search(probes, 10)

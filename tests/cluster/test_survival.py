@@ -14,8 +14,9 @@ from govid.errors import GalleryUnavailable
 from govid.gallery.rebuild import rebuild
 from govid.gallery.reconcile import reconcile
 from tests import support
-from tests.cluster.milvus_cluster import NODES, MilvusCluster, wait
+from tests.cluster.milvus_cluster import NODES, MilvusCluster
 from tests.cluster.registry import Registry, ids
+from tests.support import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -75,7 +76,7 @@ def test_a_server_recovers_when_the_whole_cluster_was_away(
         with pytest.raises(GalleryUnavailable):
             engine.identify(support.OBAMA)
         cluster.start_nodes()
-        wait(lambda: answers(registry))
+        wait_until(lambda: answers(registry))
         registry.feed()
         assert ids(registry.gallery.search(row[None], 1)) == [[meanwhile]]
         assert engine.identify(support.OBAMA).gallery_size == registry.gallery.count()
@@ -117,7 +118,7 @@ def test_a_lost_log_is_found_by_check_and_mended_by_rebuild(
                  "GOVID_GALLERY_INDEX": "FLAT"},
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )  # fmt: skip
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
@@ -129,7 +130,7 @@ def test_a_lost_log_is_found_by_check_and_mended_by_rebuild(
     cluster.kill(*NODES, "broker")
     cluster.start_broker()
     cluster.start_nodes()
-    wait(lambda: answers(registry))
+    wait_until(lambda: answers(registry))
     code, report = govid("check")
     assert code == 1
     assert report["missing"] >= 30

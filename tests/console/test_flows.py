@@ -20,6 +20,8 @@ from tests.server.access import bearer
 PICTURES = os.environ.get("CONSOLE_SCREENSHOTS", "")
 PAGES = ("", "/decisions", "/cases", "/complaints", "/audit", "/policies", "/nowhere")
 MOST_TABS = 120
+PATIENCE = support.PATIENCE_SECONDS * 1000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 
 # Of this module alone: Playwright's event loop runs as long as the browser, and other tests have their own.
@@ -41,7 +43,7 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
     """A fresh profile in English, that nobody has signed in with. No error may be hidden."""
     context = browser.new_context(base_url=site.address, locale="en-GB", timezone_id="Asia/Shanghai")
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE)
     failures: list[str] = []
     page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: failures.append(str(error)))
@@ -175,6 +177,7 @@ def test_both_photos_are_as_wide_on_a_telephone_and_larger_on_demand(
         for subject, photo in (("310101196108040017", support.OBAMA), ("b", support.OBAMA_LATER)):
             client.post("/v1/subjects", json={"subject_id": subject, "photo": support.b64(photo)})
         page = browser.new_page(base_url=str(client.base_url), viewport={"width": 390, "height": 800})
+        page.set_default_timeout(PATIENCE)
         page.goto("/console/cases/1")
         with page.expect_navigation():
             access_key(page, "p")
@@ -238,6 +241,7 @@ def test_everybody_can_use_it(browser: Browser, site: Site, language: str) -> No
     # The checker is a script, which the pages forbid.
     context = browser.new_context(base_url=site.address, locale=language, bypass_csp=True)
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     case_id = site.new_case(f"looked at in {language}")
     found: list[str] = []
     for number, path in enumerate(("/sign-in", *PAGES, f"/cases/{case_id}", "/audit/1")):

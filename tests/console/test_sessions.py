@@ -15,6 +15,7 @@ from tests import support
 from tests.console.conftest import MARKUP, Site
 from tests.console.visitor import Tags, Visitor
 from tests.server.access import bearer, caller, make_keys
+from tests.support import wait_until
 
 PAGES = ("", "/decisions", "/cases", "/cases/1", "/complaints", "/audit", "/audit/1", "/policies")
 FORMS = [route.removeprefix("POST ") for route in ROUTES if route.startswith("POST /console/")]
@@ -121,10 +122,7 @@ def test_with_its_key_a_session_ends_at_once(site: Site) -> None:
     KeyStore(store.database).revoke("leaver")
     store.close()
     # Keys are believed for half a second.
-    for _ in range(200):
-        if sent_away(reply := visitor.get("/console/audit")):
-            break
-    assert sent_away(reply)
+    wait_until(lambda: sent_away(visitor.get("/console/audit")))
     assert visitor.sign_in(site.keys["leaver"]).status_code == 401
 
 

@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 
 import httpx
 
+from tests.support import PATIENCE_SECONDS
+
 # Nobody closes a visitor: no connection outlives its request.
 NO_KEEPING = httpx.Limits(max_keepalive_connections=0)
 
@@ -18,7 +20,7 @@ class Visitor(httpx.Client):
         super().__init__(
             base_url=address,
             headers={"Accept-Language": language},
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
             trust_env=False,
             limits=NO_KEEPING,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import ROOT
+from tests.support import PATIENCE_SECONDS, ROOT, wait_until
 
 RULES = ROOT / "deploy" / "prometheus"
+_LISTENS = re.compile(r'"Listening on" address=(\S+)')
 
 
 def program(name: str) -> str:
@@ -45,9 +46,17 @@ class Prometheus:
         """The series of an instant query."""
         return list(self.get("query", query=expression)["result"])
 
-    def wait_for(self, expression: str, seconds: float = 30) -> list[dict[str, Any]]:
+    def rules(self) -> list[dict[str, Any]]:
+        """All rules with their health."""
+        return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
+    def alerts(self) -> set[str]:
+        """Names of the alerts whose condition holds."""
+        return {alert["labels"]["alertname"] for alert in self.get("alerts")["alerts"]}
+
+    def wait_for(self, expression: str) -> list[dict[str, Any]]:
         """The series of a query once there are some."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := self.query(expression)):
             assert time.monotonic() < deadline, f"nothing for {expression}"
             time.sleep(0.1)
@@ -64,32 +73,30 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
         "rule_files: [recording.yml, alerts.yml]\n"
         f"scrape_configs: [{{job_name: govid, static_configs: [{{targets: ['{target}']}}]}}]\n"
     )
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(
             [
                 program("prometheus"),
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={address}",
+                "--web.listen-address=127.0.0.1:0",
             ],
             stdout=log,
             stderr=log,
         )
         try:
-            deadline = time.monotonic() + 30
-            while True:
-                assert process.poll() is None, (folder / "prometheus.log").read_text()
-                try:
-                    if httpx.get(f"http://{address}/-/ready", trust_env=False).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    assert time.monotonic() < deadline, (folder / "prometheus.log").read_text()
-                time.sleep(0.05)
-            with httpx.Client(base_url=f"http://{address}", timeout=30, trust_env=False) as client:
+
+            def address() -> list[str]:
+                said = (folder / "prometheus.log").read_text()
+                assert process.poll() is None, said
+                return _LISTENS.findall(said)
+
+            wait_until(address)
+            with httpx.Client(
+                base_url=f"http://{address()[0]}", timeout=PATIENCE_SECONDS, trust_env=False
+            ) as client:
+                wait_until(lambda: client.get("/-/ready").status_code == 200)
                 yield Prometheus(client)
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE_SECONDS)

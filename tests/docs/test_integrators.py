@@ -73,7 +73,7 @@ def run(folder: Path, language: str, code: str, environment: dict[str, str]) -> 
         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=support.PATIENCE_SECONDS,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

@@ -11,11 +11,8 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Self
 
-import jwt
 import msgspec
 import pytest
 
@@ -33,39 +30,13 @@ from server.access.errors import InvalidCredential, RateLimited
 from server.access.quota import TokenBuckets
 from tests import support
 from tests.attacks.test_tokens import reading
+from tests.clock import Clock
 from tests.govid.store.support import AUDIT, lived, new, reply
 from tests.server.access import token
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 ALICE = Attempts("alice", "", LockoutRule(2, 600, 900))
-
-
-class Clock:
-    """The wall clock, as somebody sets it; the monotonic one goes on undisturbed."""
-
-    def __init__(self) -> None:
-        self._true = time.time
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return self._true() + self.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-
-    class Wall(datetime):
-        """What PyJWT reads."""
-
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            return cls.fromtimestamp(made(), tz)
-
-    monkeypatch.setattr(time, "time", made)
-    monkeypatch.setattr(jwt.api_jwt, "datetime", Wall)
-    return made
 
 
 @pytest.fixture

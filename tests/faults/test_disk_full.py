@@ -15,8 +15,8 @@ import pytest
 
 from tests import support
 from tests.faults.registrar import Promises, model_id, registrars_at_work
-from tests.faults.test_store_away import await_one_more, wait
-from tests.support import GOVID, MODELS, OBAMA
+from tests.faults.test_store_away import await_one_more
+from tests.support import GOVID, MODELS, OBAMA, wait_until
 
 
 @pytest.fixture
@@ -95,12 +95,12 @@ def test_a_disk_that_fills_up_under_load_loses_nothing(folder: Path) -> None:
     with support.server(folder) as (client, process):
         for round_number in range(2):
             with registrars_at_work(client, round_number * 10, promises) as registrars:
-                wait(lambda: all(registrar.acknowledged > 5 for registrar in registrars))
+                wait_until(lambda: all(registrar.acknowledged > 5 for registrar in registrars))
                 fill(folder)
-                wait(lambda: all(registrar.away for registrar in registrars))
-                wait(lambda: full(client))
+                wait_until(lambda: all(registrar.away for registrar in registrars))
+                wait_until(lambda: full(client))
                 make_room(folder)
-                wait(lambda: not full(client))
+                wait_until(lambda: not full(client))
                 for registrar in registrars:
                     await_one_more(registrar)
             promises.check(client, random.Random(round_number))

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,9 +15,12 @@ import pytest
 
 from tests import support
 from tests.faults.registrar import Promises, everything, registrars_at_work
+from tests.support import wait_until
 
 # In SQLite, which runs in the process that is killed; PostgreSQL sees no more than a client go.
 KILLS, KILLS_WITH_POSTGRESQL = 40, 10
+ENOUGH = 150
+"""Subjects, of whom about a tenth look like another: a busy machine needs more rounds for them."""
 
 
 @pytest.mark.slow
@@ -24,7 +28,10 @@ def test_every_acknowledged_write_survives_kill_9(tmp_path: Path, store_environm
     folder = support.data_dir(tmp_path / "var")
     chance = random.Random(0)
     promises = Promises()
-    for kill in range(KILLS_WITH_POSTGRESQL if store_environment else KILLS):
+    kills = KILLS_WITH_POSTGRESQL if store_environment else KILLS
+    kill = 0
+    while kill < kills or (len(promises.present) < ENOUGH and kill < 5 * kills):
+        kill += 1
         with support.server(folder, **store_environment) as (client, process):
             promises.check(client, chance)
             # The job of an earlier round goes on; where it has ended a new one begins.
@@ -33,7 +40,7 @@ def test_every_acknowledged_write_survives_kill_9(tmp_path: Path, store_environm
                 time.sleep(chance.uniform(0.05, 0.6))
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-    assert len(promises.present) > 50
+    assert len(promises.present) >= ENOUGH
     with support.server(folder, **store_environment) as (client, _):
         promises.check(client, chance)
         _finish(client)
@@ -47,15 +54,15 @@ def test_every_acknowledged_write_survives_kill_9(tmp_path: Path, store_environm
         assert sure <= found <= possible
 
 
-def _finish(client: httpx.Client) -> dict[str, float]:
+def _finish(client: httpx.Client) -> dict[str, Any]:
     """The newest job, once it is done; every job before it is, too."""
-    deadline = time.monotonic() + 60
-    while True:
-        jobs = client.get("/v1/dedup/jobs").json()["jobs"]
-        if all(job["state"] == "done" for job in jobs):
-            return dict(jobs[0])
-        assert time.monotonic() < deadline, jobs[0]
-        time.sleep(0.1)
+
+    def jobs() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.get("/v1/dedup/jobs").json()["jobs"]
+        return found
+
+    wait_until(lambda: all(job["state"] == "done" for job in jobs()), pause=0.1)
+    return jobs()[0]
 
 
 def _pair(line: str) -> tuple[str, str]:

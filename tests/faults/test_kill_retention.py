@@ -93,7 +93,7 @@ def test_nothing_is_lost_and_the_next_run_goes_on(tmp_path: Path, store_environm
     assert left == (PHOTOS, DECISIONS)
     for batch, where in ((1, "inside"), (1, "behind"), (3, "inside"), (2, "behind")):
         program = [sys.executable, "-c", PROGRAM, str(batch), where]
-        ended = subprocess.run(program, env={**os.environ, **environment}, check=False, timeout=60)
+        ended = subprocess.run(program, env={**os.environ, **environment}, check=False, timeout=600)
         assert ended.returncode == -signal.SIGKILL
         before, left = left, look(settings)
         # What was not committed is not done, what was is not done again.

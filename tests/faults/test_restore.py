@@ -21,7 +21,7 @@ import pytest
 from tests import support
 from tests.faults.registrar import Promises, everything, model_id, registrars_at_work
 from tests.faults.test_store_away import await_one_more
-from tests.support import BIDEN, GOVID, OBAMA, OBAMA_LATER, b64
+from tests.support import BIDEN, GOVID, OBAMA, OBAMA_LATER, b64, wait_until
 
 SECONDS = float(os.environ.get("RESTORE_SECONDS", "1"))
 # Of one call, or of how many are enrolled besides.
@@ -89,8 +89,10 @@ def test_a_backup_under_load_gives_the_same_answers_elsewhere(
             time.sleep(SECONDS / 2)
             promised = {subject for registrar in registrars for subject in [*registrar.present]}
             made = govid(folder, "backup", "create", str(backup), "--with-keys", str(keys), **here)
+            deleted = sum(len(registrar.deleted) for registrar in registrars)
             for registrar in registrars:
                 await_one_more(registrar)
+            wait_until(lambda: sum(len(registrar.deleted) for registrar in registrars) > deleted)
             time.sleep(SECONDS / 2)
         before = answers(client)
         published = client.get("/v1/receipts/keys").text

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,21 +16,13 @@ from govid.store.pool import WAIT_SECONDS
 from tests import support
 from tests.faults.registrar import Promises, Registrar, model_id, registrars_at_work
 from tests.postgresql import PASSWORD, PostgresqlServer, postgresql_server
-from tests.support import OBAMA
-
-
-def wait(until: Callable[[], object], seconds: float = 60) -> None:
-    """Return once it holds."""
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.support import OBAMA, wait_until
 
 
 def await_one_more(registrar: Registrar) -> None:
     """Return once another enrolment was acknowledged."""
     before = registrar.acknowledged
-    wait(lambda: registrar.acknowledged > before)
+    wait_until(lambda: registrar.acknowledged > before)
 
 
 def store_away(client: httpx.Client) -> bool:
@@ -59,14 +49,14 @@ def test_postgresql_killed_under_load_and_started_again_loses_nothing(tmp_path: 
     ):
         for round_number in range(3):
             with registrars_at_work(client, round_number * 10, promises) as registrars:
-                wait(lambda: all(registrar.acknowledged > 5 for registrar in registrars))
+                wait_until(lambda: all(registrar.acknowledged > 5 for registrar in registrars))
                 postgresql.kill()
-                wait(lambda: all(registrar.away for registrar in registrars))
-                wait(lambda: store_away(client))
+                wait_until(lambda: all(registrar.away for registrar in registrars))
+                wait_until(lambda: store_away(client))
                 assert client.get("/healthz").status_code == 200
                 assert all(reply.headers["retry-after"] for r in registrars for reply in r.away)
                 postgresql.start()
-                wait(lambda: client.get("/readyz").status_code == 200)
+                wait_until(lambda: client.get("/readyz").status_code == 200)
                 for registrar in registrars:
                     await_one_more(registrar)
             promises.check(client, random.Random(round_number))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -15,9 +14,13 @@ from govid.callers import LOCAL, Caller, Scope
 from govid.errors import CaseClosed, GovidError, IdempotencyKeyReused, InvalidParameter, UnknownCase
 from govid.store import Gate, Idempotency, NewReference, Suspicion, cases
 from govid.store.dedup import Pair
+from govid.store.postgresql import PostgresqlStore
 from govid.store.records import SqlStore
 from govid.types import Template
 from tests.govid.dedup import support
+from tests.govid.store.support import VAULT, locked_out
+from tests.postgresql import PostgresqlServer
+from tests.support import wait_until
 
 SAME, DIFFERENT, TWINS, FRAUD = Verdict
 
@@ -255,8 +258,10 @@ def test_a_verdict_is_counted_once_under_its_key(store: SqlStore) -> None:
         once(FRAUD, "3")
 
 
-def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(store: SqlStore) -> None:
+def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(postgresql: PostgresqlServer) -> None:
     """The deletion, which comes second, waits for the key, not to find it taken when its work is done."""
+    store = PostgresqlStore(postgresql.new_database(), VAULT)
+    support.enrol(store, support.people(4))
     queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
     key = Idempotency(f"{LOCAL.name} k", "a deletion")  # each caller has its own keys
     errors: list[BaseException] = []
@@ -274,13 +279,14 @@ def test_one_key_for_a_verdict_and_a_deletion_at_once_is_refused(store: SqlStore
     threads = [threading.Thread(target=caught, args=(call,)) for call in calls]
     with store.database.writing() as connection:
         connection.exclusive("gallery_change")
-        for thread in threads:
+        for number, thread in enumerate(threads, 1):
             thread.start()
-            time.sleep(0.3)  # it waits now
+            wait_until(lambda number=number: locked_out(store) == number)  # type: ignore[misc]
     for thread in threads:
         thread.join()
     assert [type(error) for error in errors] == [IdempotencyKeyReused]
     assert store.subject("s3").subject_id == "s3"
+    store.close()
 
 
 def test_the_queue_is_paged(store: SqlStore) -> None:

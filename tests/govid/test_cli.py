@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests import support
@@ -118,8 +120,35 @@ def test_a_stop_that_was_asked_for_is_a_success_even_while_loading(folder: Path,
     assert "address" in process.stdout.readline()
     time.sleep(delay)
     process.terminate()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=support.PATIENCE_SECONDS) == 0
     process.stdout.close()
+
+
+def test_a_stop_does_not_wait_for_a_load_without_end(folder: Path) -> None:
+    program = (
+        "import threading; from server import service; service.DRAIN_SECONDS = 0.1;"
+        "service.Service._load = lambda _: threading.Event().wait();"
+        "from govid.cli import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "--data-dir", str(folder), "serve", "--json", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    address = json.loads(process.stdout.readline())["address"]
+    support.wait_until(lambda: answers(address))
+    process.terminate()
+    _, said = process.communicate(timeout=support.PATIENCE_SECONDS)
+    assert (process.returncode, "stopped while still loading" in said) == (0, True)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_the_command_line_works_beside_a_running_server(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def test_a_party_has_one_key_until_it_is_rotated(store: KeyStore) -> None:
     first, second = store.all()
     assert first.opened_by(old)
     assert second.opened_by(new)
-    assert first.expires_at == pytest.approx(time.time() + 100, abs=5)
-    assert second.expires_at == pytest.approx(time.time() + 1000, abs=5)
+    assert first.expires_at == pytest.approx(time.time() + 100, abs=50)
+    assert second.expires_at == pytest.approx(time.time() + 1000, abs=50)
     assert second.caller == HOTEL
     store.revoke(second.key_id)
     assert [key.state for key in store.all()] == ["active", "revoked"]

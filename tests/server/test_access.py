@@ -114,12 +114,12 @@ def test_one_party_cannot_take_all_places() -> None:
 def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     keys = make_keys(folder, caller("fast", Scope.VERIFY), caller("slow", Scope.VERIFY))
-    limits = {"GOVID_REQUESTS_PER_SECOND": "0.5", "GOVID_REQUEST_BURST": "2"}
+    limits = {"GOVID_REQUESTS_PER_SECOND": "0.001", "GOVID_REQUEST_BURST": "2"}
     with support.server(folder, **limits) as (client, _):
         replies = [client.get("/v1/models", headers=bearer(keys["fast"])) for _ in range(3)]
         assert [reply.status_code for reply in replies] == [200, 200, 429]
         assert replies[-1].json()["slug"] == "rate-limited"
-        assert replies[-1].headers["retry-after"] == "2"
+        assert 900 < int(replies[-1].headers["retry-after"]) <= 1000
         assert client.get("/v1/models", headers=bearer(keys["slow"])).status_code == 200
 
 

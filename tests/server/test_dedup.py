@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,13 +38,8 @@ def enrol(api: httpx.Client, subject: str, embedding: np.ndarray) -> None:
 
 def ended(api: httpx.Client, job_id: int) -> Any:  # noqa: ANN401
     """The job once it does not run any more."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        job = api.get(f"/v1/dedup/jobs/{job_id}").json()
-        if job["state"] != "running":
-            return job
-        time.sleep(0.05)
-    raise AssertionError("the job does not end")
+    support.wait_until(lambda: api.get(f"/v1/dedup/jobs/{job_id}").json()["state"] != "running")
+    return api.get(f"/v1/dedup/jobs/{job_id}").json()
 
 
 def test_from_an_empty_gallery_to_a_decided_case(api: httpx.Client) -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from tests import support
 from tests.server.test_metrics import sample
-from tests.support import BIDEN, OBAMA, OBAMA_LATER
+from tests.support import BIDEN, OBAMA, OBAMA_LATER, wait_until
 
 
 def verified(client: httpx.Client) -> None:
@@ -20,11 +20,9 @@ def verified(client: httpx.Client) -> None:
 def test_verifications_are_sampled_after_their_replies(tmp_path: Path) -> None:
     with support.server(support.data_dir(tmp_path / "var")) as (client, _):
         verified(client)
-        deadline = time.monotonic() + 20
-        while not (found := sample(client, "govid_nonmated_comparisons_total", use_case="hotel_checkin")):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert found == 1
+        sampled = partial(sample, client, "govid_nonmated_comparisons_total", use_case="hotel_checkin")
+        wait_until(sampled)
+        assert sampled() == 1
         assert sample(client, "govid_nonmated_above_total", use_case="hotel_checkin", fmr="0.001") == 0
         # No record is of the comparison, which nobody asked for.
         assert client.get("/v1/subjects/biden/uses").json()["uses"][0]["operation"] == "enrol"

@@ -11,26 +11,26 @@ import pytest
 
 from tests.support import ROOT
 
-# From one step at twice the capacity to the next: a leak of a photo for each request would be more.
+# From one step beyond the capacity to the next: a leak of a photo for each request would be more.
 MOST_GROWTH_MIB = 32
 
 
 def ran(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.slow
-def test_at_twice_the_capacity_there_is_no_error_no_lost_write_and_no_growth(
+def test_beyond_the_capacity_there_is_no_error_no_lost_write_and_no_growth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "report.html"
-    # So short a queue that two seconds fill it.
-    monkeypatch.setenv("GOVID_MAX_WAITING", "8")
+    # Two seconds fill so short a queue, also where the capacity was measured in a bad moment.
+    monkeypatch.setenv("GOVID_MAX_WAITING", "4")
     done = ran(
-        "benchmarks.load_report", "--scenario", "mixed", "--seconds", "2", "--parts", "0.8", "2", "2",
+        "benchmarks.load_report", "--scenario", "mixed", "--seconds", "2", "--parts", "0.8", "4", "4",
         "--authenticated", "--out", str(out),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

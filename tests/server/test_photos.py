@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -84,12 +83,13 @@ def test_a_server_erases_what_is_past_its_time_and_hands_over_what_is_held(tmp_p
     with Engine(Settings(data_dir=str(folder), keep_photos_days=1e-6)) as engine:
         engine.enrol("alice", support.OBAMA)
     with support.server(folder) as (api, _):
-        deadline = time.monotonic() + 30
-        while (
-            not (rows := api.get("/v1/audit", params={"operation": "retention"}).json()["rows"])
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.1)
+
+        def erasures() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = api.get("/v1/audit?operation=retention").json()["rows"]
+            return found
+
+        support.wait_until(erasures)
+        rows = erasures()
         assert [row["record"]["erased"] for row in rows] == [{"photos": 1}]
         assert api.get("/v1/subjects/alice").json()["references"][0]["photo_kept_until"] is None
         reply = api.get("/v1/subjects/alice/export")

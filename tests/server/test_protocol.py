@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from server import protocol
+from tests.support import PATIENCE_SECONDS
 
 
 async def large(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -32,7 +33,7 @@ def test_an_answer_that_nobody_fetches_is_given_up(monkeypatch: pytest.MonkeyPat
         reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=1 << 16)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         came = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             if fetches:
                 while block := await reader.read(1 << 20):
                     came += len(block)

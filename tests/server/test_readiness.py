@@ -5,7 +5,6 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -27,8 +26,9 @@ from server.service import Service
 from server.settings import ServerSettings
 from server.watch import Watch
 from tests import support
+from tests.attacks.wire import connected
 from tests.server.access import Authority, caller
-from tests.support import OBAMA
+from tests.support import OBAMA, PATIENCE_SECONDS, wait_until
 
 
 class StillLoading(Service):
@@ -77,7 +77,7 @@ def test_a_flood_of_questions_is_one_question_to_the_store(
 
     def slow() -> None:
         asked.append(1)
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_SECONDS)
         ping()
 
     monkeypatch.setattr(engine.store, "ping", slow)
@@ -124,16 +124,11 @@ def test_each_dependency_has_a_name_and_a_reason_that_tells_no_path(tmp_path: Pa
         support.use_case(folder, "own", "a key that is none\n")
         (folder / "keys" / "signing.pem").rename(folder / "keys" / "away")
         gone = {"use_cases": "use-cases-stale", "signing_key": "signing-key-gone"}
-        deadline = time.monotonic() + 20
-        while checks(client) != (200, "degraded", gone):
-            assert time.monotonic() < deadline, checks(client)
-            time.sleep(0.05)
+        wait_until(lambda: checks(client) == (200, "degraded", gone))
         assert str(folder) not in client.get("/readyz").text
         (folder / "keys" / "away").rename(folder / "keys" / "signing.pem")
         (folder / "use_cases" / "own.toml").unlink()
-        while checks(client) != (200, "ready", {}):
-            assert time.monotonic() < deadline, checks(client)
-            time.sleep(0.05)
+        wait_until(lambda: checks(client) == (200, "ready", {}))
     log = (folder / "server.log").read_text()
     assert str(folder / "use_cases" / "own.toml") in log
     assert log.count(str(folder / "keys" / "signing.pem")) == 1, "once, however often it is asked"
@@ -214,16 +209,14 @@ def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tm
     folder = support.data_dir(tmp_path / "var")
     with support.server(folder, GOVID_DRAIN_SECONDS="60") as (client, process):
         process.terminate()
-        deadline = time.monotonic() + 20
-        while (ready := client.get("/readyz")).status_code == 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: client.get("/readyz").status_code != 200)
+        ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (503, "draining")
         assert client.get("/healthz").status_code == 200
         compared = client.post("/v1/compare", files={"reference_photo": OBAMA, "probe_photo": OBAMA})
         assert compared.json()["decision"] == "MATCH"
         process.terminate()
-        assert process.wait(timeout=20) == 0, "a second signal does not wait"
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0, "a second signal does not wait"
 
 
 def test_what_was_begun_before_the_stop_is_answered(tmp_path: Path) -> None:
@@ -231,31 +224,24 @@ def test_what_was_begun_before_the_stop_is_answered(tmp_path: Path) -> None:
     with support.server(folder) as (client, process):
         body = b"--b\r\nContent-Disposition: form-data; name=photo; filename=p\r\n\r\n"
         body += OBAMA + b"\r\n--b--\r\n"
-        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as connection:
+        with connected(client) as connection:
             connection.sendall(
                 b"POST /v1/embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(body)
                 + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
                 + body[:-1]
             )
             # In hand, once it has a place.
-            wait_for(lambda: "govid_requests_waiting 1.0" in client.get("/metrics").text)
+            wait_until(lambda: "govid_requests_waiting 1.0" in client.get("/metrics").text)
             process.terminate()
-            wait_for(lambda: not accepts(client))
+            wait_until(lambda: not accepts(client))
             connection.sendall(body[-1:])
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def accepts(client: httpx.Client) -> bool:
     try:
-        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=1):
+        with connected(client):
             return True
     except OSError:
         return False
-
-
-def wait_for(met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from govid.errors import InvalidSettings
 from server.settings import ServerSettings
-from tests.support import ROOT
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
@@ -20,10 +16,3 @@ def test_a_public_address_needs_a_declared_proxy(host: str) -> None:
     with pytest.raises(InvalidSettings, match="--behind-proxy"):
         ServerSettings(host=host).check()
     ServerSettings(host=host, behind_proxy=True).check()
-
-
-def test_the_allocator_takes_its_options() -> None:
-    """In a process of its own: they would hold for the other tests, too."""
-    code = "import logging; logging.basicConfig(); from server.memory import give_back; give_back()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stderr == ""

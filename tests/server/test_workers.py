@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from server.metrics import Metrics
 from server.service import Service
 from server.settings import ServerSettings
 from server.workers import MAX_PASSED, Workers
+from tests.support import PATIENCE_SECONDS, wait_until
 
 
 @contextmanager
@@ -53,8 +53,7 @@ class Gate:
 
 
 def until_idle(workers: Workers) -> None:
-    while len(workers._idle) < workers.count:
-        time.sleep(0.0001)
+    wait_until(lambda: len(workers._idle) == workers.count, pause=0.001)
 
 
 def ran_in_order(jobs: str) -> str:
@@ -162,7 +161,7 @@ def test_a_result_nobody_waits_for_frees_the_place_all_the_same() -> None:
             gate, freed = Gate(), asyncio.Event()
             gate.submitted(workers, freed.set).cancel()
             gate.open()
-            await asyncio.wait_for(freed.wait(), 5)
+            await asyncio.wait_for(freed.wait(), PATIENCE_SECONDS)
 
     asyncio.run(run())
 
@@ -218,8 +217,9 @@ def test_a_worker_that_waits_keeps_nothing_of_its_last_job() -> None:
 
     with one_worker() as workers:
         followed = asyncio.run(run(workers))
-        deadline = time.monotonic() + 10
-        while followed() is not None and time.monotonic() < deadline:
+
+        def forgotten() -> bool:
             gc.collect()
-            time.sleep(0.01)
-        assert followed() is None
+            return followed() is None
+
+        wait_until(forgotten)

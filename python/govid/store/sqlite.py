@@ -24,6 +24,8 @@ from govid.vault.keys import FileKeys
 from govid.vault.vault import Vault
 
 BUSY_SECONDS = 10
+SCRUB_SECONDS = 1.0
+"""The least time between two attempts to empty the log while a reader holds it."""
 # Only SQLite files are old enough to hold rows from before the audit had columns.
 _DESCRIBE_OLD_AUDIT = (
     "UPDATE audit SET "
@@ -114,6 +116,7 @@ class SqliteDatabase:
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._write_lock = threading.Lock()
         self._closed = False
+        self._scrub_at: float | None = None
         self.full = False
         try:
             private_folder(path.parent)
@@ -143,6 +146,8 @@ class SqliteDatabase:
                 yield statements
                 connection.execute("COMMIT")
                 self.full = False
+                if self._scrub_at is not None and time.monotonic() >= self._scrub_at:
+                    self.scrub()
             except sqlite3.OperationalError as error:
                 self.full |= error.sqlite_errorcode == sqlite3.SQLITE_FULL
                 raise
@@ -154,17 +159,18 @@ class SqliteDatabase:
     def scrub(self) -> None:
         """Empty the write-ahead log.
 
-        Where a reader holds the log, the next deletion or the closing of the store does it: nobody waits
+        Where a reader holds the log, a write behind it or the closing of the store does it: nobody waits
         for it, and the deletion is committed whatever comes of it.
         """
-        connection = self.connection()
+        connection, held = self.connection(), True
         try:
             connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            ((held, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.OperationalError:
             pass
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+            self._scrub_at = time.monotonic() + SCRUB_SECONDS if held else None
 
     def rewrite(self, table: str) -> None:  # noqa: ARG002
         """Write the whole file anew; SQLite knows no smaller step."""

@@ -21,7 +21,7 @@ from govid.client import (
 )
 from tests.scripted import Answer, problem, scripted
 
-QUICK = Options(backoff_seconds=0, read_seconds=10)
+QUICK = Options(backoff_seconds=0, read_seconds=120)
 GONE = Answer(0)
 OVERLOADED = problem("overloaded", 503, Retry_After="0")
 DELETED = Answer(200, b'{"request_id":"r-2","subject_id":"alice"}')
@@ -77,16 +77,17 @@ def test_a_verify_that_may_have_been_counted_is_not(answer: Answer) -> None:
 
 
 def test_who_was_never_reached_is_tried_again_and_nothing_was_done() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with Client(f"http://127.0.0.1:{port}", options=QUICK) as client, pytest.raises(Unreachable) as failed:
-        client.verify("alice", b"photo")
-    assert not failed.value.perhaps_done
-    assert failed.value.__context__ is None
-    with Client(f"http://127.0.0.1:{port}", options=QUICK) as client, pytest.raises(Unreachable) as failed:
-        client.delete("alice", idempotency_key="mine")
-    assert failed.value.idempotency_key == "mine"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers there
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with Client(address, options=QUICK) as client:
+            with pytest.raises(Unreachable) as failed:
+                client.verify("alice", b"photo")
+            assert not failed.value.perhaps_done
+            assert failed.value.__context__ is None
+            with pytest.raises(Unreachable) as failed:
+                client.delete("alice", idempotency_key="mine")
+            assert failed.value.idempotency_key == "mine"
 
 
 def test_attempts_end() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from govid.dedup.clusters import clusters
@@ -23,7 +23,6 @@ def test_a_chain_is_divided_where_it_is_weakest_and_says_how_long_it_was() -> No
     assert [subjects for _, subjects in found] == [4, 4, 4]
 
 
-@settings(deadline=None)
 @given(
     edges=st.lists(
         st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(lambda e: e[0] < e[1]), unique=True

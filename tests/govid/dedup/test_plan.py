@@ -3,13 +3,12 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from govid.dedup.plan import blocks, comparisons, cut
 
 
-@settings(deadline=None)
 @given(
     old=st.lists(st.integers(1, 9), max_size=12),
     new=st.lists(st.integers(1, 9), max_size=12),
@@ -50,7 +49,6 @@ def test_every_pair_with_something_new_is_in_exactly_one_block(
     assert set(counts.values()) <= {1}
 
 
-@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 50), max_size=8), first_new=st.integers(0, 8))
 def test_comparisons_are_counted_as_the_blocks_hold_them(sizes: list[int], first_new: int) -> None:
     spans = [

@@ -37,6 +37,16 @@ def lived(store: SqlStore, until: float) -> None:
         note_run(connection, until)
 
 
+def locked_out(store: SqlStore) -> int:
+    """How many transactions wait for a lock that another one holds, in PostgreSQL."""
+    with store.database.reading() as connection:
+        rows = connection.rows(
+            "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND datname = current_database()"
+        )
+    return len(rows)
+
+
 def reply(reference: Reference, case_id: int | None) -> bytes:
     """A reply to keep."""
     return b"reference %d, case %s" % (reference.reference_id, str(case_id).encode())

@@ -20,8 +20,9 @@ from govid.store.photos import KeptPhoto
 from govid.store.postgresql import PostgresqlStore
 from govid.store.records import remember
 from govid.use_cases import UseCases
-from tests.govid.store.support import AUDIT, VAULT, lived, new, reply
+from tests.govid.store.support import AUDIT, VAULT, lived, locked_out, new, reply
 from tests.postgresql import PostgresqlServer
+from tests.support import wait_until
 
 
 def photo(store: PostgresqlStore) -> None:
@@ -90,8 +91,7 @@ def test_whoever_erases_the_same_rows_is_waited_for_before_any_is_touched(
     with store.database.writing() as connection:
         connection.exclusive(lock)
         retention.start()
-        while retention.is_alive() and not _waiting(store):
-            time.sleep(0.01)
+        wait_until(lambda: not retention.is_alive() or locked_out(store))
         there = _count(store, table)
         erase(connection)
     retention.join()
@@ -103,14 +103,3 @@ def test_whoever_erases_the_same_rows_is_waited_for_before_any_is_touched(
 def _count(store: PostgresqlStore, table: str) -> int:
     with store.database.reading() as connection:
         return len(connection.rows(f"SELECT * FROM {table}"))
-
-
-def _waiting(store: PostgresqlStore) -> bool:
-    with store.database.reading() as connection:
-        return (
-            connection.row(
-                "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
-                " WHERE NOT granted AND datname = current_database()"
-            )
-            is not None
-        )

@@ -16,6 +16,7 @@ from govid.store import Idempotency, pool, schema
 from govid.store.postgresql import PostgresqlDatabase, PostgresqlStore
 from tests.govid.store.support import AUDIT, VAULT, new, reply
 from tests.postgresql import PASSWORD, PostgresqlServer
+from tests.support import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -93,6 +94,26 @@ def test_who_waits_for_a_connection_gets_it(store: PostgresqlStore) -> None:
     assert not waiting.is_alive()
 
 
+def test_whoever_waited_longest_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not who gives a place back and takes it again at once: a busy server would starve the others."""
+    monkeypatch.setattr(pool, "WAIT_SECONDS", PATIENCE_SECONDS)
+    places, order = pool._Places(1), list[str]()
+
+    def take(who: str) -> None:
+        places.take()
+        order.append(who)
+        places.give_back()
+
+    places.take()
+    waiting = threading.Thread(target=take, args=("who waited",))
+    waiting.start()
+    wait_until(lambda: places._waiting)
+    places.give_back()
+    take("who came back")
+    waiting.join()
+    assert order == ["who waited", "who came back"]
+
+
 def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         PostgresqlStore(f"postgresql://govid:{PASSWORD}@127.0.0.1:1/records", VAULT)
@@ -130,7 +151,9 @@ def test_a_commit_is_on_disk_whatever_the_role_says(url: str) -> None:
 def test_a_lock_that_is_never_given_back_is_not_waited_for_without_end(
     store: PostgresqlStore, url: str
 ) -> None:
-    hasty = PostgresqlStore(f"{url}&options=-c%20statement_timeout%3D100", VAULT)
+    hasty = PostgresqlStore(url, VAULT)
+    with hasty.database.reading() as connection:  # of this one connection, which does not outlive its error
+        connection.execute("SET statement_timeout = 100")
     with store.database.writing() as connection:
         connection.exclusive("gallery_change")
         with pytest.raises(StoreUnavailable, match="statement timeout"):

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,24 @@ def test_a_full_file_refuses_writes_and_goes_on_reading(store: SqliteStore) -> N
     assert store.references("a")
     connection.execute("PRAGMA max_page_count = 1000000")
     store.add_subject(new("after"), AUDIT, None, reply)
+
+
+def test_what_a_reader_kept_in_the_log_is_erased_by_a_later_write(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.store.sqlite.SCRUB_SECONDS", 0.0)
+    log = tmp_path / "var" / "govid.sqlite3-wal"
+    store.add_subject(new("a"), AUDIT, None, reply)
+    with closing(sqlite3.connect(tmp_path / "var" / "govid.sqlite3", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM subject").fetchall()
+        store.delete_subject("a", AUDIT, None, lambda _: b"")
+        store.append_audit(AUDIT)
+        assert log.stat().st_size > 0
+    store.append_audit(AUDIT)
+    assert log.stat().st_size == 0
+    store.append_audit(AUDIT)
+    assert log.stat().st_size > 0, "once is enough"
 
 
 def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
