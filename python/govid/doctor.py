@@ -16,7 +16,8 @@ from msgspec import Meta
 from govid import __version__, _core, calibration, config, models, precision, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
-from govid.ledger.rotation import current_signer
+from govid.ledger.rotation import current_signer, names_a_key
+from govid.ledger.signing import is_missing
 from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
@@ -201,7 +202,7 @@ def _named(check: Callable[[], object]) -> list[str]:
 
 
 def _check_signing_key(settings: config.Settings, log: AuditLog) -> None:
-    if log.first_key() is not None or settings.signing_key.exists():  # the first start makes one
+    if names_a_key(log) or not is_missing(settings.signing_key):  # else the first start makes one
         current_signer(settings.signing_key, log, create=False)
 
 

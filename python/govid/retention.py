@@ -29,7 +29,7 @@ from govid.store.records import IDEMPOTENCY_SECONDS
 from govid.use_cases import UseCases
 
 DAY = 86_400.0
-LONGEST_SILENCE = 31 * DAY
+LONGEST_SILENCE = 32 * DAY  # a month, and an hour of winter time, and whatever cron is late
 """How far the clock may be ahead of what the records show. A wrong clock erases so much too early at most."""
 _LAST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 # A writer waits for one batch at most: some milliseconds, as long as an enrolment takes.

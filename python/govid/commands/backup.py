@@ -144,14 +144,14 @@ def _afterwards(found: Manifest, newer_audit: Path | None, trusted: Verifier) ->
 def _trusted(chosen: config.Settings, keys: Path | None, private_key: bytes | None = None) -> Verifier:
     """Keys from elsewhere than the backup: it must not vouch for itself."""
     from govid.ledger.rotation import current_signer
-    from govid.ledger.signing import load_signer, parsed_signer, read_verifier
+    from govid.ledger.signing import is_missing, load_signer, parsed_signer, read_verifier
     from govid.store.audit import AuditLog
 
     if keys:
         return read_verifier(read_json(keys))
     if private_key:
         return parsed_signer(private_key).verifier
-    if not chosen.signing_key.exists():
+    if is_missing(chosen.signing_key):
         raise BackupBroken("no key is here that could have signed it: name the published ones by --keys")
     if chosen.database.exists():
         with store(chosen) as records:

@@ -19,7 +19,7 @@ def retention_group() -> None:
 @click.option(
     "--trust-clock",
     is_flag=True,
-    help="Go on although the records show nothing of more than 31 days, because nothing ran for so long.",
+    help="Go on although the records show nothing of more than 32 days, because nothing ran for so long.",
 )
 @json_option
 @click.pass_context

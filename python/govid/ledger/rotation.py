@@ -22,7 +22,7 @@ from govid.errors import (
     SigningKeyGone,
     SigningKeyRetired,
 )
-from govid.ledger.signing import ISSUER, Retired, Signer, Verifier, load_signer, public_key
+from govid.ledger.signing import ISSUER, Retired, Signer, Verifier, is_missing, load_signer, public_key
 from govid.store.audit import ROTATION, AuditLog
 
 KIND = "govid-key-rotation+jws"
@@ -87,7 +87,7 @@ def current_signer(path: Path, log: AuditLog, *, create: bool = True) -> Signer:
     rotations = log.rotations()
     named = _first_key(log)
     create_file = create and not rotations and named is None
-    if not create_file and not path.exists():
+    if not create_file and is_missing(path):
         raise SigningKeyGone(f"{path}: {_lacking(rotations, named)}")
     signer = load_signer(path, create=create_file)
     if not rotations:
@@ -99,6 +99,11 @@ def current_signer(path: Path, log: AuditLog, *, create: bool = True) -> Signer:
     if signer.key_id != _successor_id(*rotations[-1]):
         signer = _taken_over(path, *rotations[-1])
     return Signer(signer.key, followed(signer, rotations), since=rotations[-1][0])
+
+
+def names_a_key(log: AuditLog) -> bool:
+    """Whether the records name a key, so that none may be made: those from before it was named do, too."""
+    return bool(log.rotations()) or _first_key(log) is not None
 
 
 def successor_path(path: Path) -> Path:

@@ -175,6 +175,17 @@ def load_signer(path: Path, *, create: bool = True) -> Signer:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
 
 
+def is_missing(path: Path) -> bool:
+    """Whether no key lies there. Of one that cannot be looked at, ``load_signer`` says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def parsed_signer(pem: bytes, name: str = "signing key") -> Signer:
     """The Ed25519 key of a PEM text; raises InvalidSettings, which calls it ``name``."""
     try:

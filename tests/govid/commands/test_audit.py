@@ -45,3 +45,18 @@ def test_records_without_their_key_are_not_proven(tmp_path: Path, used: bool) ->
         assert any("signing-key-gone" in one for one in json.loads(looked.stdout)["problems"])
         (tmp_path / "elsewhere.pem").rename(key)
         assert verify(tmp_path).stdout.startswith("intact  1 rows, 0 checkpoints")
+
+
+def test_doctor_misses_a_key_that_only_a_checkpoint_names(tmp_path: Path) -> None:
+    store, key = SqliteStore(tmp_path / "govid.sqlite3"), tmp_path / "keys" / "signing.pem"
+    ledger = Ledger(store.database, key, {}, complaint_days=1)
+    store.append_audit(AUDIT)
+    ledger.checkpoint()
+    with store.database.writing() as connection:
+        connection.execute("DELETE FROM first_signing_key")  # as an older version left it
+    store.close()
+    key.unlink()
+    looked = subprocess.run(
+        [support.GOVID, "--data-dir", str(tmp_path), "doctor", "--json"], capture_output=True, check=False
+    )
+    assert any("signing-key-gone" in one for one in json.loads(looked.stdout)["problems"])

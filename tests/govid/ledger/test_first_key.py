@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from govid.audit import AuditRecord
-from govid.errors import SigningKeyForeign, SigningKeyGone
+from govid.errors import InvalidSettings, SigningKeyForeign, SigningKeyGone
 from govid.ledger.ledger import Ledger
 from govid.ledger.rotation import Keyring, current_signer, rotate
 from govid.ledger.signing import load_signer
@@ -59,6 +59,14 @@ def test_another_key_is_refused_before_and_after_the_first_checkpoint(
     for create in (True, False):
         with pytest.raises(SigningKeyForeign, match=ledger.signer.key_id):
             current_signer(key, AuditLog(store.database), create=create)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_key_that_cannot_be_looked_at_is_not_taken_for_a_lost_one(
+    store: SqlStore, tmp_path: Path, create: bool
+) -> None:
+    with pytest.raises(InvalidSettings, match="File name too long"):
+        current_signer(tmp_path / ("k" * 300), AuditLog(store.database), create=create)
 
 
 def test_of_two_servers_with_keys_of_their_own_one_starts(open_store: OpenStore, tmp_path: Path) -> None:
