@@ -147,17 +147,25 @@ def _files(settings: Settings, server: ServerSettings, access: AccessSettings) -
     unwritable += [settings.use_cases, *settings.use_cases.glob("*.toml")]
     unwritable += [access.jwks] if "://" not in access.jwks else []
     for path in (Path(path) for path in private if path):
-        if path.exists() and open_to_others(path.stat()):
+        if (seen := _seen(path)) and open_to_others(seen):
             yield f"{path} can be read or written by others: chmod go-rwx"
     for path in (Path(path) for path in unwritable if path):
-        if path.exists() and path.stat().st_mode & 0o022:
+        if (seen := _seen(path)) and seen.st_mode & 0o022:
             yield f"{path} can be written by others: chmod go-w"
+
+
+def _seen(path: Path) -> os.stat_result | None:
+    """None where nothing is, or nothing that this user may look at: who loads it says so."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _encryption(settings: Settings) -> Iterator[str]:
     keys, records = settings.encryption_key_file, settings.database
-    there = not settings.encryption_keys and keys.exists() and records.exists()
-    if there and keys.stat().st_dev == records.stat().st_dev:
+    key, record = _seen(keys), _seen(records)
+    if not settings.encryption_keys and key and record and key.st_dev == record.st_dev:
         yield (
             f"{keys} lies on the file system of the records, and whoever copies that has the keys to the "
             "faces: set encryption_keys_file to another volume"

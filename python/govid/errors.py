@@ -535,9 +535,9 @@ class ErasuresUnknown(OperatorError):
     )
 
 
-class ClockAhead(OperatorError):
-    slug = "clock-ahead"
-    title = "The clock is far ahead of the records: nothing is erased by it"
+class ClockDoubtful(OperatorError):
+    slug = "clock-doubtful"
+    title = "The clock is far from what the records show: nothing is erased by it"
     remedy = (
         "Set the clock (chrony, ntpd). If it is right, because nothing ran for so long: `govid retention run "
         "--trust-clock`, once."

@@ -19,7 +19,7 @@ from govid import policy
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
 from govid.config import Settings
-from govid.errors import ClockAhead, SigningKeyRetired
+from govid.errors import ClockDoubtful, SigningKeyRetired
 from govid.ledger import expiry
 from govid.ledger.signing import Signer
 from govid.store import retention as past
@@ -30,7 +30,7 @@ from govid.use_cases import UseCases
 
 DAY = 86_400.0
 LONGEST_SILENCE = 32 * DAY  # a month, and an hour of winter time, and whatever cron is late
-"""How far the clock may be ahead of what the records show. A wrong clock erases so much too early at most."""
+"""How far the clock may be from what the records show. A wrong clock erases so much too early at most."""
 _LAST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 # A writer waits for one batch at most: some milliseconds, as long as an enrolment takes.
 _ROWS_AT_ONCE = 500
@@ -109,7 +109,7 @@ class Keeper:
         """Erase all of it, unless stopped between two batches.
 
         Raises:
-            ClockAhead: as ``batches``; nothing was erased.
+            ClockDoubtful: as ``batches``; nothing was erased.
             OperatorError: what was erased until then is recorded.
         """
         now = self._clock()
@@ -143,7 +143,7 @@ class Keeper:
             trust_clock: go on although the records show nothing of a long time, and say so in the audit.
 
         Raises:
-            ClockAhead: they do not, and it is not trusted.
+            ClockDoubtful: they do not, and it is not trusted.
         """
         now = self._clock()
         self._believe(now, trust_clock)
@@ -159,18 +159,18 @@ class Keeper:
             self._database.scrub()
 
     def _believe(self, now: float, trusted: bool) -> None:
-        ahead = False
+        doubtful = False
         with self._database.reading() as connection:
             try:
                 check_clock(connection, now)
-            except ClockAhead:
+            except ClockDoubtful:
                 if not trusted:
                     raise
-                ahead = True
+                doubtful = True
         with self._database.writing() as connection:
             connection.exclusive("retention")
             past.note_run(connection, now)
-            if ahead:
+            if doubtful:
                 append(connection, _record(new_request_id(), operation="trust_clock", outcome="TRUSTED"))
 
     def _steps(self, now: float) -> Iterator[_Step]:
@@ -233,11 +233,14 @@ def check_clock(connection: Connection, now: float) -> None:
     """Refuse a clock (seconds since the epoch) that the records do not bear out.
 
     Raises:
-        ClockAhead: they show nothing of more than ``LONGEST_SILENCE``.
+        ClockDoubtful: they show nothing of more than ``LONGEST_SILENCE``, or a run so much later than now.
     """
+    last = past.last_run(connection)
+    if last is not None and last - now > LONGEST_SILENCE:
+        raise ClockDoubtful(f"the clock says {_date(now)}, and the last run was on {_date(last)}")
     if silent := past.silence(connection, now, LONGEST_SILENCE):
         begin, end = map(_date, silent)
-        raise ClockAhead(
+        raise ClockDoubtful(
             f"the clock says {_date(now)}, and the records show nothing between {begin} and {end}: more than "
             f"{LONGEST_SILENCE / DAY:.0f} days"
         )

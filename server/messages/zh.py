@@ -224,8 +224,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "请提供原系统的 keys/erasures.jws（--erasures 文件），或备份之后导出的审计（--newer-audit 文件）；"
         "如能确定此后无人被删除，请使用 --none-erased。",
     ),
-    "clock-ahead": (
-        "时钟远远超前于记录：不按它清除任何内容",
+    "clock-doubtful": (
+        "时钟与记录相差过远：不按它清除任何内容",
         "请校准时钟（chrony、ntpd）。如果时钟无误，只是系统停用了这么久："
         "请运行一次 `govid retention run --trust-clock`。",
     ),

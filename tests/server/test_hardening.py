@@ -164,3 +164,10 @@ def test_keys_beside_the_records_and_faces_in_clear_are_named(tmp_path: Path) ->
     )
     assert f"{keys} can be read or written by others" in lines
     assert "gallery_snapshot is `clear`" in lines
+
+
+def test_a_key_that_may_not_be_looked_at_ends_no_report(tmp_path: Path) -> None:
+    # A name too long to be asked for fails as a folder of another user does, for root as well.
+    hidden = str(tmp_path / ("x" * 300))
+    settings = Settings(data_dir=str(tmp_path / "var"), signing_key_file=hidden, encryption_keys_file=hidden)
+    assert "no TLS" in found(settings, ServerSettings(tls_key=hidden), AccessSettings())

@@ -750,14 +750,14 @@ class ErasuresUnknown(OperatorProblem):
     slug = "erasures-unknown"
 
 
-class ClockAhead(OperatorProblem):
-    """The clock is far ahead of the records: nothing is erased by it.
+class ClockDoubtful(OperatorProblem):
+    """The clock is far from what the records show: nothing is erased by it.
 
     Set the clock (chrony, ntpd). If it is right, because nothing ran for so long: `govid retention run
     --trust-clock`, once.
     """
 
-    slug = "clock-ahead"
+    slug = "clock-doubtful"
 
 
 class SigningKeyForeign(OperatorProblem):
@@ -856,7 +856,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "case-closed": CaseClosed,
     "chore-failing": ChoreFailing,
     "client-gone": ClientGone,
-    "clock-ahead": ClockAhead,
+    "clock-doubtful": ClockDoubtful,
     "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
     "encryption-key-missing": EncryptionKeyMissing,

@@ -99,6 +99,12 @@ def note_run(connection: Connection, now: float) -> None:
     )
 
 
+def last_run(connection: Connection) -> float | None:
+    """When a run last believed the clock, seconds since the epoch; None before the first."""
+    run = connection.row("SELECT ran_at FROM retention_run")
+    return float(run[0]) if run else None
+
+
 def silence(connection: Connection, now: float, longest: float) -> tuple[float, float] | None:
     """The first time of more than ``longest`` seconds until ``now`` of which the records show nothing.
 
