@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,10 +15,12 @@ from benchmarks import opencv_models, photos
 from benchmarks.engines import opencv, ours
 from benchmarks.harness import Call, Contender, Options, Pace, compare, main
 from benchmarks.results import Table
+from govid import cores
 from govid.errors import Refusal
 from lfw_eval.embeddings import central_face
 
-CORES = len(os.sched_getaffinity(0))
+CORES = cores.available()
+_THREADS = cores.for_photos()
 # The batch is compared with a pass one by one on its first photos: side by side must change nothing.
 _CHECKED = 20
 _TOLERANCE = 1e-5
@@ -31,11 +32,11 @@ def claim(options: Options) -> list[Table]:
     """Milliseconds per photo, all cores busy."""
     batch = photos.batch(options.data, 8 if options.quick else 500)
     contenders = [
-        Contender("govid", f"FacePipeline.sample in {CORES} threads", partial(_govid, batch, "float32")),
+        Contender("govid", f"FacePipeline.sample in {_THREADS} threads", partial(_govid, batch, "float32")),
         Contender("govid int8", "the same with SFace in int8", partial(_govid, batch, "int8")),
         Contender("govid bfloat16", "the same with SFace in bfloat16", partial(_govid, batch, "bfloat16")),
         Contender("OpenCV one by one", f"cv2.setNumThreads({CORES})", partial(_one_by_one, batch)),
-        Contender("OpenCV in threads", f"{CORES} threads, networks each", partial(_in_threads, batch)),
+        Contender("OpenCV in threads", f"{_THREADS} threads, networks each", partial(_in_threads, batch)),
     ]
     return [
         compare(
@@ -61,7 +62,7 @@ def _govid(batch: Sequence[bytes], precision: str) -> Call:
         except Refusal:
             return None
 
-    pool = ThreadPoolExecutor(CORES)
+    pool = ThreadPoolExecutor(_THREADS)
     return _checked(batch, template, lambda: list(pool.map(template, batch)))
 
 
@@ -88,7 +89,7 @@ def _in_threads(batch: Sequence[bytes]) -> Call:
         own: opencv.Engine = mine.engine
         return own.template(photo)
 
-    pool = ThreadPoolExecutor(CORES)
+    pool = ThreadPoolExecutor(_THREADS)
     return _checked(batch, engine.template, lambda: list(pool.map(template, batch)))
 
 

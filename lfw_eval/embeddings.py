@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from govid import cores
 from govid.errors import FaceNotDetected, Refusal, RefusedInput
 from govid.faces import FacePipeline
 from govid.timing import StageClock
@@ -68,7 +68,7 @@ def embed_all(
     result = Embeddings(failures=unreadable)
     missing = [photo for photo, key in keys.items() if key not in known]
     result.fresh = len(missing)
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(cores.for_photos())
     try:
         pending = {pool.submit(_one, faces, photo): photo for photo in missing}
         bar = tqdm(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from govid import cores
 from govid.errors import InvalidSettings
 from server.access.settings import check_address, is_loopback
 
@@ -118,7 +118,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     @property
     def worker_count(self) -> int:
         """``workers``, or one per core that this process may use."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or cores.available()
 
     @property
     def tls(self) -> bool:

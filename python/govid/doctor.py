@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import time
@@ -13,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from govid import __version__, _core, calibration, config, models, precision, profiles
+from govid import __version__, _core, calibration, config, cores, models, precision, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.ledger.rotation import current_signer, names_a_key
@@ -133,7 +132,7 @@ def examine(settings: config.Settings, hardening: Sequence[str] = ()) -> Report:
         version=__version__,
         python=platform.python_version(),
         cpu=cpu_name(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores.available(),
         simd=live_isa(),
         simd_available=_core.available_isas(),
         runtime=runtime,

@@ -15,8 +15,12 @@ from govid.types import CROP_SIDE, Embedding, Image, InferenceSession, Template
 def tensor_of(crop: Image, spec: ModelSpec) -> NDArray[np.float32]:
     """(112, 112, 3) uint8 RGB -> (1, 3, 112, 112) float32 as the model's manifest states."""
     picture = crop if spec.channels == "RGB" else crop[:, :, ::-1]
-    tensor = picture.transpose(2, 0, 1)[None].astype(np.float32)
-    return np.ascontiguousarray((tensor - spec.mean) / spec.scale, dtype=np.float32)
+    tensor = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
+    if spec.mean:
+        tensor -= spec.mean
+    if spec.scale != 1:
+        tensor /= spec.scale
+    return tensor
 
 
 class Network:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import click
 from tqdm import tqdm
 
-from govid import config
+from govid import config, cores
 from govid.commands.context import json_option, settings_of, show, store
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class _LazyFaces:
     "--results", type=click.Path(dir_okay=False, path_type=Path), help="Default: SOURCE.results.ndjson."
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 256), help="Photos embedded at once (default: one per core)."
+    "--workers", type=click.IntRange(1, 256), help="Photos embedded at once (default: one more than cores)."
 )
 @json_option
 @click.pass_context
@@ -101,7 +100,7 @@ def import_command(
             _LazyFaces(settings).sample,
             max_references=settings.max_references,
             keep_photos_days=settings.keep_photos_days,
-            threads=workers or os.cpu_count() or 1,
+            threads=workers or cores.for_photos(),
         )
         bar = stack.enter_context(tqdm(unit=" items", disable=None if not as_json else True))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
+from govid import cores
 from govid.audit import new_request_id
 from govid.commands.context import json_option, settings_of, show, store
 
@@ -54,7 +55,7 @@ def dedup() -> None:
 _threads = click.option(
     "--threads",
     type=click.IntRange(1, 256),
-    default=lambda: len(os.sched_getaffinity(0)),
+    default=cores.available,
     help="Threads that compare (default: one per core).",
 )
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 from tqdm import tqdm
 
+from govid import cores
 from govid.audit import new_request_id
 from govid.commands.context import json_option, settings_of, show, store
 from govid.profiles import Precision
@@ -52,8 +53,8 @@ def start(context: click.Context, /, as_json: bool, **chosen: str | None) -> Non
 
 
 @migrate.command()
-@click.option("--threads", type=click.IntRange(1, 256), default=lambda: len(os.sched_getaffinity(0)),
-              help="Photos embedded at once (default: one per core).")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1, 256), default=cores.for_photos,
+              help="Photos embedded at once (default: one more than cores).")  # fmt: skip
 @click.option("--rate", type=click.FloatRange(0), default=0.0, help="Most photos a second (default: all).")
 @click.option("--again", is_flag=True, help="Also references whose photo was missing or refused before.")
 @json_option

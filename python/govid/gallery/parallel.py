@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+from govid import cores
+
 T = TypeVar("T")
 R = TypeVar("R")
 
-CORES = len(os.sched_getaffinity(0))
+CORES = cores.available()
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from govid import _core
+from govid import _core, cores
 from govid.audit import AuditRecord
 from govid.config import private_folder
 from govid.store import bulk
@@ -65,7 +64,7 @@ def measured(dimension: int, data_dir: Path, *, anew: bool) -> Machine:
         except msgspec.MsgspecError:
             pass  # of another version: measured again
         else:
-            if (machine.isa, machine.cores) == (_core.isa(), _cores()):
+            if (machine.isa, machine.cores) == (_core.isa(), cores.available()):
                 return machine
     machine = measure(dimension)
     private_folder(kept.parent)
@@ -86,19 +85,19 @@ def measure(dimension: int, *, scan_bytes: int = _SCAN_BYTES, seconds: float = _
     scans = _scans(_core.cosine_many, floats, seconds)
     scans_int8 = _scans(_core.cosine_many_int8, codes, seconds)
     some, some_codes = floats[:_BLOCK], codes[:_BLOCK]
-    pairs = len(some) ** 2 * dimension * _cores()
+    pairs = len(some) ** 2 * dimension * cores.available()
     hnsw_rows, hnsw_search, hnsw_insert = _hnsw(floats[:_HNSW_ROWS])
     store_bytes, store_writes, store_reads = _store(dimension)
     return Machine(
         dimension=dimension,
         measured_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         isa=_core.isa(),
-        cores=_cores(),
+        cores=cores.available(),
         scan_float32=floats.nbytes / float(np.median(scans)),
         scan_int8=codes.nbytes / float(np.median(scans_int8)),
         block_float32=pairs / _median(lambda: _core.cosine_block(some, some), seconds),
         block_int8=pairs / _median(lambda: _core.cosine_block_int8(some_codes, some_codes), seconds),
-        ivf_codes=_ivf(floats[:_IVF_ROWS], seconds) * _cores(),
+        ivf_codes=_ivf(floats[:_IVF_ROWS], seconds) * cores.available(),
         hnsw_rows=hnsw_rows,
         hnsw_search=hnsw_search,
         hnsw_insert=hnsw_insert,
@@ -107,10 +106,6 @@ def measure(dimension: int, *, scan_bytes: int = _SCAN_BYTES, seconds: float = _
         store_writes=store_writes,
         store_reads=store_reads,
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -132,17 +127,17 @@ def _repeated(work: Callable[[], object], seconds: float) -> list[float]:
 def _scans(kernel: Callable[..., object], references: NDArray[Any], seconds: float) -> list[float]:
     """Seconds of scans by all cores, each its part."""
     probe = np.ascontiguousarray(references[0])
-    parts = np.array_split(references, _cores())
-    with ThreadPoolExecutor(_cores()) as threads:
+    parts = np.array_split(references, cores.available())
+    with ThreadPoolExecutor(cores.available()) as threads:
         return _repeated(lambda: list(threads.map(lambda part: kernel(probe, part), parts)), seconds)
 
 
 def _median(work: Callable[[], object], seconds: float) -> float:
     """Median seconds while every core does the same work."""
-    with ThreadPoolExecutor(_cores()) as threads:
+    with ThreadPoolExecutor(cores.available()) as threads:
         return float(
             np.median(
-                _repeated(lambda: list(threads.map(lambda _: work(), range(_cores()))), seconds),
+                _repeated(lambda: list(threads.map(lambda _: work(), range(cores.available()))), seconds),
             )
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 import threading
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from govid import cores
 from govid.errors import ModelUnusable, RuntimeMissing
 
 # OpenVINO's Python module fills a static table at its first tensor and may wait for the interpreter there:
@@ -62,7 +62,7 @@ class OpenVinoSession:
         runtime = core()
         # A stream computes one request at a time: with only one, the server's threads would queue for it.
         # Streams share the weights; each further one costs a few megabytes.
-        streams = max(1, len(os.sched_getaffinity(0)) // threads)
+        streams = max(1, cores.available() // threads)
         options = {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams * threads,
