@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from benchmarks import templates
 from benchmarks.harness import Call, Contender, Options, Pace, compare, main
 from benchmarks.results import Table
+from govid import cores
 from govid.gallery import Hit, parallel
 from govid.gallery.choose import Rules, Tier
 from govid.gallery.tiered import TieredGallery
@@ -27,7 +27,7 @@ _PROBES = 10_000
 
 def claim(options: Options) -> list[Table]:
     """One probe, then 64 at once. FAISS' own way with many probes is a contender, too."""
-    parallel.CORES = min(_THREADS, len(os.sched_getaffinity(0)))
+    parallel.CORES = min(_THREADS, cores.available())
     faiss.omp_set_num_threads(parallel.CORES)
     count = 20_000 if options.quick else 1_000_000
     looks = np.concatenate([*templates.people(count, seed=1)])

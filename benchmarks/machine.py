@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from govid import _core
+from govid import _core, cores
 
 # The flags that decide which kernels run.
 _FLAGS = ("sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16",
@@ -52,7 +52,7 @@ def this_machine() -> Machine:
     cache = re.match(r"(\d+)K", _read("/sys/devices/system/cpu/cpu0/cache/index3/size"))
     return Machine(
         cpu=model[1] if model else platform.processor() or platform.machine(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores.available(),
         l3_mib=int(cache[1]) / 1024 if cache else 0.0,
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         flags=[flag for flag in _FLAGS if flag in flags],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _M_ARENA_MAX = -8
@@ -25,9 +26,7 @@ log = logging.getLogger("govid.server")
 
 def give_back() -> None:
     """Set one heap for all threads and a fixed threshold; elsewhere than on glibc nothing happens."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
+    if (mallopt := _of_glibc("mallopt")) is None:
         return
     for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
         if not mallopt(option, value):
@@ -45,12 +44,20 @@ class Residue:
         self._least = min(self._least, resident := _resident())
         if resident - self._least < _MUCH:
             return
-        try:
-            ctypes.CDLL(None).malloc_trim(0)
-        except (OSError, AttributeError, TypeError):
+        if (trim := _of_glibc("malloc_trim")) is None:
             return
+        trim(0)
         # What is left is in use: a gallery that has grown is no residue.
         self._least = _resident()
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of glibc; None where there is another library."""
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (OSError, AttributeError, TypeError):
+        return None
+    return found
 
 
 def _resident() -> int:

@@ -77,29 +77,21 @@ trait Number: numpy::Element + Copy {
     const TYPE: NPY_TYPES;
 }
 
-impl Number for f32 {
-    const NAME: &'static str = "float32";
-    const TYPE: NPY_TYPES = NPY_TYPES::NPY_FLOAT;
+macro_rules! numbers {
+    ($($number:ty: $name:literal, $type:ident;)+) => {$(
+        impl Number for $number {
+            const NAME: &'static str = $name;
+            const TYPE: NPY_TYPES = NPY_TYPES::$type;
+        }
+    )+};
 }
 
-impl Number for i8 {
-    const NAME: &'static str = "int8";
-    const TYPE: NPY_TYPES = NPY_TYPES::NPY_BYTE;
-}
-
-impl Number for u8 {
-    const NAME: &'static str = "uint8";
-    const TYPE: NPY_TYPES = NPY_TYPES::NPY_UBYTE;
-}
-
-impl Number for f64 {
-    const NAME: &'static str = "float64";
-    const TYPE: NPY_TYPES = NPY_TYPES::NPY_DOUBLE;
-}
-
-impl Number for i64 {
-    const NAME: &'static str = "int64";
-    const TYPE: NPY_TYPES = NPY_TYPES::NPY_LONG;
+numbers! {
+    f32: "float32", NPY_FLOAT;
+    f64: "float64", NPY_DOUBLE;
+    i8: "int8", NPY_BYTE;
+    u8: "uint8", NPY_UBYTE;
+    i64: "int64", NPY_LONG;
 }
 
 /// An argument that is what it should be: a C-contiguous, aligned array of the right numbers.
