@@ -1,4 +1,4 @@
-"""The audit table: appended to in one chain, read with filters, never changed."""
+"""The audit table: appended to in one chain, read with filters; what expires leaves its digest."""
 
 from __future__ import annotations
 
