@@ -152,5 +152,5 @@ def _joined(before: _Said | None, rating: Rating, comment: str) -> str:
     parts = [before.comment, f"[{before.answer}]" if before.answer else "", comment]
     said = "\n".join(part for part in parts if part)
     if len(said) > MAX_SAID:
-        raise FeedbackExists(f"at most {MAX_SAID} characters are kept of it")
+        raise FeedbackExists(f"{len(said)} characters of text, at most {MAX_SAID}")
     return said
