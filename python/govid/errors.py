@@ -557,8 +557,8 @@ class SigningKeyGone(OperatorError):
     slug = "signing-key-gone"
     title = "The file of the signing key cannot be read"
     remedy = (
-        "Restore it from its own backup, mode 0600, before the next start: a server without it does not "
-        "start on these records, and a new key proves nothing of what was signed."
+        "Restore it from its own backup, mode 0600, before the next start of a server: a new key proves "
+        "nothing of what was signed."
     )
 
 

@@ -112,11 +112,10 @@ def _log(chosen: config.Settings) -> Iterator[AuditLog]:
 
 def _verifier(chosen: config.Settings, log: AuditLog) -> Verifier:
     """Of the signing key; one that knows no key where no server ever ran."""
-    from govid.ledger.rotation import current_signer, names_a_key
-    from govid.ledger.signing import Verifier, is_missing
+    from govid.ledger.rotation import current_signer, known_keys
 
-    if is_missing(chosen.signing_key) and log.empty() and not names_a_key(log):
-        return Verifier([])
+    if log.empty():
+        return known_keys(chosen.signing_key, log)
     return current_signer(chosen.signing_key, log, create=False).verifier
 
 

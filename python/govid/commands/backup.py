@@ -180,8 +180,11 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
         f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since",
         f"  {Path(chosen.data_dir) / 'settings.toml'}   settings of then, without secrets (GOVID_CONFIG)",
     ]
-    if not chosen.signing_key.exists():
-        lines.append(f"  {chosen.signing_key}   bring the signing key: no server starts without it")
+    if done.missing_key:
+        lines.append(
+            f"  {chosen.signing_key}   bring the signing key {done.missing_key}: no server starts without "
+            "it; a new one, which would prove nothing of earlier receipts, is not made"
+        )
     if time.time() - done.made_at > LONGEST_SILENCE:
         lines.append(
             "  govid retention run --trust-clock   the backup is so old that nothing is erased before"
