@@ -217,7 +217,7 @@ class FeedbackExists(CallerError):
 class UnknownComplaint(CallerError):
     slug = "unknown-complaint"
     title = "There is no open complaint of that number"
-    remedy = "See GET /v1/complaints."
+    remedy = "See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile."
 
 
 class TooManyReferences(CallerError):
@@ -355,7 +355,7 @@ class JobTooLoose(CallerError):
 class UnknownCase(CallerError):
     slug = "unknown-case"
     title = "No such case"
-    remedy = "See GET /v1/cases, or `govid cases list`."
+    remedy = "See the cases at /console, GET /v1/cases or `govid cases list`."
 
 
 class PhotoNotKept(CallerError):
@@ -367,7 +367,9 @@ class PhotoNotKept(CallerError):
 class CaseClosed(CallerError):
     slug = "case-closed"
     title = "The case, or this pair of it, is decided"
-    remedy = "Look at the case; a new dedup job opens a new one if there is new evidence."
+    remedy = (
+        "Look at the case: this request changed nothing. New evidence opens a new one, by a new dedup job."
+    )
 
 
 # --- The installation -------------------------------------------------------------------------------

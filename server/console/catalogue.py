@@ -34,10 +34,6 @@ class Words:
         """What a code of the interface means; one that nobody translated stays as it is."""
         return self._texts.get(f"{kind}.{code}", code or "")
 
-    def has(self, key: str) -> bool:
-        """Whether there is such a text."""
-        return key in self._texts
-
     def codes(self, kind: str) -> list[tuple[str, str]]:
         """All codes of a kind that have words, by these words."""
         start = f"{kind}."
