@@ -47,9 +47,12 @@ def backup_group() -> None:
 def create(context: click.Context, /, folder: Path, keys_file: Path | None, as_json: bool) -> None:
     """Make a backup in the new folder FOLDER. Private keys are not in it."""
     from govid.backup.create import create as make
+    from govid.backup.keys import check_place
     from govid.backup.keys import save as save_keys
 
     chosen = settings_of(context)
+    if keys_file:
+        check_place(keys_file)
     made = make(folder, chosen)
     names = save_keys(keys_file, chosen) if keys_file else []
     text = f"{folder}: {_summary(made)}\n" + (
