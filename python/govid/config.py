@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from govid.choices import choices
 from govid.errors import InvalidSettings
 
 PREFIX = "GOVID_"
@@ -484,7 +485,9 @@ def load(
             return msgspec.convert(mine, settings_type, strict=False)
         except msgspec.ValidationError as error:
             name = str(error).partition("`$.")[2].partition("`")[0].partition("[")[0]
-            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}") from None
+            allowed = choices(settings_type, name)
+            more = f"; allowed are {', '.join(allowed)}" if allowed else ""
+            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}{more}") from None
 
     return tuple(build(t) for t in types)
 

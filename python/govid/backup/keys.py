@@ -54,7 +54,7 @@ def save(file: Path, settings: config.Settings) -> list[str]:
 
 
 def read(file: Path) -> dict[str, bytes]:
-    """The keys that `govid backup --with-keys` wrote, by name.
+    """The keys that `govid backup create --with-keys` wrote, by name.
 
     Raises:
         InvalidSettings: the file holds none, or others may read it.
