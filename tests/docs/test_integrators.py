@@ -213,3 +213,10 @@ def test_the_client_names_what_is_of_the_wrong_kind() -> None:
     ):
         with pytest.raises(TypeError, match=f"^{name} must be"):
             checked_announcement(*wrong, now=NOW)  # type: ignore[arg-type]
+
+
+def test_the_table_of_addresses_has_them_all() -> None:
+    table = DOCUMENT.partition("\n## Addresses\n")[2].partition("\n\nPhotos are")[0]
+    paths = json.loads((support.ROOT / "openapi.json").read_bytes())["paths"]
+    words = {word for path in paths for word in path.split("/") if word and not word.startswith("{")}
+    assert {word for word in words if f"/{word}" not in table} == set()
