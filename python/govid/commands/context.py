@@ -50,6 +50,11 @@ def written(out: Path) -> Iterator[IO[bytes]]:
         InvalidParameter: it cannot be written.
     """
     try:
+        if out.is_symlink() or (out.exists() and not out.is_file()):
+            # /dev/stdout, or a pipe: written to, and never replaced.
+            with out.open("wb") as file:
+                yield file
+            return
         with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as part:
             try:
                 yield part

@@ -36,6 +36,11 @@ def test_the_audit_replaces_an_older_export_by_a_whole_one_for_its_owner_only(
     assert out.stat().st_mode & 0o777 == 0o600
     assert json.loads(out.read_text())["audit_id"] == 1
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["audit.ndjson"]
+    (tmp_path / "out").symlink_to("/dev/stdout")
+    assert (
+        json.loads(govid(folder, "audit", "export", tmp_path / "out").stdout.splitlines()[0])["audit_id"] == 1
+    )
+    assert (tmp_path / "out").is_symlink(), "it is written to, not replaced"
     refused = govid(folder, "audit", "export", tmp_path / "nowhere" / "audit.ndjson", "--json")
     assert json.loads(refused.stdout)["slug"] == "invalid-parameter"
 
