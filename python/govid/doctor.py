@@ -20,6 +20,7 @@ from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
 from govid.store.audit import AuditFilter, AuditLog
+from govid.store.database import Connection
 from govid.store.opening import open_store
 from govid.vault import rotation
 
@@ -160,6 +161,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         with store.database.reading() as connection:
             now = migration.current(connection)
             problems += _named(lambda: check_clock(connection, time.time()))
+            problems += _named(lambda: _check_serving(settings, connection))
         sealed = rotation.status(store.database, store.vault)
         # Where none was ever in use, the first start makes one.
         problems += _named(lambda: known_keys(settings.signing_key, AuditLog(store.database)))
@@ -198,6 +200,15 @@ def _named(check: Callable[[], object]) -> list[str]:
     except GovidError as error:
         return [_problem(error)]
     return []
+
+
+def _check_serving(settings: config.Settings, connection: Connection) -> None:
+    """Whether a server with these settings would start, after a migration to another model."""
+    try:
+        model_id = profiles.active(settings)[0].model_id
+    except GovidError:
+        return  # named as a problem already
+    migration.check_serving(connection, model_id)
 
 
 def _clock_behind(store: Store) -> float:

@@ -188,6 +188,8 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
             f"  {chosen.signing_key}   bring the signing key {done.missing_key}: no server starts without "
             "it; a new one, which would prove nothing of earlier receipts, is not made"
         )
+    if not chosen.models_dir.exists():
+        lines.append("  govid models pull       models are not in a backup")
     if time.time() - done.made_at > LONGEST_SILENCE:
         lines.append(
             "  govid retention run --trust-clock   the backup is so old that nothing is erased before"
