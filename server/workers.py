@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -105,6 +106,7 @@ class Workers:
         try:
             result = job.call()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the request has to end with it
+            _let_go(error)
             _tell(job, _unless_done, job.future.set_exception, error)
         else:
             _tell(job, _unless_done, job.future.set_result, result)
@@ -126,6 +128,17 @@ class Workers:
             else:
                 self._idle.append(turn)
             return None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames an error passed: they hold the photo for as long as anything holds the error.
+
+    The request does, which the error's own frames hold in turn: until the collector of cycles comes by, each
+    photo that was refused would stay, unpacked.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _tell(job: _Job, action: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401
