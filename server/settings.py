@@ -49,6 +49,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         int,
         Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
     ] = 256 * 1024 * 1024
+    max_unpacked_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes that photos of more than 4 megapixels may take at once; the next one waits "
+            "its turn, and small ones pass it. A JPEG takes up to 6 a pixel: the default is one of 12 "
+            "megapixels at once. More are faster where memory allows them.",
+        ),
+    ] = 96 * 1024 * 1024
     audit_checkpoint_seconds: Annotated[
         float,
         Meta(
