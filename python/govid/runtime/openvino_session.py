@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from govid import cores
 from govid.errors import ModelUnusable, RuntimeMissing
+from govid.types import Tensor
 
 # OpenVINO's Python module fills a static table at its first tensor and may wait for the interpreter there:
 # two threads that meet at that point hold what the other needs, for ever. Seen twice in some 20 runs. The
@@ -92,12 +93,12 @@ class OpenVinoSession:
     def output_names(self) -> tuple[str, ...]:
         return self._output_names
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tensor: Tensor) -> list[NDArray[np.float32]]:
         request = getattr(self._requests, "request", None)
         if request is None:
             # A request holds the tensors of one inference: each thread has its own.
             request = self._requests.request = self._compiled.create_infer_request()
-        outputs = request.infer([tensor])
+        outputs = request.infer([np.asarray(tensor, dtype=np.float32)])
         return [np.array(outputs[output]) for output in self._compiled.outputs]
 
 
