@@ -67,7 +67,7 @@ class Service:
         self._batch_capacity = self._capacity - server.max_waiting // 4
         metrics.capacity.set(self._capacity)
         metrics.workers.set(server.worker_count)
-        self._workers = Workers(server.worker_count, self._waited)
+        self._workers = Workers(server.worker_count, self._waited, server.unpacked_bytes)
         self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
         self._in_flight_of: dict[str, int] = {}

@@ -49,7 +49,16 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_body_bytes: Annotated[
         int,
         Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
-    ] = 256 * 1024 * 1024
+    ] = 64 * 1024 * 1024
+    max_unpacked_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes that photos of more than 4 megapixels may take at once; the next one waits "
+            "its turn, and small ones pass it. 0: 48 MiB for each worker. A JPEG takes up to 6 a pixel, so "
+            "that two workers unpack one of 12 megapixels at once.",
+        ),
+    ] = 0
     audit_checkpoint_seconds: Annotated[
         float,
         Meta(
@@ -120,6 +129,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def worker_count(self) -> int:
         """``workers``, or one per core that this process may use."""
         return self.workers or cores.available()
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """``max_unpacked_bytes``, or what goes with the number of workers."""
+        return self.max_unpacked_bytes or self.worker_count * (48 << 20)
 
     @property
     def tls(self) -> bool:

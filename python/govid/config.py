@@ -31,6 +31,7 @@ SERVER_SETTINGS = frozenset(
         "max_waiting",
         "body_seconds",
         "max_body_bytes",
+        "max_unpacked_bytes",
         "dedup_resume",
         "drain_seconds",
         "drift_seconds",

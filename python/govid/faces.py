@@ -17,7 +17,7 @@ from govid.face_region import face_region
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
 from govid.quantise import ranges
-from govid.runtime import embedder_session, live_isa, onnx_session
+from govid.runtime import detector_session, embedder_session, live_isa, onnx_session
 from govid.timing import StageClock
 from govid.types import Face, Image, InferenceSession, Sample, Template
 
@@ -54,8 +54,8 @@ class FacePipeline:
         self._dimensions = {profile.model_id: profile.dimension for profile in available}
         self.models = self.profile.models
         self._decoder = Decoder(settings)
-        self.detector = Detector(_session(models.YUNET, settings), settings)
-        self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
+        self.detector = Detector(_session(models.YUNET, settings, detector_session), settings)
+        self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings, onnx_session))
         self._quality = QualityGate(settings)
         self._embedder = load_embedder(self.profile, settings)
         self.detector.warm()
@@ -164,8 +164,10 @@ def read_photo(path: Path) -> bytes:
         raise PhotoUnreadable(error.strerror or "") from None
 
 
-def _session(spec: models.ModelSpec, settings: Settings) -> InferenceSession:
-    return onnx_session(spec.name, models.verified(spec, settings.models_dir), settings)
+def _session(
+    spec: models.ModelSpec, settings: Settings, load: Callable[[str, bytes, Settings], InferenceSession]
+) -> InferenceSession:
+    return load(spec.name, models.verified(spec, settings.models_dir), settings)
 
 
 def _embedder(part: profiles.Part, settings: Settings) -> InferenceSession:
