@@ -3,7 +3,7 @@
 //! A cosine does not depend on length, so that a row of codes needs no scale beside it.
 
 use crate::error::{CoreError, Operand};
-use crate::kernels::{Kernels, MAX_CODES};
+use crate::kernels::{Kernels, MAX_CODES, prefetch_all};
 use crate::walk::{Comparison, Group, ROWS_OF_ONE, Walk, check_out, check_rows, to_score};
 
 /// Rows between two conversions of sums to scores.
@@ -34,6 +34,7 @@ pub fn cosine_many_int8(
     let blocks = references.chunks(BLOCK * dimensions).zip(out.chunks_mut(BLOCK));
     for (block, (rows, scores)) in blocks.enumerate() {
         let first = block * BLOCK;
+        prefetch_all(scores);
         let (dots, inverses) = sums.compare(kernels, probe, rows, Operand::References, first)?;
         for ((score, dot), inverse) in scores.iter_mut().zip(dots).zip(inverses) {
             *score = to_score(*dot as f32, probe_inverse, *inverse);

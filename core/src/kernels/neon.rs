@@ -5,6 +5,7 @@ use core::arch::aarch64::{
     vst1q_f32,
 };
 
+use super::rows::{by_fours, to_scores};
 use super::tiles::tiles;
 use super::{Isa, Kernels, PairSums, int8};
 
@@ -58,11 +59,35 @@ fn pair(a: &[f32], b: &[f32]) -> PairSums {
 }
 
 #[target_feature(enable = "neon")]
-fn rows(probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]) {
-    let references = references.chunks_exact(probe.len());
-    for ((reference, dot), square) in references.zip(dots).zip(squares) {
-        (*dot, *square) = row(probe, reference);
+fn rows(
+    probe: &[f32],
+    inverse_norm: f64,
+    references: &[f32],
+    scores: &mut [f32],
+    squares: &mut [f64],
+) {
+    let (fours, rest) = by_fours(references, probe.len(), scores, squares);
+    for (rows, scores, squares) in fours {
+        (*scores, *squares) = few_rows(probe, inverse_norm, rows);
     }
+    for (row, score, square) in rest {
+        let (scores, squares) = few_rows(probe, inverse_norm, [row]);
+        (*score, *square) = (scores[0], squares[0]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn few_rows<const R: usize>(
+    probe: &[f32],
+    inverse_norm: f64,
+    rows: [&[f32]; R],
+) -> ([f32; PROBES], [f64; PROBES]) {
+    let (mut dots, mut squares) = ([0.0; PROBES], [0.0; PROBES]);
+    for i in 0..R {
+        (dots[i], squares[i]) = row(probe, rows[i]);
+    }
+    (to_scores(dots, squares, inverse_norm), squares)
 }
 
 /// Dot product with the probe, and sum of squares. One row at a time: several rows at once save

@@ -29,6 +29,11 @@ pub(super) struct Int8Kernels {
     pub(super) block: Block,
 }
 
+/// How far `rows` asks memory ahead, for the second cache and for the first one: the processor's own
+/// prefetching stops at each page, and the sums leave it too little time.
+const BYTES_AHEAD: usize = 4096;
+const BYTES_NEXT: usize = 1024;
+
 /// Defines `rows` in terms of what `tiles!` needs and `add_squares(sums, row)`. The rows are read
 /// one after the other, but four of them add up their lanes together.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -37,19 +42,18 @@ macro_rules! rows {
         $features:literal,
         $probe:ident and $probe_tail:ident, $reference:ident and $reference_tail:ident
     ) => {
+        use super::{BYTES_AHEAD, BYTES_NEXT};
+        use crate::kernels::prefetch::{prefetch, prefetch_first};
+        use crate::kernels::rows::by_fours;
+
         #[target_feature(enable = $features)]
         fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
             let start = start(probe);
-            let (dots, last_dots) = dots.as_chunks_mut::<PROBES>();
-            let (squares, last_squares) = squares.as_chunks_mut::<PROBES>();
-            let (groups, last) = references.split_at(dots.len() * PROBES * probe.len());
-            let groups = groups.chunks_exact(PROBES * probe.len());
-            for (rows, (dots, squares)) in groups.zip(dots.iter_mut().zip(squares)) {
-                let rows: [_; PROBES] = split(rows, probe.len());
+            let (fours, rest) = by_fours(references, probe.len(), dots, squares);
+            for (rows, dots, squares) in fours {
                 (*dots, *squares) = few_rows(start, probe, rows);
             }
-            let last = last.chunks_exact(probe.len());
-            for (row, (dot, square)) in last.zip(last_dots.iter_mut().zip(last_squares)) {
+            for (row, dot, square) in rest {
                 let (dots, squares) = few_rows(start, probe, [row]);
                 (*dot, *square) = (dots[0], squares[0]);
             }
@@ -68,6 +72,8 @@ macro_rules! rows {
                 let x = rows[i].as_chunks::<LANES>().0;
                 let (mut dot, mut square) = (start, zero());
                 for (p, x) in p.iter().zip(x) {
+                    prefetch(x.as_ptr().wrapping_byte_add(BYTES_AHEAD));
+                    prefetch_first(x.as_ptr().wrapping_byte_add(BYTES_NEXT));
                     dot = add_products(dot, $probe(p), $reference(x));
                     square = add_squares(square, $probe(x));
                 }
