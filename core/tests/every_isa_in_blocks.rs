@@ -123,7 +123,8 @@ fn tiny_and_huge_rows_of_blocks_are_right(kernels: &Kernels) {
             scores
         };
         let right = scores(&probes, &references);
-        for (x, y) in [(1e-30, 1.0), (1.0, 1e-30), (1e30, 1.0), (1.0, 1e30), (1e30, 1e-30)] {
+        let scales = [1e-30, 1e-19, 1.0, 1e18, 1e30, 1e37];
+        for (x, y) in scales.into_iter().flat_map(|x| scales.map(|y| (x, y))) {
             let (mut probes, mut references) = (probes.clone(), references.clone());
             probes[len..2 * len].iter_mut().for_each(|v| *v *= x);
             references[7 * len..9 * len].iter_mut().for_each(|v| *v *= y);

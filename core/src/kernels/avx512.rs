@@ -37,8 +37,8 @@ type Lanes = [f32; LANES];
 /// Independent accumulators: enough to hide the 4 cycles of an FMA.
 const UNROLL: usize = 4;
 
-/// How far `rows` asks memory ahead, for the second cache and for the first one: the processor's own
-/// prefetching stops at each page, and the sums leave it too little time.
+/// How far `rows` and `square_sum` ask memory ahead, for the second cache and for the first one: the
+/// processor's own prefetching stops at each page, and the sums leave it too little time.
 const BYTES_AHEAD: usize = 2560;
 const BYTES_NEXT: usize = 1024;
 
@@ -121,13 +121,9 @@ fn row(probe: &[f32], reference: &[f32]) -> (Sums, Sums) {
     let mut dot = [_mm512_setzero_ps(); UNROLL];
     let mut square = dot;
     for (ps, xs) in p.iter().zip(x) {
-        // Before the loads, which take the same way to memory and wait.
-        for x in xs {
-            prefetch(x.as_ptr().wrapping_byte_add(BYTES_AHEAD));
-        }
+        ask_ahead(xs);
         for i in 0..UNROLL {
-            prefetch_first(xs[i].as_ptr().wrapping_byte_add(BYTES_NEXT));
-            let (p, x) = (load(&ps[i]), load(&xs[i]));
+            let (p, x) = (load(&ps[i]), load_and_ask(&xs[i]));
             dot[i] = _mm512_fmadd_ps(p, x, dot[i]);
             square[i] = _mm512_fmadd_ps(x, x, square[i]);
         }
@@ -167,8 +163,9 @@ fn square_sum(vector: &[f32]) -> f64 {
     let (blocks, rest) = lanes.as_chunks::<UNROLL>();
     let mut sum = [_mm512_setzero_ps(); UNROLL];
     for xs in blocks {
+        ask_ahead(xs);
         for i in 0..UNROLL {
-            let x = load(&xs[i]);
+            let x = load_and_ask(&xs[i]);
             sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
         }
     }
@@ -204,6 +201,21 @@ fn scale(vector: &mut [f32], factor: f32) {
 fn load(lanes: &Lanes) -> __m512 {
     // SAFETY: the array reference grants 16 readable f32.
     unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
+}
+
+/// For the second cache, before the loads, which take the same way to memory and wait.
+#[inline]
+fn ask_ahead(block: &[Lanes; UNROLL]) {
+    for lanes in block {
+        prefetch(lanes.as_ptr().wrapping_byte_add(BYTES_AHEAD));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_and_ask(lanes: &Lanes) -> __m512 {
+    prefetch_first(lanes.as_ptr().wrapping_byte_add(BYTES_NEXT));
+    load(lanes)
 }
 
 /// The elements of a row that fill no vector, the other lanes zero.

@@ -29,11 +29,6 @@ pub(super) struct Int8Kernels {
     pub(super) block: Block,
 }
 
-/// How far `rows` asks memory ahead, for the second cache and for the first one: the processor's own
-/// prefetching stops at each page, and the sums leave it too little time.
-const BYTES_AHEAD: usize = 4096;
-const BYTES_NEXT: usize = 1024;
-
 /// Defines `rows` in terms of what `tiles!` needs and `add_squares(sums, row)`. The rows are read
 /// one after the other, but four of them add up their lanes together.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -42,9 +37,13 @@ macro_rules! rows {
         $features:literal,
         $probe:ident and $probe_tail:ident, $reference:ident and $reference_tail:ident
     ) => {
-        use super::{BYTES_AHEAD, BYTES_NEXT};
         use crate::kernels::prefetch::{prefetch, prefetch_first};
         use crate::kernels::rows::by_fours;
+
+        /// How far `rows` asks memory ahead, for the second cache and for the first one: the processor's own
+        /// prefetching stops at each page, and the sums leave it too little time.
+        const BYTES_AHEAD: usize = 4096;
+        const BYTES_NEXT: usize = 1024;
 
         #[target_feature(enable = $features)]
         fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
