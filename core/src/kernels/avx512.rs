@@ -8,7 +8,7 @@ use core::arch::x86_64::{
 };
 
 use super::prefetch::{prefetch, prefetch_first};
-use super::rows::{by_fours, to_scores};
+use super::rows::{rows, to_scores};
 use super::tiles::PROBES;
 use super::{Isa, Kernels, PairSums, avx2, int8, panel};
 
@@ -74,23 +74,7 @@ fn pair(a: &[f32], b: &[f32]) -> PairSums {
     PairSums { dot: reduce(dot), aa: reduce(aa), bb: reduce(bb) }
 }
 
-#[target_feature(enable = "avx512f,avx2,fma")]
-fn rows(
-    probe: &[f32],
-    inverse_norm: f64,
-    references: &[f32],
-    scores: &mut [f32],
-    squares: &mut [f64],
-) {
-    let (fours, rest) = by_fours(references, probe.len(), scores, squares);
-    for (rows, scores, squares) in fours {
-        (*scores, *squares) = few_rows(probe, inverse_norm, rows);
-    }
-    for (row, score, square) in rest {
-        let (scores, squares) = few_rows(probe, inverse_norm, [row]);
-        (*score, *square) = (scores[0], squares[0]);
-    }
-}
+rows! { "avx512f,avx2,fma" }
 
 /// Rows that add up their lanes together, and whose scores come at once: later, memory would wait.
 #[inline]

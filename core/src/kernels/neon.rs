@@ -5,7 +5,7 @@ use core::arch::aarch64::{
     vst1q_f32,
 };
 
-use super::rows::{by_fours, to_scores};
+use super::rows::{rows, to_scores};
 use super::tiles::tiles;
 use super::{Isa, Kernels, PairSums, int8};
 
@@ -58,23 +58,7 @@ fn pair(a: &[f32], b: &[f32]) -> PairSums {
     PairSums { dot: reduce(dot), aa: reduce(aa), bb: reduce(bb) }
 }
 
-#[target_feature(enable = "neon")]
-fn rows(
-    probe: &[f32],
-    inverse_norm: f64,
-    references: &[f32],
-    scores: &mut [f32],
-    squares: &mut [f64],
-) {
-    let (fours, rest) = by_fours(references, probe.len(), scores, squares);
-    for (rows, scores, squares) in fours {
-        (*scores, *squares) = few_rows(probe, inverse_norm, rows);
-    }
-    for (row, score, square) in rest {
-        let (scores, squares) = few_rows(probe, inverse_norm, [row]);
-        (*score, *square) = (scores[0], squares[0]);
-    }
-}
+rows! { "neon" }
 
 #[inline]
 #[target_feature(enable = "neon")]

@@ -38,3 +38,30 @@ pub(in crate::kernels) fn to_scores(
 ) -> [f32; PROBES] {
     std::array::from_fn(|i| super::to_score(dots[i], squares[i], probe_inverse))
 }
+
+/// Defines `rows` of f32 in terms of `few_rows(probe, inverse_norm, rows)`: scores and sums of squares
+/// of up to four rows.
+macro_rules! rows {
+    ($features:literal) => {
+        use crate::kernels::rows::by_fours;
+
+        #[target_feature(enable = $features)]
+        fn rows(
+            probe: &[f32],
+            inverse_norm: f64,
+            references: &[f32],
+            scores: &mut [f32],
+            squares: &mut [f64],
+        ) {
+            let (fours, rest) = by_fours(references, probe.len(), scores, squares);
+            for (rows, scores, squares) in fours {
+                (*scores, *squares) = few_rows(probe, inverse_norm, rows);
+            }
+            for (row, score, square) in rest {
+                let (scores, squares) = few_rows(probe, inverse_norm, [row]);
+                (*score, *square) = (scores[0], squares[0]);
+            }
+        }
+    };
+}
+pub(in crate::kernels) use rows;
