@@ -260,8 +260,8 @@ impl Kernels {
         }
     }
 
-    /// For each row of `references`: its dot product with `probe`, and its sum of squares. All sums
-    /// are exact.
+    /// As [`Self::rows`], of int8 codes; all sums are exact, and a score is one of `block_int8`'s
+    /// dot products, to the bit. It means nothing where the sum of squares is 0.
     ///
     /// # Panics
     /// If the lengths do not fit each other, or `probe` is empty or longer than [`MAX_CODES`].
@@ -269,15 +269,16 @@ impl Kernels {
     pub fn rows_int8(
         &self,
         probe: &[i8],
+        inverse_norm: f32,
         references: &[i8],
-        dots: &mut [i32],
+        scores: &mut [f32],
         squares: &mut [i32],
     ) {
         assert!((1..=MAX_CODES).contains(&probe.len()));
-        assert_eq!(dots.len(), squares.len());
-        assert_eq!(Some(references.len()), dots.len().checked_mul(probe.len()));
+        assert_eq!(scores.len(), squares.len());
+        assert_eq!(Some(references.len()), scores.len().checked_mul(probe.len()));
         // SAFETY: `Isa::kernels` asked the CPU before handing out self.
-        unsafe { (self.int8.rows)(probe, references, dots, squares) }
+        unsafe { (self.int8.rows)(probe, inverse_norm, references, scores, squares) }
     }
 
     /// As [`Self::block`], of int8 codes; all sums are exact.
