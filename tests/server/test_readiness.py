@@ -208,6 +208,7 @@ def test_announcements_wait_only_where_somebody_is_to_hear_them(engine: Engine) 
 def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     with support.server(folder, GOVID_DRAIN_SECONDS="60") as (client, process):
+        assert "connection" not in client.get("/readyz").headers
         process.terminate()
         wait_until(lambda: client.get("/readyz").status_code != 200)
         ready = client.get("/readyz")
@@ -215,6 +216,8 @@ def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tm
         assert client.get("/healthz").status_code == 200
         compared = client.post("/v1/compare", files={"reference_photo": OBAMA, "probe_photo": OBAMA})
         assert compared.json()["decision"] == "MATCH"
+        # Its caller opens another one, to another server: none is left to be cut off at the end.
+        assert {reply.headers["connection"] for reply in (ready, compared)} == {"close"}
         process.terminate()
         assert process.wait(timeout=PATIENCE_SECONDS) == 0, "a second signal does not wait"
 
