@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -240,6 +241,23 @@ def test_what_was_begun_before_the_stop_is_answered(tmp_path: Path) -> None:
             connection.sendall(body[-1:])
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
         assert process.wait(timeout=PATIENCE_SECONDS) == 0
+
+
+def test_an_idle_tls_connection_is_not_waited_for(tmp_path: Path) -> None:
+    """It would be an error in the log at every stop, and as long a wait as for a request that is computed."""
+    certificate, key, _ = (authority := Authority(tmp_path / "ca")).issue("localhost")
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(
+        folder,
+        tls=ssl.create_default_context(cafile=authority.file),
+        GOVID_TLS_CERTIFICATE=str(certificate),
+        GOVID_TLS_KEY=str(key),
+    ) as (client, process):
+        # The client's pool keeps it, and reads from it only when it is used.
+        assert client.get("/healthz").status_code == 200
+        process.terminate()
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
+    assert "error" not in (folder / "server.log").read_text().lower()
 
 
 def accepts(client: httpx.Client) -> bool:
