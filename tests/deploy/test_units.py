@@ -53,6 +53,10 @@ def test_the_service_file_is_one_that_systemd_takes(tmp_path: Path) -> None:
     assert written == {f"/var/lib/{folder}" for folder in folders.split()}, (
         "the keys lie apart from the records"
     )
+    # Another command on the folders would open them to others: systemd sets the mode anew at each start.
+    for setting in (f"StateDirectory={folders}", "StateDirectoryMode=0700", "UMask=0077", "DynamicUser=yes"):
+        assert re.search(rf"^# .*-p '?{setting}'? ", text, re.MULTILINE), setting
+        assert re.search(rf"^{setting}$", text, re.MULTILINE), setting
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
     assert int(seconds) > server.drain_seconds + 10
     if shutil.which("systemd-analyze") is None:
