@@ -35,6 +35,9 @@ load-report: dev ## latency by rate of arrival beyond the capacity, as load-repo
 soak: dev ## memory and latency under mixed and hostile requests; fails on growth (MINUTES=30)
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
+container-test: ## build the image and run it confined, by podman (IMAGE=one that is there, PORT=18000)
+	@IMAGE="$(IMAGE)" PORT="$(or $(PORT),18000)" scripts/container_test.sh
+
 restore-test: dev ## back up under load, kill, restore, compare all answers (SECONDS=30)
 	@RESTORE_SECONDS=$(or $(SECONDS),30) $(BIN)/pytest -q tests/faults/test_restore.py
 
@@ -78,5 +81,5 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test console-test lfw load load-report soak restore-test fuzz attack bench bench-core calibrations ranges openapi \
+.PHONY: help setup run dev test console-test lfw load load-report soak container-test restore-test fuzz attack bench bench-core calibrations ranges openapi \
 	client api-record lock clean

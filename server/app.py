@@ -118,7 +118,9 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = RequestObserver(app.asgi_handler, metrics, service.tracing)
+    app.asgi_handler = RequestObserver(
+        app.asgi_handler, metrics, service.tracing, draining=lambda: service.draining
+    )
     return app
 
 
