@@ -115,6 +115,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         access.caller("all", *Scope, sees=Sight.EXACT),
         access.caller("trial", Scope.VERIFY, Scope.ENROL, Scope.AUDIT),
         access.caller("desk", Scope.VERIFY),
+        access.caller("searcher", Scope.IDENTIFY),
     )
     keys = access.make_keys(folder, *parties)
     with support.server(folder, GOVID_ON_DUPLICATE="hold") as (client, _):
