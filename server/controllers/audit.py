@@ -121,7 +121,7 @@ class AuditController(Controller):
         )
 
     @get("/subjects/{subject_id:str}/export", responses=problems(422, 503), media_type=JSON)
-    async def export(
+    async def export_subject(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], subject_id: FromPath[str]
     ) -> Stream:
         """All that is held on one subject, templates and photos among it, with a signed digest at the end."""
@@ -135,7 +135,7 @@ class AuditController(Controller):
         return Stream(pieces, media_type=JSON, headers=headers)
 
     @get("/receipts/keys", security=OPEN, responses=problems(503))
-    async def keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:
+    async def receipt_keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:
         """Public keys that receipts and checkpoints are checked with."""
         return await service.run(request, "keys", lambda engine: Jwks(**engine.ledger.signer.verifier.jwks()))
 
@@ -181,7 +181,7 @@ class AuditController(Controller):
         status_code=204,
         responses=problems(400, 404, 408, 413, 415, 422, 503),
     )
-    async def answer(
+    async def answer_complaint(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], complaint_id: FromPath[int]
     ) -> None:
         """Close a complaint with its answer."""

@@ -8,8 +8,8 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from govid import case_photos
 from govid.adjudication import MAX_PAGE, Adjudication, Case, CasePage
-from govid.case_photos import case_photo
 from govid.disclosure import shown
 from govid.face_region import MEDIA_TYPE
 from govid.pipeline import Engine
@@ -58,7 +58,7 @@ class CaseController(Controller):
         media_type=MEDIA_TYPE,
         responses=problems(404, 409, 503),
     )
-    async def photo(
+    async def case_photo(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
@@ -69,7 +69,7 @@ class CaseController(Controller):
         photo = await service.run(
             request,
             "view_photo",
-            lambda engine: case_photo(engine.store, case_id, reference_id, **about(request)),
+            lambda engine: case_photos.case_photo(engine.store, case_id, reference_id, **about(request)),
         )
         return Response(photo.data, media_type=photo.media_type)
 

@@ -33,7 +33,9 @@ class DedupController(Controller):
         responses=problems(400, 404, 408, 409, 413, 415, 503),
         status_code=202,
     )
-    async def start(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> DedupJob:
+    async def start_dedup(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> DedupJob:
         """Start a job. 409 names the one of the same kind that is running."""
 
         def call(_: Engine, body: bodies.Body) -> DedupJob:
@@ -43,7 +45,7 @@ class DedupController(Controller):
         return await service.answer(request, "dedup_start", call)
 
     @get(responses=problems(400, 503))
-    async def jobs(
+    async def dedup_jobs(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
@@ -56,14 +58,14 @@ class DedupController(Controller):
         )
 
     @get("/{job_id:int}", responses=problems(404, 503))
-    async def job(
+    async def dedup_job(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
         """One job: progress, time left, and how many pairs of strangers to expect."""
         return await service.run(request, "dedup_job", lambda _: service.dedup.jobs.job(job_id))
 
     @post("/{job_id:int}/cancel", status_code=200, responses=problems(404, 409, 503))
-    async def cancel(
+    async def cancel_dedup(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
         """Stop a job; what it found stays. Again, it stays cancelled."""
@@ -72,7 +74,7 @@ class DedupController(Controller):
         )
 
     @post("/{job_id:int}/resume", status_code=202, responses=problems(400, 404, 409, 503))
-    async def resume(
+    async def resume_dedup(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
         """Go on with a job that was cancelled or whose workers died."""
@@ -86,7 +88,7 @@ class DedupController(Controller):
         operation_class=answers(*MEDIA_TYPES.values()),
         responses=problems(400, 404, 503),
     )
-    async def export(
+    async def export_dedup(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],

@@ -44,7 +44,7 @@ class SystemController(Controller):
         return Response(health, status_code=503, headers={"Retry-After": "1"})
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
-    async def prometheus(self, service: NamedDependency[Service]) -> bytes:
+    async def metrics(self, service: NamedDependency[Service]) -> bytes:
         """Metrics in Prometheus' text format."""
         return service.metrics.render()
 
