@@ -199,6 +199,7 @@ def problem(error: GovidError, request_id: str = "", spoken: Language = Language
         detail=said.detail,
         remedy=said.remedy,
         reason=error.reason if isinstance(error, Refusal) else "",
+        photo=error.photo if isinstance(error, Refusal) else "",
         job_id=error.job_id if isinstance(error, JobRunning) else None,
     )
 

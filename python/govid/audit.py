@@ -9,6 +9,8 @@ import uuid
 
 import msgspec
 
+from govid.types import Seconds
+
 
 def new_request_id() -> str:
     """A fresh id under which a reply, its audit record and its log lines are found."""
@@ -16,9 +18,9 @@ def new_request_id() -> str:
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One use of the power to compare faces. ``time`` is seconds since the epoch (UTC)."""
+    """One use of the power to compare faces."""
 
-    time: float
+    time: Seconds
     request_id: str
     operation: str
     outcome: str

@@ -169,7 +169,7 @@ def verify(
         f"FMR at this score {bound} {result.fmr_at_score:.2g}"
     )
     if timeline:
-        text += "\n" + _timeline(result.stages, result.milliseconds)
+        text += "\n" + _timeline(result.stages, result.milliseconds or 0.0)
     show(result, as_json, text)
 
 

@@ -7,7 +7,7 @@ fault of ours. Each class below is one row of the HTTP table in ``server/errors.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class Fault(StrEnum):
@@ -50,6 +50,8 @@ class Refusal(CallerError):
     """A photo that govid will not compare. ``reason`` is the word of ISO/IEC 2382-37 style reports."""
 
     reason: ClassVar[str]
+    photo: Literal["", "reference", "probe"] = ""
+    """Which one, where two were sent."""
 
 
 class RefusedInput(Refusal):

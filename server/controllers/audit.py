@@ -16,11 +16,12 @@ from govid.disclosure import shown
 from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
 from govid.pipeline import Engine
 from govid.store.audit import MAX_ROWS, AuditFilter
-from govid.store.feedback import Complaint, Rating
+from govid.store.feedback import ComplaintPage, Rating
+from govid.types import EPOCH
 from govid.wire import CheckpointList, Jwks
 from server import bodies
 from server.bodies import JSON
-from server.controllers.reply import about, caller_of, request_id
+from server.controllers.reply import about, caller_of
 from server.openapi import OPEN, problems, reads
 from server.service import Service
 
@@ -64,8 +65,8 @@ class AuditController(Controller):
         use_case: FromQuery[str | None] = None,
         operation: FromQuery[str | None] = None,
         outcome: FromQuery[str | None] = None,
-        since: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
-        until: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
+        since: Annotated[float | None, QueryParameter(description=f"{EPOCH}; from then on")] = None,
+        until: Annotated[float | None, QueryParameter(description=f"{EPOCH}; before then")] = None,
         before: Before = None,
         limit: Limit = 100,
     ) -> AuditPage:
@@ -140,22 +141,21 @@ class AuditController(Controller):
         return await service.run(request, "keys", lambda engine: Jwks(**engine.ledger.signer.verifier.jwks()))
 
     @post(
-        "/receipts/{receipt_id:str}/feedback",
+        "/receipts/{request_id:str}/feedback",
         security=OPEN,
         operation_class=reads(FeedbackRequest),
         status_code=201,
         responses=problems(400, 408, 409, 413, 415, 422, 503),
     )
     async def feedback(
-        self, request: Request[Any, Any, Any], service: NamedDependency[Service], receipt_id: FromPath[str]
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], request_id: FromPath[str]
     ) -> Rated:
-        """Rate a decision. A bad rating opens a case that has to be answered."""
+        """Rate a decision. A bad rating opens a complaint that has to be answered."""
 
         def call(engine: Engine, body: bodies.Body) -> Rated:
             said = body.parse(FeedbackRequest)
-            return engine.ledger.rate(
-                receipt_id, said.receipt, said.rating, said.text, request_id=request_id(request)
-            )
+            this = about(request)["request_id"]
+            return engine.ledger.rate(request_id, said.receipt, said.rating, said.text, request_id=this)
 
         return await service.answer(request, "feedback", call)
 
@@ -167,7 +167,7 @@ class AuditController(Controller):
         after: Annotated[int, QueryParameter(description="Complaints whose number is above this one")] = 0,
         limit: Limit = 100,
         open_only: FromQuery[bool] = True,
-    ) -> list[Complaint]:
+    ) -> ComplaintPage:
         """Bad ratings and how they were answered, oldest first."""
         return await service.run(
             request,

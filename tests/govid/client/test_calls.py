@@ -87,9 +87,10 @@ def test_a_receipt_is_checked_here_and_rated_there(client: Client) -> None:
         client.feedback(answer.receipt, "bad")
     with pytest.raises(problems.InvalidReceipt):
         client.feedback("nonsense", "bad")
-    assert client.complaints(after=rated.complaint_id - 1)[0].comment == "我没有去过那里"
+    assert client.complaints(after=rated.complaint_id - 1).complaints[0].comment == "我没有去过那里"
     client.answer_complaint(rated.complaint_id, "looked at")
-    assert client.complaints(after=rated.complaint_id - 1, limit=1, open_only=False)[0].answer == "looked at"
+    (answered,) = client.complaints(after=rated.complaint_id - 1, limit=1, open_only=False).complaints
+    assert answered.answer == "looked at"
 
 
 def test_a_case_is_decided(client: Client) -> None:

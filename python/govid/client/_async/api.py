@@ -23,7 +23,7 @@ from govid.results import (
     SubjectPage,
     Verification,
 )
-from govid.store.feedback import Complaint, Rating
+from govid.store.feedback import ComplaintPage, Rating
 from govid.wire import Jwks, ModelList, UseCaseInfo
 
 
@@ -181,12 +181,10 @@ class AsyncClient:
             Rated, "POST", path, bodies.of_json(receipt=receipt, rating=rating, text=text)
         )
 
-    async def complaints(
-        self, *, after: int = 0, limit: int = 100, open_only: bool = True
-    ) -> list[Complaint]:
-        """Bad ratings and how they were answered, oldest first."""
+    async def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> ComplaintPage:
+        """Bad ratings and how they were answered, oldest first; for the next page ``after=next_after``."""
         query = bodies.of_query(after=after, limit=limit, open_only=open_only)
-        return await self._call(list[Complaint], "GET", "/v1/complaints", query)
+        return await self._call(ComplaintPage, "GET", "/v1/complaints", query)
 
     async def answer_complaint(self, complaint_id: int, answer: str) -> None:
         """Close a complaint with its answer."""
