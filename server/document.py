@@ -12,6 +12,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import OpenAPI
 
+from govid.audit_words import OPERATIONS, OUTCOMES
+
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
         "description": "Under it the audit record, the log and the operator find this request",
@@ -58,6 +60,9 @@ class Document(OpenAPI):
         document = super().to_schema()
         document["components"]["headers"] = HEADERS
         schemas = document["components"]["schemas"]
+        for name in ("AuditRecord", "Use"):
+            schemas[name]["properties"]["operation"]["enum"] = sorted(OPERATIONS)
+            schemas[name]["properties"]["outcome"]["enum"] = sorted(OUTCOMES)
         for methods in document["paths"].values():
             for operation in methods.values():
                 _sum_up(operation)

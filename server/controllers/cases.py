@@ -37,7 +37,7 @@ class CaseController(Controller):
         after: Annotated[int, QueryParameter(description="Return cases behind this one")] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
     ) -> CasePage:
-        """The queue, the oldest case first, page by page."""
+        """Cases of suspected duplicates, the oldest first, page by page."""
         page = await service.run(
             request,
             "cases",
@@ -86,7 +86,7 @@ class CaseController(Controller):
         case_id: FromPath[int],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Case]:
-        """Say what the subjects are to each other. The reply is the case as it then is."""
+        """Say what the subjects of a case are to each other. The reply is the case as it then is."""
         key = checked_key(request, idempotency_key)
 
         def call(engine: Engine, body: bodies.Body) -> Case:

@@ -29,7 +29,7 @@ class UseCaseController(Controller):
     async def use_cases(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
     ) -> Response[list[UseCaseInfo]]:
-        """All use cases, by name."""
+        """All use cases, and whether each is available here."""
         spoken = language.of(request.scope["headers"])
         found = await service.run(request, "use_cases", lambda engine: use_cases(engine, spoken))
         return Response(found, headers=language.headers(spoken))

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from govid import subject_id
-from govid.audit import AuditRecord
+from govid.audit import AuditRecord, Operation, Outcome
 from govid.callers import LOCAL, Caller
 from govid.errors import InvalidParameter, InvalidReceipt, UnknownComplaint
 from govid.ledger import checkpoints, erasures, receipts
@@ -41,9 +41,9 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     audit_id: int
     time: Seconds
     caller: str | None
-    operation: str
+    operation: Operation
     use_case: str | None
-    outcome: str
+    outcome: Outcome
     request_id: str
     as_candidate: Annotated[bool, Meta(description="Somebody else was searched for, and this subject shown")]
     rating: str | None
