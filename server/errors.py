@@ -128,8 +128,6 @@ STATUS: dict[type[GovidError], int] = {
     ClientGone: 400,
     errors.UseCaseNotAllowed: 403,
     errors.SubjectLocked: 429,
-    errors.KeyNameTaken: 409,
-    errors.UnknownKey: 404,
     access.Unauthenticated: 401,
     access.NotAllowed: 403,
     access.UntrustedProxy: 400,
