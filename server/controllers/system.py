@@ -35,7 +35,7 @@ class SystemController(Controller):
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
         """Whether requests are answered: the models are warm, the gallery is loaded and the store answers.
 
-        200 from then until a stop begins. Anything else that is wrong, a shared gallery that is away among it,
+        200 from then until a stop begins. Anything else that is wrong, a shared gallery away among it,
         is named and does not change the status: a part of the work goes on without, and all servers would
         leave the balancer at once.
         """
