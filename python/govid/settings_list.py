@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from govid import config
+
+_WITH_PASSWORD = re.compile("://[^/]*@")
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +62,8 @@ def _described(found: msgspec.Struct) -> Iterator[tuple[str, Any, Setting]]:
 
 
 def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - of any setting
-    return "***" if value and name in config.SECRETS else _text(value)
+    secret = name in config.SECRETS or _WITH_PASSWORD.search(_text(value))
+    return "***" if value and secret else _text(value)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - of any setting

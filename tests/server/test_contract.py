@@ -12,6 +12,7 @@ import pytest
 from govid import use_cases
 from govid.client import Client
 from govid.policy import Liveness
+from govid.types import EPOCH
 from tests.conftest import Served
 from tests.support import OBAMA, OBAMA_LATER, ROOT, b64
 
@@ -108,6 +109,17 @@ def test_summaries_say_something_and_no_two_the_same() -> None:
     summaries = [operation["summary"] for _, operation in OPERATIONS.values()]
     assert len(set(summaries)) == len(summaries)
     assert all(" " in summary for summary in summaries)
+
+
+def test_every_time_has_a_unit_and_a_beginning() -> None:
+    times = {
+        f"{kind}.{name}": field.get("description", "")
+        for kind, schema in OPENAPI["components"]["schemas"].items()
+        for name, field in schema.get("properties", {}).items()
+        if name in {"time", "photo_kept_until"} or (name.endswith("_at") and name != "broken_at")
+    }
+    assert len(times) > 15
+    assert [name for name, said in times.items() if EPOCH not in said] == []
 
 
 def test_headers_are_said_where_they_come() -> None:

@@ -46,6 +46,7 @@ def test_secrets_are_never_shown() -> None:
         "GOVID_STORE_URL": "postgresql://govid:hunter2@localhost/govid",
         "GOVID_ENCRYPTION_KEYS": "aHVudGVyMg==",
         "GOVID_WEBHOOK_URL": "https://example.org/hunter2",
+        "GOVID_GALLERY_URL": "http://root:hunter2@localhost:19530",
     }
     for arguments in (["settings"], ["settings", "--json"], ["settings", "--changed", "url", "keys"]):
         shown = run(*arguments, **secrets).output
