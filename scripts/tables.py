@@ -1,7 +1,7 @@
 """Write the tables of docs/ that follow from the code: problems, addresses, words of the audit, settings.
 
-python scripts/tables.py            # write
-python scripts/tables.py --check    # exit 1 if a document is not what would be written
+python -m scripts.tables            # write
+python -m scripts.tables --check    # exit 1 if a document is not what would be written
 """
 
 from __future__ import annotations
@@ -105,6 +105,6 @@ def stale() -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--check"]:
-        sys.exit(f"run scripts/tables.py: {', '.join(stale())}" if stale() else 0)
+        sys.exit(f"run make tables: {', '.join(stale())}" if stale() else 0)
     for path, text in written().items():
         path.write_text(text)
