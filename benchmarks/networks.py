@@ -58,12 +58,12 @@ def _table(options: Options, spec: ModelSpec, shape: tuple[int, ...]) -> Table:
     exact = _unoptimised(content, tensor)
     right = partial(_agrees, exact)
     onnx_runtime = worker(
-        "govid, ONNX Runtime", "as govid runs it", lambda: _onnx_runtime(spec, content, tensor), right
+        "govid, ONNX Runtime", _AS_GOVID, lambda: _onnx_runtime(spec, content, tensor), right
     )
-    openvino = worker("govid, OpenVINO", "as govid runs it", lambda: _openvino(spec, content, tensor), right)
+    openvino = worker("govid, OpenVINO", _AS_GOVID, lambda: _openvino(spec, content, tensor), right)
     contenders = [onnx_runtime]
     if spec.kind == "embedder":
-        direction = "as govid runs it; checked by direction alone"
+        direction = f"{_AS_GOVID}; checked by direction alone"
         contenders = [
             openvino,
             onnx_runtime,

@@ -185,6 +185,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "report"
 
+    on_unlike: Annotated[
+        Literal["report", "reject"],
+        Meta(
+            description="What a further reference becomes that looks like nobody's of its subject (below "
+            "INCONCLUSIVE at a false match rate of 1e-3): enrolled with its score in the audit; refused. "
+            "Whoever may enrol could otherwise put another face beside somebody's own."
+        ),
+    ] = "reject"
+
     keep_photos_days: Annotated[
         float,
         Meta(

@@ -201,6 +201,15 @@ class DuplicateFace(CallerError):
         self.candidates = candidates
 
 
+class UnlikeSubject(CallerError):
+    slug = "unlike-subject"
+    title = "The portrait does not look like the subject"
+    remedy = (
+        "Check that it shows this person. If it does, and the references are wrong or too old, delete the "
+        "subject and enrol it anew."
+    )
+
+
 class InvalidGroup(CallerError):
     slug = "invalid-group"
     title = "The name of a group is not allowed"
@@ -216,7 +225,9 @@ class InvalidReceipt(CallerError):
 class FeedbackExists(CallerError):
     slug = "feedback-exists"
     title = "This decision was rated before"
-    remedy = "A complaint that it opened is answered by the operator; only good becomes bad."
+    remedy = (
+        "Only good becomes bad; a further text is added to a complaint, or opens it anew if it was answered."
+    )
 
 
 class UnknownComplaint(CallerError):

@@ -164,6 +164,16 @@ class DuplicateFace(CallerProblem):
     slug = "duplicate-face"
 
 
+class UnlikeSubject(CallerProblem):
+    """The portrait does not look like the subject.
+
+    Check that it shows this person. If it does, and the references are wrong or too old, delete the
+    subject and enrol it anew.
+    """
+
+    slug = "unlike-subject"
+
+
 class InvalidGroup(CallerProblem):
     """The name of a group is not allowed.
 
@@ -185,7 +195,7 @@ class InvalidReceipt(CallerProblem):
 class FeedbackExists(CallerProblem):
     """This decision was rated before.
 
-    A complaint that it opened is answered by the operator; only good becomes bad.
+    Only good becomes bad; a further text is added to a complaint, or opens it anew if it was answered.
     """
 
     slug = "feedback-exists"
@@ -845,6 +855,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "unknown-job": UnknownJob,
     "unknown-subject": UnknownSubject,
     "unknown-use-case": UnknownUseCase,
+    "unlike-subject": UnlikeSubject,
     "unsupported-content-type": UnsupportedContentType,
     "untrusted-proxy": UntrustedProxy,
     "upgrade-not-supported": UpgradeNotSupported,

@@ -9,8 +9,6 @@ from govid.errors import MigrationRefused, ModelNotServing, NoMigration
 from govid.store.database import Connection, Row
 from govid.types import Template
 
-STATES = ("prepared", "embedding", "shadowing", "cut_over", "rolled_back", "finishing", "finished")
-
 
 class Model(NamedTuple):
     """A model as settings name it, and the id of its templates."""

@@ -72,6 +72,14 @@ def test_what_was_returned_stays_as_it_is() -> None:
     np.testing.assert_array_equal(kept, copy)
 
 
+@needs_openvino
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 112, 1), (2, 3, 112, 112), (3, 112, 112)])
+def test_a_tensor_of_another_shape_is_not_stretched_to_fit(shape: tuple[int, ...]) -> None:
+    session = OpenVinoSession("fr", models.verified(models.FR_FEATURE, MODELS), threads=1)
+    with pytest.raises(ValueError, match="input is"):
+        session.run(np.zeros(shape, dtype=np.float32))
+
+
 @pytest.mark.parametrize("runtime", ["auto", "onnxruntime"])
 def test_no_runtime_leaves_a_trace_or_asks_the_network(tmp_path: Path, runtime: str) -> None:
     # Audit events show what Python asks for; a process of its own, because others import anything.
