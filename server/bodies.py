@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from multipart import MultipartError, MultipartParser, parse_options_header
 
+from govid.choices import choices
 from govid.errors import InvalidBase64, InvalidBody, InvalidParameter, MalformedBody, UnknownField
 from server.errors import UnsupportedContentType
 from server.queries import MAX_ECHO
@@ -192,14 +193,6 @@ def _invalid(message: str, schema: type[msgspec.Struct]) -> InvalidBody:
         )
     if "base64" in message:
         return InvalidBase64(message)
-    if said.startswith("Invalid enum value") and (allowed := _values(schema, place.rstrip("`"))):
+    if said.startswith("Invalid enum value") and (allowed := choices(schema, place.rstrip("`"))):
         message = f"{said}; allowed are {', '.join(allowed)}{where}{place}"
     return InvalidBody(message)
-
-
-def _values(schema: type[msgspec.Struct], field: str) -> list[str]:
-    """What a field of the schema may say, where it is one of a few words."""
-    found = {one.name: one.type for one in msgspec.inspect.type_info(schema).fields}.get(field)  # type: ignore[attr-defined]
-    if isinstance(found, msgspec.inspect.LiteralType):
-        return [str(value) for value in found.values]
-    return [str(value) for value in found.cls] if isinstance(found, msgspec.inspect.EnumType) else []

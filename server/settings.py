@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from govid import cores
 from govid.errors import InvalidSettings
+from govid.retention import DAY, LONGEST_SILENCE
 from server.access.settings import check_address, is_loopback
 
 
@@ -59,7 +60,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         float,
         Meta(
             ge=0,
-            description="Seconds between runs that erase what is past its time; 0: only "
+            description="Seconds between runs that erase what is past its time, at most 31 days; 0: only "
             "`govid retention run` does.",
         ),
     ] = 3600.0
@@ -138,8 +139,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
         Raises:
             InvalidSettings: the address is not loopback, and there is neither TLS nor a declared proxy; the
-                settings of TLS are incomplete; or a webhook has no secret or an address in the clear.
+                settings of TLS are incomplete; a webhook has no secret or an address in the clear; or nothing
+                would show retention that time went by since its last run.
         """
+        if self.retention_seconds > LONGEST_SILENCE - DAY:
+            raise InvalidSettings(
+                f"retention_seconds: at most {LONGEST_SILENCE - DAY:.0f} (31 days): after more than 32 quiet "
+                "days a run doubts the clock and erases nothing; 0, if cron starts `govid retention run`"
+            )
         if self.webhook_url:
             check_address("webhook_url", self.webhook_url)
             if not self.webhook_secret_file:

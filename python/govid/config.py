@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from govid.choices import choices
 from govid.errors import InvalidSettings
 
 PREFIX = "GOVID_"
@@ -495,7 +496,9 @@ def load(
             return msgspec.convert(mine, settings_type, strict=False)
         except msgspec.ValidationError as error:
             name = str(error).partition("`$.")[2].partition("`")[0].partition("[")[0]
-            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}") from None
+            allowed = choices(settings_type, name)
+            more = f"; allowed are {', '.join(allowed)}" if allowed else ""
+            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}{more}") from None
 
     return tuple(build(t) for t in types)
 
@@ -526,7 +529,9 @@ def given(
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path}: {error}") from None
 
 

@@ -233,7 +233,7 @@ class FeedbackExists(CallerError):
 class UnknownComplaint(CallerError):
     slug = "unknown-complaint"
     title = "There is no open complaint of that number"
-    remedy = "See GET /v1/complaints."
+    remedy = "See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile."
 
 
 class TooManyReferences(CallerError):
@@ -373,7 +373,7 @@ class JobTooLoose(CallerError):
 class UnknownCase(CallerError):
     slug = "unknown-case"
     title = "No such case"
-    remedy = "See GET /v1/cases, or `govid cases list`."
+    remedy = "See the cases at /console, GET /v1/cases or `govid cases list`."
 
 
 class PhotoNotKept(CallerError):
@@ -385,7 +385,9 @@ class PhotoNotKept(CallerError):
 class CaseClosed(CallerError):
     slug = "case-closed"
     title = "The case, or this pair of it, is decided"
-    remedy = "Look at the case; a new dedup job opens a new one if there is new evidence."
+    remedy = (
+        "Look at the case: this request changed nothing. New evidence opens a new one, by a new dedup job."
+    )
 
 
 # --- The installation -------------------------------------------------------------------------------
@@ -583,8 +585,8 @@ class SigningKeyGone(OperatorError):
     slug = "signing-key-gone"
     title = "The file of the signing key cannot be read"
     remedy = (
-        "Restore it from its own backup, mode 0600, before the next start: a server without it does not "
-        "start on these records, and a new key proves nothing of what was signed."
+        "Restore it from its own backup, mode 0600, before the next start of a server: a new key proves "
+        "nothing of what was signed."
     )
 
 

@@ -51,6 +51,7 @@ class FacePipeline:
         self.profile = available[0]
         self.profiles = {profile.name: profile for profile in available}
         self._by_model = {profile.model_id: profile for profile in available}
+        self._dimensions = {profile.model_id: profile.dimension for profile in available}
         self.models = self.profile.models
         self._decoder = Decoder(settings)
         self.detector = Detector(_session(models.YUNET, settings), settings)
@@ -137,8 +138,7 @@ class FacePipeline:
         Raises:
             InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        dimensions = {known: profile.dimension for known, profile in self._by_model.items()}
-        made = template.unpack(model_id, data, dimensions)
+        made = template.unpack(model_id, data, self._dimensions)
         self._by_model[model_id].check(made.embedding)
         return made
 

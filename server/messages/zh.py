@@ -61,9 +61,12 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "invalid-receipt": ("回执不是由本系统签发，或已被改动", "请原样发送随决定一同返回的回执。"),
     "feedback-exists": (
         "该决定已经评价过",
-        "评价只能由“好”改为“差”；补充说明会并入投诉，已答复的投诉将因此重新打开。",
+        "评价只能由“好”改为“差”；补充说明会并入申诉，已答复的申诉将因此重新打开。",
     ),
-    "unknown-complaint": ("没有该编号的待处理投诉", "请查看 GET /v1/complaints。"),
+    "unknown-complaint": (
+        "没有该编号的待处理申诉",
+        "请查看 /console 中的申诉或 GET /v1/complaints：可能已有人答复。",
+    ),
     "too-many-references": ("该主体的参考照片已达上限", "请删除该主体，并用质量最好的照片重新登记。"),
     "unknown-use-case": ("没有这个用途（use_case）", "请使用 detail 中列出的用途之一。"),
     "use-case-not-allowed": ("调用方无权使用该用途", "请使用已获授权的用途，或向运营方申请该用途。"),
@@ -100,8 +103,11 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "按现有标定，被误判为相似的人对太多，无法逐一人工查看",
         "请用更多人员的照片重新标定，或只比对上次任务之后的新增部分。",
     ),
-    "unknown-case": ("没有这个案件", "请查看 GET /v1/cases 或 `govid cases list`。"),
-    "case-closed": ("该案件或其中这一对主体已有裁决", "请查看该案件；若有新证据，新的查重任务会另立案件。"),
+    "unknown-case": ("没有这个案件", "请查看 /console 中的案件、GET /v1/cases 或 `govid cases list`。"),
+    "case-closed": (
+        "该案件或其中这一对主体已有裁决",
+        "请查看该案件：本次请求未作任何改动。若有新证据，新的查重任务会另立案件。",
+    ),
     "photo-not-kept": (
         "没有留存该参考的照片",
         "请在没有照片的情况下裁决；以后登记的照片是否留存由 GOVID_KEEP_PHOTOS_DAYS 决定。",
@@ -125,7 +131,7 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "foreign-page": (
         "请求来自网页，或指向另一个主机名",
-        "请由程序以 localhost 调用服务器，或为服务器开启身份认证。",
+        "请以 localhost 访问服务器（由程序调用，或从控制台自己的页面操作），或为服务器开启身份认证。",
     ),
     "rate-limited": ("该接入方请求过于频繁", _LATER),
     "quota-exceeded": ("该接入方同时进行的请求过多", _LATER),
@@ -243,8 +249,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "signing-key-gone": (
         "无法读取签名密钥文件",
-        "请在下次启动之前从密钥自己的备份中恢复该文件，权限设为 0600：没有它，服务器不会在这些记录上启动，"
-        "而新密钥无法证明以前所签的任何内容。",
+        "请在服务器下次启动之前从密钥自己的备份中恢复该文件，权限设为 0600："
+        "新密钥无法证明以前所签的任何内容。",
     ),
     "signing-key-retired": (
         "本服务器的签名密钥已被另一把取代",

@@ -202,7 +202,10 @@ class FeedbackExists(CallerProblem):
 
 
 class UnknownComplaint(CallerProblem):
-    """There is no open complaint of that number. See GET /v1/complaints."""
+    """There is no open complaint of that number.
+
+    See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile.
+    """
 
     slug = "unknown-complaint"
 
@@ -352,7 +355,7 @@ class JobTooLoose(CallerProblem):
 
 
 class UnknownCase(CallerProblem):
-    """No such case. See GET /v1/cases, or `govid cases list`."""
+    """No such case. See the cases at /console, GET /v1/cases or `govid cases list`."""
 
     slug = "unknown-case"
 
@@ -369,7 +372,7 @@ class PhotoNotKept(CallerProblem):
 class CaseClosed(CallerProblem):
     """The case, or this pair of it, is decided.
 
-    Look at the case; a new dedup job opens a new one if there is new evidence.
+    Look at the case: this request changed nothing. New evidence opens a new one, by a new dedup job.
     """
 
     slug = "case-closed"
@@ -432,7 +435,8 @@ class UntrustedProxy(CallerProblem):
 class ForeignPage(CallerProblem):
     """The request comes from a web page, or for another host name.
 
-    Call the server as localhost from a program, or let it require authentication.
+    Call the server as localhost, from a program or from pages of its own console, or let it require
+    authentication.
     """
 
     slug = "foreign-page"
@@ -692,8 +696,8 @@ class SigningKeyForeign(OperatorProblem):
 class SigningKeyGone(OperatorProblem):
     """The file of the signing key cannot be read.
 
-    Restore it from its own backup, mode 0600, before the next start: a server without it does not start
-    on these records, and a new key proves nothing of what was signed.
+    Restore it from its own backup, mode 0600, before the next start of a server: a new key proves
+    nothing of what was signed.
     """
 
     slug = "signing-key-gone"
