@@ -69,8 +69,12 @@ ranges: dev ## measure the activation ranges of int8 anew, on LFW View 1 (DATA=f
 openapi: setup ## write openapi.json from the live routes
 	@$(BIN)/python scripts/openapi.py > openapi.json
 
-client: dev ## write the generated half of govid.client and the table of problems
+client: dev ## write the generated half of govid.client, and the tables in docs/
 	@$(BIN)/python scripts/client.py
+	@$(BIN)/python -m scripts.tables
+
+tables: dev ## write the tables in docs/ alone: problems, addresses, words of the audit, settings
+	@$(BIN)/python -m scripts.tables
 
 api-record: openapi ## at a release: what openapi.json says is what callers were promised
 	@$(BIN)/python scripts/api_changes.py record
@@ -82,4 +86,4 @@ clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help setup run dev test console-test lfw load load-report soak container-test restore-test fuzz attack bench bench-core calibrations ranges openapi \
-	client api-record lock clean
+	client tables api-record lock clean
