@@ -617,8 +617,8 @@ class ProfileUnavailable(OperatorProblem):
 class ModelNotServing(OperatorProblem):
     """The settings name another model than the one whose templates count.
 
-    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and start
-    anew.
+    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid doctor` names and start anew;
+    to change the model, run `govid migrate start` with those settings.
     """
 
     slug = "model-not-serving"
