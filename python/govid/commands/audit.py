@@ -111,11 +111,11 @@ def _log(chosen: config.Settings) -> Iterator[AuditLog]:
 
 
 def _verifier(chosen: config.Settings, log: AuditLog) -> Verifier:
-    """Of the signing key; one that knows no key where no server ever ran."""
+    """Of the signing key; one that knows no key where none was ever in use: no server ran, only an import."""
     from govid.ledger.rotation import current_signer, names_a_key
     from govid.ledger.signing import Verifier, is_missing
 
-    if is_missing(chosen.signing_key) and log.empty() and not names_a_key(log):
+    if is_missing(chosen.signing_key) and not names_a_key(log):
         return Verifier([])
     return current_signer(chosen.signing_key, log, create=False).verifier
 
@@ -127,4 +127,6 @@ def _text(finding: Finding) -> str:
         place = f"row {finding.broken_at}: " if finding.broken_at is not None else ""
         return f"BROKEN  {place}{finding.reason}"
     covered = f"{finding.checkpoints} checkpoints; {finding.uncovered} rows behind the last one"
+    if not finding.checkpoints:
+        covered = "0 checkpoints: none of them is signed yet"
     return f"intact  {finding.rows} rows, {covered}"
