@@ -180,6 +180,8 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
         f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since",
         f"  {Path(chosen.data_dir) / 'settings.toml'}   settings of then, without secrets (GOVID_CONFIG)",
     ]
+    if _lacks_models(chosen):
+        lines.append("  govid models pull       with those settings: no backup holds models")
     if not chosen.signing_key.exists():
         lines.append(f"  {chosen.signing_key}   bring the signing key: no server starts without it")
     if time.time() - done.made_at > LONGEST_SILENCE:
@@ -189,6 +191,18 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
     if chosen.gallery_url:
         lines.append("  govid gallery rebuild   the shared gallery is of another store")
     return "\n".join([*lines, "Then start the servers, and enrol again who was enrolled since the backup."])
+
+
+def _lacks_models(chosen: config.Settings) -> bool:
+    from govid import models, profiles
+    from govid.errors import OperatorError
+
+    try:
+        for spec in profiles.active(chosen)[0].models:
+            models.verified(spec, chosen.models_dir)
+    except OperatorError:
+        return True
+    return False
 
 
 def _time(seconds: int) -> str:
