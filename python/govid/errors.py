@@ -430,7 +430,10 @@ class NotCalibrated(OperatorError):
 class ProfileUnavailable(OperatorError):
     slug = "profile-unavailable"
     title = "The use case needs a profile that this installation does not run"
-    remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
+    remedy = (
+        "Run `govid models pull high_assurance`; then `govid migrate start --profile high_assurance`, or "
+        "where nobody is enrolled set GOVID_PROFILE=high_assurance."
+    )
 
 
 class ModelNotServing(OperatorError):

@@ -181,7 +181,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "profile-unavailable": (
         "该用途所需的 profile 未在本系统启用",
-        "请运行 `govid models pull high_assurance` 并设置 GOVID_PROFILE=high_assurance。",
+        "请运行 `govid models pull high_assurance`，然后运行 `govid migrate start --profile high_assurance`；"
+        "若尚无人登记，则设置 GOVID_PROFILE=high_assurance。",
     ),
     "liveness-unavailable": (
         "该用途要求活体检测，而本版 govid 不具备",

@@ -608,7 +608,8 @@ class NotCalibrated(OperatorProblem):
 class ProfileUnavailable(OperatorProblem):
     """The use case needs a profile that this installation does not run.
 
-    Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance.
+    Run `govid models pull high_assurance`; then `govid migrate start --profile high_assurance`, or
+    where nobody is enrolled set GOVID_PROFILE=high_assurance.
     """
 
     slug = "profile-unavailable"
