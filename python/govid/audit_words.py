@@ -34,6 +34,8 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "trust_clock": "an operator's word that the clock is right",
     "migrate": "a step of a migration to another model",
     "rotate_signing_key": "a new signing key",
+    "change_api_key": "an API key made, changed or ended",
+    "unlock": "the end of a lock after failed attempts",
     "sign_in": "a session of the console",
     "sign_out": "the end of one",
 }
@@ -64,7 +66,10 @@ _OUTCOMES: Final[Mapping[str, str]] = {
     "CUT_OVER": "the new model counts",
     "ROLLED_BACK": "the old model counts again",
     "FINISHED": "the migration ended",
-    "ROTATED": "the new key signs",
+    "ROTATED": "a new key takes the place of the old one",
+    "CREATED": "there is a key of that name",
+    "REVOKED": "it serves nobody any more",
+    "UNLOCKED": "the failed attempts are forgotten",
     "SIGNED_IN": "the session began",
     "SIGNED_OUT": "the session ended",
 }

@@ -16,9 +16,10 @@ from govid import __version__, _core, calibration, config, cores, models, precis
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.ledger.rotation import known_keys
+from govid.migration.models import check_settings, settings_naming
 from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
-from govid.store import Store, migration
+from govid.store import Store, migration, shadow
 from govid.store.audit import AuditFilter, AuditLog
 from govid.store.database import Connection
 from govid.store.opening import open_store
@@ -83,7 +84,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(settings: config.Settings, hardening: Sequence[str] = ()) -> Report:
-    """Look at everything, changing nothing but an empty data folder.
+    """Look at everything.
+
+    It opens the records as the start of a server does, and changes as much: an empty data folder is made
+    ready, the tables of an older version are brought forward, and its templates sealed.
 
     Args:
         hardening: what the server lacks, which this package does not know.
@@ -156,12 +160,12 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         store = open_store(settings)
         storage["store"] = store.database.name
         counts = store.counts()
-        left_out = _left_out(settings, store)
         behind = _clock_behind(store)
         with store.database.reading() as connection:
-            now = migration.current(connection)
+            now, serving = migration.current(connection), migration.serving(connection)
+            left_out = _left_out(settings, connection)
             problems += _named(lambda: check_clock(connection, time.time()))
-            problems += _named(lambda: _check_serving(settings, connection))
+        problems += [said for said in _named(lambda: check_settings(store, settings)) if said not in problems]
         sealed = rotation.status(store.database, store.vault)
         # Where none was ever in use, the first start makes one.
         problems += _named(lambda: known_keys(settings.signing_key, AuditLog(store.database)))
@@ -173,8 +177,13 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
     storage["records"] = (
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
+    if serving is not None:
+        needed = now.serving.settings if now else settings_naming(settings, serving)
+        storage["templates"] = (
+            f"of {serving}; a server needs {needed or 'the version or embedder that made them'}"
+        )
     if now is not None:
-        storage["migration"] = f"to {now.target.model_id}, {now.state}; a server needs {now.serving.settings}"
+        storage["migration"] = f"to {now.target.model_id}, {now.state}"
     storage["keys"] = f"{sealed.keys}, current {sealed.current_key}"
     if not sealed.sealed:
         problems.append(
@@ -202,28 +211,20 @@ def _named(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_serving(settings: config.Settings, connection: Connection) -> None:
-    """Whether a server with these settings would start, after a migration to another model."""
-    try:
-        model_id = profiles.active(settings)[0].model_id
-    except GovidError:
-        return  # named as a problem already
-    migration.check_serving(connection, model_id)
-
-
 def _clock_behind(store: Store) -> float:
     """Seconds by which the last row of the audit lies in the future."""
     rows = AuditLog(store.database).rows(AuditFilter(), limit=1)
     return rows[0].record.time - time.time() if rows else 0.0
 
 
-def _left_out(settings: config.Settings, store: Store) -> int:
+def _left_out(settings: config.Settings, connection: Connection) -> int:
     """References that no search of these settings covers."""
     try:
         profile = profiles.active(settings)[0]
     except GovidError:
         return 0  # named as a problem already
-    return sum(profiles.reduced(template, profile) is None for _, template in store.all_templates()[1])
+    kept = shadow.by_model(connection)
+    return sum(count for model_id, count in kept.items() if not profiles.serves(model_id, profile))
 
 
 def _problem(error: GovidError) -> str:

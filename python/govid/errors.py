@@ -451,15 +451,18 @@ class NotCalibrated(OperatorError):
 class ProfileUnavailable(OperatorError):
     slug = "profile-unavailable"
     title = "The use case needs a profile that this installation does not run"
-    remedy = "Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance."
+    remedy = (
+        "Run `govid models pull high_assurance`; then `govid migrate start --profile high_assurance`, or "
+        "where nobody is enrolled set GOVID_PROFILE=high_assurance."
+    )
 
 
 class ModelNotServing(OperatorError):
     slug = "model-not-serving"
     title = "The settings name another model than the one whose templates count"
     remedy = (
-        "Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and "
-        "start anew."
+        "Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid doctor` names and start anew; "
+        "to change the model, run `govid migrate start` with those settings."
     )
 
 

@@ -333,10 +333,11 @@ class Engine:
         groups = subject_id.checked_groups(groups)
         if not 1 <= max_candidates <= MAX_CANDIDATES:
             raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
-        purpose = self._purpose(use_case)
-        self._profile(purpose)
+        inquiry = self._inquiry("identify", request_id, caller, None, use_case)
+        purpose = inquiry.purpose
+        assert purpose is not None
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
-        inquiry = replace(self._inquiry("identify", request_id, caller), purpose=purpose)
+        inquiry = replace(inquiry, profile=self._faces.profile)
         with self._refusals_audited(inquiry):
             probed = self._probe(probe, inquiry)
         with inquiry.clock.stage("search"):
@@ -608,9 +609,15 @@ class Engine:
         use_case: str | None = None,
     ) -> _Inquiry:
         self._companion.check()
-        purpose = None if use_case is None else self._purpose(use_case)
-        profile = self._profile(purpose)
-        return _Inquiry(operation, request_id or audit.new_request_id(), caller, profile, subject, purpose)
+        request_id = request_id or audit.new_request_id()
+        inquiry = _Inquiry(operation, request_id, caller, self._faces.profile, subject)
+        if use_case is None:
+            return inquiry
+        # A name that is none is not written down: the caller chose it.
+        with self._refusals_audited(inquiry):
+            inquiry = replace(inquiry, purpose=self.use_cases(use_case))
+        with self._refusals_audited(inquiry):
+            return replace(inquiry, profile=self._profile(self._purpose(use_case)))
 
     def _profile(self, purpose: policy.UseCase | None) -> Profile:
         name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
@@ -813,11 +820,12 @@ class Engine:
 
     @contextmanager
     def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
-        """What is refused was an attempt too, and leaves a record: a photo, or a use case not allowed."""
+        """What is refused was an attempt too, and leaves a record: a photo, or a use case that is not allowed
+        or that nobody can use here."""
         try:
             inquiry.check_allowed()
             yield
-        except CallerError as error:
+        except (CallerError, LivenessUnavailable, ProfileUnavailable) as error:
             outcome = error.reason if isinstance(error, Refusal) else error.slug
             suspects = error.candidates if isinstance(error, DuplicateFace) else ()
             record = msgspec.structs.replace(self._record(inquiry, outcome), candidates=suspects)

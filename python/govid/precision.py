@@ -85,13 +85,13 @@ def advice(settings: Settings) -> list[str]:
     if "bfloat16" in possible:
         said.append(
             "this CPU multiplies bfloat16 itself: GOVID_PRECISION=bfloat16 embeds faster, with "
-            "scores a little off those of float32 (docs/models.md); subjects need new references "
-            "or `govid migrate`"
+            "scores a little off those of float32 (docs/models.md); where somebody is enrolled, by "
+            "`govid migrate`"
         )
     if "int8" in possible and has_fast_int8():
         said.append(
             "this CPU has VNNI: GOVID_PRECISION=int8 embeds faster, with scores a little off those of "
-            "float32 (docs/models.md); subjects need new references or `govid migrate`"
+            "float32 (docs/models.md); where somebody is enrolled, by `govid migrate`"
         )
     if settings.runtime == "auto" and not openvino_session.installed() and platform.machine() == "x86_64":
         said.append("OpenVINO is not installed: `pip install openvino` brings the other precisions")

@@ -168,8 +168,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "model-not-serving": (
         "设置所指的模型不是当前生效模板所属的模型",
-        "请将 GOVID_PROFILE、GOVID_PRECISION 和 GOVID_EMBEDDER 设为 `govid migrate status` 所示的值，"
-        "然后重新启动。",
+        "请将 GOVID_PROFILE、GOVID_PRECISION 和 GOVID_EMBEDDER 设为 `govid doctor` 所示的值，然后重新启动；"
+        "如需更换模型，请用这些设置运行 `govid migrate start`。",
     ),
     "no-migration": ("没有正在进行的模型迁移", "请用 `govid migrate start` 启动迁移。"),
     "migration-refused": (
@@ -194,7 +194,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "profile-unavailable": (
         "该用途所需的 profile 未在本系统启用",
-        "请运行 `govid models pull high_assurance` 并设置 GOVID_PROFILE=high_assurance。",
+        "请运行 `govid models pull high_assurance`，然后运行 `govid migrate start --profile high_assurance`；"
+        "若尚无人登记，则设置 GOVID_PROFILE=high_assurance。",
     ),
     "liveness-unavailable": (
         "该用途要求活体检测，而本版 govid 不具备",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -103,6 +104,22 @@ def test_the_right_face_starts_the_count_anew(
         for _ in range(ATTEMPTS - 1):
             assert verify(api, keys["hotel"], "anew", template=stranger).json()["decision"] == "NON_MATCH"
         assert verify(api, keys["hotel"], "anew", photo=b64(OBAMA_LATER)).json()["decision"] == "MATCH"
+
+
+def test_who_is_locked_out_by_another_is_let_in_again_by_the_operator_alone(
+    folder: Path, api: httpx.Client, keys: dict[str, str], stranger: dict[str, str]
+) -> None:
+    enrol(api, keys, "victim")
+    for _ in range(ATTEMPTS):
+        verify(api, keys["hotel"], "victim", template=stranger)
+    assert verify(api, keys["desk"], "victim", photo=b64(OBAMA_LATER)).status_code == 429
+    command = [support.GOVID, "--data-dir", str(folder), "subject", "unlock", "victim", "--json"]
+    lifted = subprocess.run(command, check=True, capture_output=True)
+    assert json.loads(lifted.stdout) == {"subject_id": "victim", "failures": ATTEMPTS}
+    assert verify(api, keys["desk"], "victim", photo=b64(OBAMA_LATER)).json()["decision"] == "MATCH"
+    asked = {"subject_id": "victim", "operation": "unlock"}
+    (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys["inspector"])).json()["rows"]
+    assert row["record"]["outcome"] == "UNLOCKED"
 
 
 def test_a_refused_photo_is_no_attempt(api: httpx.Client, keys: dict[str, str]) -> None:

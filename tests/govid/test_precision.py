@@ -8,11 +8,18 @@ import pytest
 from govid import Decision, Engine, calibration, models, precision, profiles
 from govid.config import Settings, load
 from govid.doctor import examine
-from govid.errors import InvalidSettings, NoComparableReference, PrecisionUnavailable, TemplateWrongModel
+from govid.errors import (
+    InvalidSettings,
+    ModelNotServing,
+    NoComparableReference,
+    PrecisionUnavailable,
+    TemplateWrongModel,
+)
 from govid.faces import FacePipeline
 from govid.quantise.ranges import shipped
 from govid.runtime import openvino_session
 from tests import support
+from tests.govid.migration.support import take_over
 from tests.govid.test_models import manifest, tiny_embedder
 from tests.support import BIDEN, MODELS, OBAMA, OBAMA_LATER
 
@@ -60,7 +67,7 @@ def test_a_fused_template_serves_the_fast_profile_of_its_own_precision_only(int8
     assert profiles.reduced(wide, other) is None
 
 
-def test_references_of_another_precision_are_named_and_never_compared(tmp_path: Path) -> None:
+def test_another_precision_than_the_references_starts_only_after_a_migration(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     settings = Settings(data_dir=str(folder))
     with Engine(settings) as before:
@@ -73,6 +80,13 @@ def test_references_of_another_precision_are_named_and_never_compared(tmp_path: 
     (folder / "calibrations" / f"{name}.json").write_bytes(
         msgspec.json.encode(msgspec.structs.replace(table, model_id=name))
     )
+    # It would find nobody, and enrol whom the servers in float32 do not find.
+    with pytest.raises(ModelNotServing, match="GOVID_PROFILE=fast GOVID_PRECISION=float32"):
+        Engine(eight)
+    assert any(problem.startswith("model-not-serving") for problem in examine(eight).problems)
+    take_over(settings, eight)
+    with pytest.raises(ModelNotServing, match="GOVID_PRECISION=int8"):
+        Engine(settings)
     with Engine(eight) as after:
         assert after.left_out == 1
         with pytest.raises(NoComparableReference):

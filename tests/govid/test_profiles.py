@@ -22,6 +22,7 @@ from govid.faces import FacePipeline
 from govid.profiles import HIGH_ASSURANCE
 from govid.types import PackedTemplate
 from tests import support
+from tests.govid.migration.support import take_over
 from tests.support import BIDEN, MODELS, OBAMA, OBAMA_LATER
 
 HIGH = Settings(profile="high_assurance")
@@ -164,9 +165,11 @@ def test_a_fast_template_never_stands_in_for_a_fused_one(high_engine: Engine) ->
 def test_references_from_before_the_switch_serve_only_the_fast_profile(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     support.use_case(folder, "strict", 'profile = "high_assurance"\n')
-    with Engine(Settings(data_dir=str(folder))) as before:
+    fast, high = Settings(data_dir=str(folder)), Settings(data_dir=str(folder), profile="high_assurance")
+    with Engine(fast) as before:
         before.enrol("obama", OBAMA)
-    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as after:
+    take_over(fast, high)
+    with Engine(high) as after:
         assert after.verify("obama", OBAMA_LATER, use_case="hotel_checkin").decision is Decision.MATCH
         with pytest.raises(NoComparableReference):
             after.verify("obama", OBAMA_LATER, use_case="strict")
@@ -177,16 +180,18 @@ def test_references_from_before_the_switch_serve_only_the_fast_profile(tmp_path:
 def test_references_serve_on_after_a_switch_back_and_what_does_not_is_said(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     support.use_case(folder, "strict", 'profile = "high_assurance"\n')
-    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as high:
-        high.enrol("obama", OBAMA)
-    with Engine(Settings(data_dir=str(folder))) as fast:
-        assert fast.verify("obama", OBAMA_LATER).decision is Decision.MATCH
-        assert fast.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
-        assert fast.left_out == 0
-        fast.enrol("biden", BIDEN)
-    with Engine(Settings(data_dir=str(folder), profile="high_assurance")) as high:
-        assert high.left_out == 1
+    fast, high = Settings(data_dir=str(folder)), Settings(data_dir=str(folder), profile="high_assurance")
+    with Engine(high) as engine:
+        engine.enrol("obama", OBAMA)
+    take_over(high, fast)
+    with Engine(fast) as engine:
+        assert engine.verify("obama", OBAMA_LATER).decision is Decision.MATCH
+        assert engine.identify(OBAMA_LATER).candidates[0].subject_id == "obama"
+        assert engine.left_out == 0
+        engine.enrol("biden", BIDEN)
+    take_over(fast, high)
+    with Engine(high) as engine:
+        assert engine.left_out == 1
     from govid.doctor import examine
 
-    report = examine(Settings(data_dir=str(folder), profile="high_assurance"))
-    assert any("1 references" in problem for problem in report.problems)
+    assert any("1 references" in problem for problem in examine(high).problems)

@@ -16,12 +16,14 @@ from govid.errors import (
     LowQuality,
     MultipleFaces,
     NotCalibrated,
+    ProfileUnavailable,
     ReferenceTooOld,
     TemplateNotAccepted,
     UnknownUseCase,
 )
 from govid.faces import FacePipeline
 from govid.quality.gates import GATEABLE
+from govid.store.audit import AuditFilter
 from govid.types import Template
 from govid.use_cases import UseCases, parse
 from tests import support
@@ -211,7 +213,6 @@ def test_a_decision_names_the_policy_it_was_made_by(engine: Engine) -> None:
     decided = engine.verify("obama", OBAMA_LATER, use_case="hotel_checkin")
     assert decided.policy == use_cases.shipped("hotel_checkin").policy_id
     from govid.ledger import receipts
-    from govid.store.audit import AuditFilter
 
     assert receipts.read(engine.ledger.signer.verifier, decided.receipt).policy == decided.policy
     (row,) = engine.ledger.rows(AuditFilter(request_id=decided.request_id)).rows
@@ -226,6 +227,30 @@ def test_liveness_that_nobody_can_check_never_passes(engine: Engine) -> None:
     ):
         with pytest.raises(LivenessUnavailable):
             ask()
+
+
+@pytest.mark.parametrize(
+    ("use_case", "outcome", "kept"),
+    [
+        ("portal_login", "liveness-unavailable", "portal_login"),
+        ("id_document_appointment", "profile-unavailable", "id_document_appointment"),
+        ("no-such-thing", "unknown-use-case", None),
+    ],
+)
+def test_what_asks_for_a_use_case_that_cannot_be_used_is_audited(
+    engine: Engine, use_case: str, outcome: str, kept: str | None
+) -> None:
+    for operation, ask in (
+        ("verify", lambda: engine.verify("obama", OBAMA, use_case=use_case, request_id="verify-1")),
+        ("compare", lambda: engine.compare(OBAMA, OBAMA, use_case=use_case, request_id="compare-1")),
+        ("identify", lambda: engine.identify(OBAMA, use_case=use_case, request_id="identify-1")),
+    ):
+        with pytest.raises((LivenessUnavailable, ProfileUnavailable, UnknownUseCase)):
+            ask()
+        asked = AuditFilter(request_id=f"{operation}-1", outcome=outcome)
+        (row,) = engine.ledger.rows(asked).rows
+        assert (row.record.operation, row.record.use_case) == (operation, kept)
+        assert row.record.subject_id == ("obama" if operation == "verify" else None)
 
 
 def test_a_purpose_may_ask_for_a_better_photo(engine: Engine) -> None:

@@ -42,6 +42,14 @@ def test_a_receipt_is_checked_with_the_published_key(api: httpx.Client) -> None:
     assert row["record"]["outcome"] == "MATCH"
 
 
+def test_a_use_case_that_cannot_be_used_here_leaves_a_row(api: httpx.Client) -> None:
+    asked = {"subject_id": "audit-refused", "photo": b64(OBAMA), "use_case": "portal_login"}
+    refused = api.post("/v1/verify", json=asked)
+    assert refused.status_code == 501
+    (row,) = api.get("/v1/audit", params={"request_id": refused.json()["request_id"]}).json()["rows"]
+    assert (row["record"]["outcome"], row["record"]["use_case"]) == ("liveness-unavailable", "portal_login")
+
+
 def test_every_use_of_a_face_is_shown_to_its_owner(api: httpx.Client) -> None:
     decided = decide(api, "audit-uses")
     page = api.get("/v1/subjects/audit-uses/uses", params={"limit": 1}).json()

@@ -592,7 +592,8 @@ class NotCalibrated(OperatorProblem):
 class ProfileUnavailable(OperatorProblem):
     """The use case needs a profile that this installation does not run.
 
-    Run `govid models pull high_assurance` and set GOVID_PROFILE=high_assurance.
+    Run `govid models pull high_assurance`; then `govid migrate start --profile high_assurance`, or
+    where nobody is enrolled set GOVID_PROFILE=high_assurance.
     """
 
     slug = "profile-unavailable"
@@ -601,8 +602,8 @@ class ProfileUnavailable(OperatorProblem):
 class ModelNotServing(OperatorProblem):
     """The settings name another model than the one whose templates count.
 
-    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid migrate status` names and start
-    anew.
+    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid doctor` names and start anew;
+    to change the model, run `govid migrate start` with those settings.
     """
 
     slug = "model-not-serving"

@@ -107,12 +107,10 @@ def _log(chosen: config.Settings) -> Iterator[AuditLog]:
 
 
 def _verifier(chosen: config.Settings, log: AuditLog) -> Verifier:
-    """Of the signing key; one that knows no key where no server ever ran."""
-    from govid.ledger.rotation import current_signer, known_keys
+    """Of the signing key; one that knows no key where none was ever in use: no server ran, only an import."""
+    from govid.ledger.rotation import known_keys
 
-    if log.empty():
-        return known_keys(chosen.signing_key, log)
-    return current_signer(chosen.signing_key, log, create=False).verifier
+    return known_keys(chosen.signing_key, log)
 
 
 def _text(finding: Finding) -> str:
@@ -122,4 +120,6 @@ def _text(finding: Finding) -> str:
         place = f"row {finding.broken_at}: " if finding.broken_at is not None else ""
         return f"BROKEN  {place}{finding.reason}"
     covered = f"{finding.checkpoints} checkpoints; {finding.uncovered} rows behind the last one"
+    if not finding.checkpoints:
+        covered = "0 checkpoints: none of them is signed yet"
     return f"intact  {finding.rows} rows, {covered}"

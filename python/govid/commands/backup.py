@@ -188,8 +188,8 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
             f"  {chosen.signing_key}   bring the signing key {done.missing_key}: no server starts without "
             "it; a new one, which would prove nothing of earlier receipts, is not made"
         )
-    if not chosen.models_dir.exists():
-        lines.append("  govid models pull       models are not in a backup")
+    if _lacks_models(chosen):
+        lines.append("  govid models pull       with those settings: no backup holds models")
     if time.time() - done.made_at > LONGEST_SILENCE:
         lines.append(
             "  govid retention run --trust-clock   the backup is so old that nothing is erased before"
@@ -197,6 +197,18 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
     if chosen.gallery_url:
         lines.append("  govid gallery rebuild   the shared gallery is of another store")
     return "\n".join([*lines, "Then start the servers, and enrol again who was enrolled since the backup."])
+
+
+def _lacks_models(chosen: config.Settings) -> bool:
+    from govid import models, profiles
+    from govid.errors import OperatorError
+
+    try:
+        for spec in profiles.active(chosen)[0].models:
+            models.verified(spec, chosen.models_dir)
+    except OperatorError:
+        return True
+    return False
 
 
 def _time(seconds: int) -> str:

@@ -82,6 +82,7 @@ def import_command(
     from govid import profiles
     from govid.bulk.importer import Importer
     from govid.bulk.journal import Journal
+    from govid.migration.models import check_settings
 
     # A batch is tens of thousands of objects without cycles; looking for some took a tenth of the time.
     gc.set_threshold(1_000_000)
@@ -94,6 +95,7 @@ def import_command(
         opened = _open(stack, source, given or _format(source), subject_from, add, settings)
         journal = stack.enter_context(Journal(results, opened.name))
         records = stack.enter_context(store(settings))
+        check_settings(records, settings)
         importer = Importer(
             records,
             profiles.active(settings)[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,14 @@ def show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, tex
 def settings_of(context: click.Context) -> config.Settings:
     """The settings of the installation, with what the command line overrides."""
     return config.load(config.Settings, overrides=context.find_root().obj)[0]
+
+
+def login() -> str:
+    """Who runs this command, as the system has it: the account, or its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from govid.callers import Caller, Scope, Sight
-from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.context import json_option, login, settings_of, show, store
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
 from govid.use_cases import UseCases
@@ -29,7 +29,7 @@ def keys_group() -> None:
 @contextmanager
 def _keys(context: click.Context) -> Iterator[KeyStore]:
     with store(settings_of(context)) as opened:
-        yield KeyStore(opened.database)
+        yield KeyStore(opened.database, login=login())
 
 
 def _name(_: click.Context, __: click.Parameter, value: str) -> str:

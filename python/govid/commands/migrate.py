@@ -39,7 +39,8 @@ def migrate() -> None:
 def start(context: click.Context, /, as_json: bool, **chosen: str | None) -> None:
     """Check the new model, and let servers make templates of it for new references from now on.
 
-    What is not given is as in the settings, which name the model in use.
+    What is not given is as in the settings, which name the model in use; where no settings name it any more,
+    they name the new one.
     """
     from govid.config import Settings
     from govid.migration import steps

@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.context import json_option, login, settings_of, show, store
 from govid.errors import InvalidParameter, InvalidSettings
 
 
 @click.group(name="subject")
 def subject_group() -> None:
-    """What is held on one person, to hand it over."""
+    """What is held on one person, to hand it over; and the lock after failed attempts."""
 
 
 @subject_group.command()
@@ -81,3 +81,21 @@ def check(file: Path, keys: Path, as_json: bool) -> None:
     with file.open("rb") as opened:
         proof = proof_of(opened, verifier)
     show(proof, as_json, f"as it was handed over; request {proof.jti}")
+
+
+@subject_group.command()
+@click.argument("subject_id")
+@json_option
+@click.pass_context
+def unlock(context: click.Context, /, subject_id: str, as_json: bool) -> None:
+    """Forget the failed attempts on SUBJECT_ID, and so lift its lock, at once for all servers; audited.
+
+    Look first who made them: `subject-locked` protects somebody who is being guessed at.
+    """
+    from govid import subject_id as ids
+    from govid.store import attempts
+
+    with store(settings_of(context)) as records:
+        failures = attempts.unlock(records.database, ids.checked(subject_id), login=login())
+    text = f"{failures} failed attempts are forgotten" if failures else "no failed attempts are counted"
+    show({"subject_id": subject_id, "failures": failures}, as_json, text)

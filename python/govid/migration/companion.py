@@ -14,7 +14,7 @@ import time
 from govid import policy
 from govid.config import Settings
 from govid.errors import GovidError, ModelNotServing
-from govid.migration.models import SecondModel
+from govid.migration.models import SecondModel, check_settings
 from govid.migration.shadow import Shadowed, ShadowJudge
 from govid.store import Store, migration
 from govid.types import Image, Template
@@ -43,6 +43,7 @@ class Companion:
         self._loader: threading.Thread | None = None
         self._judge = ShadowJudge(store)
         self._next_look = 0.0
+        check_settings(store, settings)
         with self._database.reading() as connection:
             self._flips = migration.flips(connection)
         self.check()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
+from typing import get_args
 
 import msgspec
 
 from govid import calibration, models, policy, precision, profiles
 from govid.calibration import Calibration
 from govid.config import Settings
-from govid.errors import MigrationRefused
+from govid.errors import MigrationRefused, ModelNotServing, OperatorError
 from govid.faces import PIPELINE, load_embedder
-from govid.profiles import Profile
+from govid.profiles import Precision, Profile
+from govid.store import Store, migration
 from govid.store.migration import Model
 from govid.types import Image, Template
 from govid.use_cases import UseCases
@@ -29,6 +32,8 @@ def settings_of(settings: Settings, model: Model) -> Settings:
     Raises:
         MigrationRefused: what bears its name here is not that model.
     """
+    if not model.profile:
+        raise MigrationRefused(f"no settings name {model.model_id} here")
     chosen = msgspec.convert(
         {
             **msgspec.structs.asdict(settings),
@@ -41,6 +46,39 @@ def settings_of(settings: Settings, model: Model) -> Settings:
     if (found := named(chosen)).model_id != model.model_id:
         raise MigrationRefused(f"{model.settings} is {found.model_id} here, not {model.model_id}")
     return chosen
+
+
+def settings_naming(settings: Settings, model_id: str) -> str | None:
+    """The settings that name a model on this installation; None: not with the embedders known here."""
+    for profile, word, embedder in product(
+        ("fast", "high_assurance"), get_args(Precision), dict.fromkeys((settings.embedder, models.SFACE.name))
+    ):
+        try:
+            found = named(
+                msgspec.structs.replace(settings, profile=profile, precision=word, embedder=embedder)
+            )
+        except OperatorError:
+            continue
+        if found.model_id == model_id:
+            return found.settings
+    return None
+
+
+def check_settings(store: Store, settings: Settings) -> None:
+    """Refuse settings that name another model than the one whose templates count.
+
+    Raises:
+        ModelNotServing: it says which settings do.
+    """
+    with store.database.reading() as connection:
+        counts = migration.serving(connection)
+        try:
+            migration.check_serving(connection, named(settings).model_id)
+        except ModelNotServing as error:
+            known = settings_naming(settings, counts) if counts else None
+            if known is None or known in error.detail:
+                raise
+            raise ModelNotServing(f"{error.detail}; those are of {known}") from None
 
 
 def fitting(settings: Settings) -> tuple[str, ...]:

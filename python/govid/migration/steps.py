@@ -6,12 +6,20 @@ from govid.config import Settings
 from govid.errors import MigrationRefused
 from govid.faces import FacePipeline
 from govid.migration import report as reports
-from govid.migration.models import check_use_cases, fitting, named, settings_of
+from govid.migration.models import (
+    check_settings,
+    check_use_cases,
+    fitting,
+    named,
+    settings_naming,
+    settings_of,
+)
 from govid.migration.reembed import audit_of
 from govid.migration.report import Report
 from govid.store import Store, dedup, migration, shadow
 from govid.store.audit import append as append_audit
 from govid.store.database import Connection
+from govid.store.migration import Model
 
 
 def start(store: Store, settings: Settings, target: Settings, request_id: str) -> Report:
@@ -19,9 +27,10 @@ def start(store: Store, settings: Settings, target: Settings, request_id: str) -
 
     Raises:
         MigrationRefused: there is one already, it is the same model, or a use case would be lost.
+        ModelNotServing: the settings name another model than the one whose templates count.
         OperatorError: the new model is missing, cannot run here, or is not calibrated as far as needed.
     """
-    old, new = named(settings), named(target)
+    old, new = _source(store, settings), named(target)
     if old.model_id == new.model_id:
         raise MigrationRefused(
             f"the settings name {new.model_id} already: name another by --profile, --precision or --embedder"
@@ -32,6 +41,17 @@ def start(store: Store, settings: Settings, target: Settings, request_id: str) -
         now = migration.start(connection, old, new)
         append_audit(connection, audit_of(now, "STARTED", request_id, f"from {old.model_id}"))
     return report(store, settings)
+
+
+def _source(store: Store, settings: Settings) -> Model:
+    """The model of the settings, which has to be the one that counts; or that one, where no settings name it
+    any more: else nobody could ever leave it."""
+    with store.database.reading() as connection:
+        now, counts = migration.current(connection), migration.serving(connection)
+    if now is None and counts is not None and settings_naming(settings, counts) is None:
+        return Model(counts, "", "", "")
+    check_settings(store, settings)
+    return named(settings)
 
 
 def report(store: Store, settings: Settings) -> Report:

@@ -48,6 +48,10 @@ class TierPlan(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: Annotated[float, Meta(description="Of one replica, over all its nodes")]
     disk_bytes: Annotated[float, Meta(description="Of one replica, beside the record store")]
     nodes: Annotated[int, Meta(description="Of all replicas")]
+    exists: Annotated[
+        bool,
+        Meta(description="False: one node is too small, and govid spreads none of its own tiers over nodes"),
+    ]
     build_seconds: float
     p99_seconds: Annotated[float, Meta(description="Of one search, alone on its nodes")]
     steps: tuple[Step, ...]

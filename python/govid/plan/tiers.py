@@ -21,6 +21,11 @@ MILVUS_LINKS = 16
 # each with a 16th of the references below; a pointer to these, and a label; key and time of the row.
 MILVUS_BYTES = (2 * MILVUS_LINKS * 4 + 4) + (MILVUS_LINKS * 4 + 4) / (MILVUS_LINKS - 1) + 8 + 8 + 16
 
+_TOO_LARGE = (
+    "It does not exist in this size: a replica exceeds one node, and govid spreads none of its own tiers over"
+    " nodes. Take larger nodes, or Milvus."
+)
+
 
 def plans(request: Request, machine: Machine) -> tuple[TierPlan, ...]:
     """All tiers, the exact ones first."""
@@ -48,7 +53,7 @@ class _Work:
         each = self._nodes(sheet, sheet.line("memory", formula, self._memory("exact"), "bytes"))
         self._scan(sheet, 4 * n * d / each, self._machine.scan_float32)
         self._fill(sheet, n / each)
-        return _plan("exact", sheet, "No index: nobody is missed.")
+        return self._own("exact", sheet, "No index: nobody is missed.")
 
     def int8(self) -> TierPlan:
         n, d, sheet = self._n, self._d, Sheet()
@@ -57,7 +62,7 @@ class _Work:
         self._vectors(sheet)
         self._scan(sheet, n * d / each, self._machine.scan_int8)
         self._fill(sheet, n / each)
-        return _plan("int8", sheet, "Candidates are scored again from full vectors on disk.")
+        return self._own("int8", sheet, "Candidates are scored again from full vectors on disk.")
 
     def ivf(self) -> TierPlan:
         n, d, sheet = self._n, self._d, Sheet()
@@ -88,7 +93,7 @@ class _Work:
             (here + _IVF_ROUNDS * _IVF_SAMPLE * cells) * cells * d / block,
             "seconds",
         )
-        return _plan(
+        return self._own(
             "ivf",
             sheet,
             "Recall is measured at each build, and decides what share of the cells is looked into.",
@@ -100,7 +105,7 @@ class _Work:
         each = self._nodes(sheet, sheet.line("memory", formula, self._memory("hnsw"), "bytes"))
         self._vectors(sheet)
         self._walk(sheet, n / each)
-        return _plan(
+        return self._own(
             "hnsw",
             sheet,
             f"{SEARCH_EFFORT} candidates in hand; steps grow with log N, and what is measured fits a cache:"
@@ -119,7 +124,13 @@ class _Work:
             sheet,
             f"HNSW with M {MILVUS_LINKS} over {words}. Times are those of the tier hnsw, without the way"
             " through Milvus: measure yours.",
+            self._request.replicas,
+            spreads=True,
         )
+
+    def _own(self, tier: str, sheet: Sheet, note: str) -> TierPlan:
+        """A tier that lives in one process."""
+        return _plan(tier, sheet, note, self._request.replicas)
 
     def _memory(self, tier: choose.Tier) -> float:
         """Bytes as the gallery counts them when it chooses a tier; the formulas beside it say the same."""
@@ -176,15 +187,17 @@ class _Work:
         return rate * self._request.node_cores / self._machine.cores
 
 
-def _plan(tier: str, sheet: Sheet, note: str) -> TierPlan:
+def _plan(tier: str, sheet: Sheet, note: str, replicas: int, *, spreads: bool = False) -> TierPlan:
     values = {step.name: step.value for step in sheet.steps}
+    exists = spreads or values["nodes"] <= replicas
     return TierPlan(
         tier=tier,
         memory_bytes=values["memory"],
         disk_bytes=values.get("disk", 0.0),
         nodes=int(values["nodes"]),
+        exists=exists,
         build_seconds=values["build"],
         p99_seconds=values["p99"],
         steps=tuple(sheet.steps),
-        note=note,
+        note=note if exists else f"{note} {_TOO_LARGE}",
     )

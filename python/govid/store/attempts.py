@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 import time
 
+from govid.audit import AuditRecord, new_request_id
+from govid.callers import LOCAL
 from govid.errors import SubjectLocked
 from govid.lockout import Attempt, Attempts
-from govid.store.database import Connection
+from govid.store.audit import append
+from govid.store.database import Connection, Database
 
 
 def check(connection: Connection, made: Attempts) -> tuple[int, float]:
@@ -48,6 +51,38 @@ def forget(connection: Connection, subject_id: str) -> None:
     """Start anew: the subject is erased."""
     connection.exclusive("failed_attempts")
     connection.execute("DELETE FROM failed_attempts WHERE subject_id = ?", (subject_id,))
+
+
+def unlock(database: Database, subject_id: str, *, login: str) -> int:
+    """Forget the failed attempts on a subject id, enrolled or not, and keep in the audit who did it.
+
+    Args:
+        login: who does it, as far as this machine knows.
+
+    Returns:
+        How many there were; without any, nothing is changed.
+    """
+    with database.writing() as connection:
+        connection.exclusive("failed_attempts")
+        now = time.time()
+        row = connection.row(
+            "SELECT coalesce(sum(failures), 0) FROM failed_attempts WHERE subject_id = ? AND expires_at > ?",
+            (subject_id, now),
+        )
+        assert row is not None
+        if failures := int(row[0]):
+            connection.execute("DELETE FROM failed_attempts WHERE subject_id = ?", (subject_id,))
+            record = AuditRecord(
+                time=now,
+                request_id=new_request_id(),
+                caller=LOCAL.name,
+                operation="unlock",
+                outcome="UNLOCKED",
+                subject_id=subject_id,
+                note=f"{failures} failed attempts; by the login {login}",
+            )
+            append(connection, record)
+    return failures
 
 
 def _failed(connection: Connection, made: Attempts, failures: int, expires_at: float) -> None:

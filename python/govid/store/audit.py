@@ -215,11 +215,6 @@ class AuditLog:
             )
         return bytes(row[0]) if row and row[0] else GENESIS
 
-    def empty(self) -> bool:
-        """Whether no row was ever written."""
-        with self._database.reading() as connection:
-            return connection.row("SELECT 1 FROM audit LIMIT 1") is None
-
     def first_key(self) -> str | None:
         """Id of the key that signed first; None where none was taken into use."""
         with self._database.reading() as connection:

@@ -79,7 +79,7 @@ def insert(
     # Before the subjects, as an enrolment does: of two writers, each would otherwise wait for the other.
     connection.exclusive("gallery_change")
     for model_id in {one.model_id for one in incoming}:
-        migration.check_serving(connection, model_id)
+        migration.claim_serving(connection, model_id)
     connection.execute_many(
         "INSERT INTO subject (subject_id, created_at, held) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(subject, first[subject].created_at) for subject in subjects],

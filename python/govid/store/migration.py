@@ -1,4 +1,4 @@
-"""The migration to another model: one row that says where it stands and whose templates count."""
+"""Whose templates count, and the migration to another model: one row that says where it stands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from govid.types import Template
 
 
 class Model(NamedTuple):
-    """A model as settings name it, and the id of its templates."""
+    """A model as settings name it, and the id of its templates. One that none name any more has no words."""
 
     model_id: str
     profile: str
@@ -21,6 +21,8 @@ class Model(NamedTuple):
     @property
     def settings(self) -> str:
         """What a server of this model is started with."""
+        if not self.profile:
+            return "the version or embedder that made them"
         return f"GOVID_PROFILE={self.profile} GOVID_PRECISION={self.precision} GOVID_EMBEDDER={self.embedder}"
 
 
@@ -88,18 +90,53 @@ def flips(connection: Connection) -> int:
     return int(row[0])
 
 
+def serving(connection: Connection) -> str | None:
+    """Id of the model whose templates count: nobody is enrolled under another one.
+
+    None: nobody is enrolled, or the templates are of several models, from a govid that did not keep this.
+    """
+    if (now := current(connection)) is not None:
+        return now.serving.model_id
+    row = connection.row("SELECT model_id FROM serving_model WHERE EXISTS (SELECT 1 FROM reference)")
+    return None if row is None else str(row[0])
+
+
 def check_serving(connection: Connection, model_id: str) -> None:
-    """Refuse to work with another model than the one whose templates count, while a migration is under way.
+    """Refuse to work with another model than the one whose templates count.
+
+    It would compare nobody with those who are enrolled, and enrol where they do not find each other.
 
     Raises:
         ModelNotServing.
     """
+    counts = serving(connection)
+    if counts in {None, model_id}:
+        return
     now = current(connection)
-    if now is not None and model_id != now.serving.model_id:
-        raise ModelNotServing(
-            f"templates of {now.serving.model_id} count (migration {now.migration_id} is {now.state}), the "
-            f"settings name {model_id}; a server is now started with {now.serving.settings}"
-        )
+    raise ModelNotServing(
+        f"templates of {counts} count, the settings name {model_id}"
+        if now is None
+        else f"templates of {counts} count (migration {now.migration_id} is {now.state}), the settings name "
+        f"{model_id}; a server is now started with {now.serving.settings}"
+    )
+
+
+def claim_serving(connection: Connection, model_id: str) -> None:
+    """``check_serving`` for a writer of references; the first one of a store decides whose templates count.
+
+    Inside a transaction that holds ``gallery_change``.
+
+    Raises:
+        ModelNotServing.
+    """
+    check_serving(connection, model_id)
+    if connection.row("SELECT 1 FROM reference LIMIT 1") is None:
+        _keep_serving(connection, model_id)
+
+
+def _keep_serving(connection: Connection, model_id: str) -> None:
+    connection.execute("DELETE FROM serving_model")
+    connection.execute("INSERT INTO serving_model VALUES (?)", (model_id,))
 
 
 def placed(
@@ -112,10 +149,10 @@ def placed(
     Raises:
         ModelNotServing: ``made`` would not count.
     """
+    claim_serving(connection, made.model_id)
     now = current(connection)
     if now is None:
         return made, None
-    check_serving(connection, made.model_id)
     if second is None or second.model_id != now.second.model_id or now.state == "finishing":
         return made, None
     return (second, made) if now.serves == "target" else (made, second)
@@ -126,10 +163,12 @@ def start(connection: Connection, source: Model, target: Model) -> MigrationRow:
 
     Raises:
         MigrationRefused: there is one.
+        ModelNotServing: the templates of ``source`` do not count.
     """
     connection.exclusive("gallery_change")
     if (now := current(connection)) is not None:
         raise MigrationRefused(f"migration {now.migration_id} to {now.target.model_id} is {now.state}")
+    check_serving(connection, source.model_id)
     connection.execute(
         "INSERT INTO migration (state, serves, source_model_id, source_profile, source_precision,"
         " source_embedder, target_model_id, target_profile, target_precision, target_embedder, created_at)"
@@ -154,6 +193,8 @@ def enter(connection: Connection, now: MigrationRow, state: str, serves: str | N
             now.migration_id,
         ),
     )
+    if state == "finished":
+        _keep_serving(connection, now._replace(serves=serves).serving.model_id)
 
 
 def claim(connection: Connection, migration_id: int, size: int) -> tuple[int, int] | None:

@@ -351,6 +351,22 @@ MIGRATIONS = (
         audit_id {integer} NOT NULL
     );
     """,
+    # Whose templates count while no migration says so. Of a store from before, where everything names the
+    # same: the newest reference, more than half of them, and the last migration, if there was one.
+    """
+    CREATE TABLE serving_model (
+        model_id TEXT NOT NULL
+    );
+    INSERT INTO serving_model
+        SELECT model_id FROM reference GROUP BY model_id
+        HAVING model_id = (SELECT model_id FROM reference ORDER BY reference_id DESC LIMIT 1)
+            AND count(*) * 2 > (SELECT count(*) FROM reference)
+            AND model_id = coalesce(
+                (SELECT CASE serves WHEN 'target' THEN target_model_id ELSE source_model_id END
+                    FROM migration ORDER BY migration_id DESC LIMIT 1),
+                model_id
+            );
+    """,
 )
 
 

@@ -181,6 +181,21 @@ def coverage(connection: Connection, fitting: Sequence[str]) -> Coverage:
     return Coverage(references, covered, {reason: int(count) for reason, count in found})
 
 
+def by_model(connection: Connection) -> dict[str, int]:
+    """How many active references have a template that counts of each model; span by span, as ``coverage``."""
+    found: dict[str, int] = {}
+    after, last = 0, _one(connection, "SELECT coalesce(max(reference_id), 0) FROM reference")
+    while after < last:
+        for model_id, count in connection.rows(
+            f"SELECT model_id, count(*) FROM {SERVING} JOIN subject USING (subject_id)"
+            " WHERE held = 0 AND reference_id > ? AND reference_id <= ? GROUP BY model_id",
+            (after, after + _SPAN),
+        ):
+            found[model_id] = found.get(model_id, 0) + int(count)
+        after += _SPAN
+    return found
+
+
 def without_old(connection: Connection, model_id: str) -> int:
     """References that have no template of the old model to go back to."""
     return _one(

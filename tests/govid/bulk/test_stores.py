@@ -15,7 +15,7 @@ from govid.ledger.chain import GENESIS, link
 from govid.store.audit import AuditLog
 from govid.store.records import SqlStore
 from govid.types import Sample
-from tests.govid.bulk.support import embed, importer, line, manifest
+from tests.govid.bulk.support import PROFILE, embed, importer, line, manifest
 from tests.govid.store.support import AUDIT, OpenStore, new, reply
 from tests.support import b64
 
@@ -72,7 +72,7 @@ def test_imports_and_enrolments_at_once_lose_and_double_nothing(
     def enrol() -> None:
         for number in range(70):
             try:
-                third.add_subject(new(f"s{number}", number), AUDIT, None, reply)
+                third.add_subject(new(f"s{number}", number, PROFILE.model_id), AUDIT, None, reply)
             except SubjectExists:
                 refused.append(number)
 

@@ -6,11 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from govid.ledger.ledger import Ledger
 from govid.store.sqlite import SqliteStore
 from tests import support
+from tests.govid.bulk import support as imported
 from tests.govid.store.support import AUDIT
 
 
@@ -27,24 +26,39 @@ def test_where_no_server_ever_ran_nothing_has_been_signed(tmp_path: Path) -> Non
     assert not (tmp_path / "keys" / "signing.pem").exists()
 
 
-@pytest.mark.parametrize("used", [True, False])
-def test_records_without_their_key_are_not_proven(tmp_path: Path, used: bool) -> None:
+def test_an_import_into_a_fresh_folder_is_intact_and_not_signed_yet(tmp_path: Path) -> None:
+    lines = tmp_path / "people.ndjson"
+    lines.write_text("".join(json.dumps(imported.line(f"s{number}", number)) + "\n" for number in range(3)))
+    folder = tmp_path / "var"
+    command = [support.GOVID, "--data-dir", str(folder), "import", str(lines)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = verify(folder)
+    assert (found.returncode, found.stdout) == (
+        0,
+        "intact  3 rows, 0 checkpoints: none of them is signed yet\n",
+    )
+    assert not (folder / "keys" / "signing.pem").exists()
+    with SqliteStore(folder / "govid.sqlite3").database.writing() as connection:
+        connection.execute("UPDATE audit SET record = replace(record, 's1', 's2') WHERE audit_id = 2")
+    broken = verify(folder)
+    assert (broken.returncode, broken.stdout[:13]) == (1, "BROKEN  row 2")
+
+
+def test_records_without_their_key_are_not_proven(tmp_path: Path) -> None:
     store, key = SqliteStore(tmp_path / "govid.sqlite3"), tmp_path / "keys" / "signing.pem"
-    if used:
-        Ledger(store.database, key, {}, complaint_days=1)
-        key.rename(tmp_path / "elsewhere.pem")
+    Ledger(store.database, key, {}, complaint_days=1)
+    key.rename(tmp_path / "elsewhere.pem")
     store.append_audit(AUDIT)
     store.close()
     problem = json.loads(verify(tmp_path, "--json").stdout)
     assert problem["slug"] == "signing-key-gone"
     assert "backup" in problem["remedy"]
-    if used:
-        looked = subprocess.run(
-            [support.GOVID, "--data-dir", str(tmp_path), "doctor", "--json"], capture_output=True, check=False
-        )
-        assert any("signing-key-gone" in one for one in json.loads(looked.stdout)["problems"])
-        (tmp_path / "elsewhere.pem").rename(key)
-        assert verify(tmp_path).stdout.startswith("intact  1 rows, 0 checkpoints")
+    looked = subprocess.run(
+        [support.GOVID, "--data-dir", str(tmp_path), "doctor", "--json"], capture_output=True, check=False
+    )
+    assert any("signing-key-gone" in one for one in json.loads(looked.stdout)["problems"])
+    (tmp_path / "elsewhere.pem").rename(key)
+    assert verify(tmp_path).stdout.startswith("intact  1 rows, 0 checkpoints")
 
 
 def test_doctor_misses_a_key_that_only_a_checkpoint_names(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from govid.store.database import Connection
 from govid.store.records import SqlStore
 from tests.govid.dedup import support
 from tests.govid.dedup.support import done, found
+from tests.govid.store.support import undecided
 
 
 def filled(store: SqlStore, strangers: int = 90) -> None:
@@ -222,6 +223,7 @@ def test_a_subject_that_is_deleted_meanwhile_is_in_no_case(store: SqlStore) -> N
 
 def test_references_of_another_model_are_left_out_and_counted(store: SqlStore) -> None:
     filled(store)
+    undecided(store)
     support.add(store, "s30", support.people(1, 5)[0], model_id="another")
     job = done(support.dedup(store))
     assert job.left_out_references == 1

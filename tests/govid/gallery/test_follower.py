@@ -17,7 +17,7 @@ from govid.gallery.tiered import TieredGallery
 from govid.store import Gate, NewReference, Stored, Suspicion
 from govid.store.sqlite import SqliteStore
 from govid.types import Template
-from tests.govid.store.support import OpenStore
+from tests.govid.store.support import OpenStore, undecided
 from tests.support import wait_until
 
 AUDIT = AuditRecord(time=0, request_id="r", operation="enrol", outcome="ENROLLED")
@@ -191,6 +191,7 @@ def test_the_held_are_not_taken_for_those_of_another_model(tmp_path: Path) -> No
     gate = Gate(seen=2, judge=lambda _: [Suspicion("a", 1, 0.9)])
     store.add_subject(NewReference("held", template(), (), 0.0), AUDIT, None, lambda *_: b"", gate=gate)
     other = Template("n", template().embedding)
+    undecided(store)
     store.add_subject(NewReference("other", other, (), 0.0), AUDIT, None, lambda *_: b"")
     gallery = gallery_of(tmp_path)
     follower = GalleryFollower(gallery, store, of_model_m, kept, snapshot_references=1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from govid import Settings
+from govid.migration.models import named
 from govid.store import NewReference, Stored, migration, shadow
 from govid.store.migration import Model
 from govid.store.photos import KeptPhoto
 from govid.store.records import SqlStore
+from govid.store.sqlite import SqliteStore
 from govid.types import Template
 from tests.govid.store.support import AUDIT, new, reply
 
@@ -25,6 +28,16 @@ def enter(store: SqlStore, state: str, serves: str | None = None) -> None:
     """Bring it to a state."""
     with store.database.writing() as connection:
         migration.enter(connection, migration.required(connection), state, serves)
+
+
+def take_over(old: Settings, new: Settings) -> None:
+    """As after `govid migrate cut-over --force` and `finish` where no photo was kept."""
+    store = SqliteStore(old.database)
+    with store.database.writing() as connection:
+        now = migration.start(connection, named(old), named(new))
+        migration.enter(connection, now, "cut_over", "target")
+        migration.enter(connection, migration.required(connection), "finished")
+    store.close()
 
 
 def face(seed: int, model_id: str = "n") -> Template:

@@ -106,6 +106,25 @@ def test_a_rate_the_calibration_cannot_show_leaves_matches_to_people(table: Cali
     assert "no search ends in MATCH" in large.consequences[0]
 
 
+def test_what_exceeds_a_node_exists_in_milvus_alone(table: Calibration) -> None:
+    made = plan(request(1.4e9), MACHINE, table)
+    assert {tier.tier: (tier.nodes, tier.exists) for tier in made.tiers} == {
+        "exact": (8, False),
+        "int8": (2, True),
+        "ivf": (2, True),
+        "hnsw": (6, False),
+        "milvus-hnsw": (10, True),
+        "milvus-hnsw-sq8": (6, True),
+    }
+    lines = text(made, MACHINE).splitlines()
+    (exact,) = (line for line in lines if line.startswith("exact "))
+    assert "8*" in exact.split()
+    assert sum(line.startswith("* does not exist") for line in lines) == 1
+    assert sum("does not exist in this size" in line for line in lines) == 2
+    small = text(plan(request(1e6), MACHINE, table), MACHINE)
+    assert "does not exist" not in small
+
+
 def test_the_text_has_every_number_of_the_plan(table: Calibration) -> None:
     made = plan(request(1.4e9), MACHINE, table)
     lines = text(made, MACHINE)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from govid.audit import AuditRecord
-from govid.store import NewReference
+from govid.store import NewReference, Store
 from govid.store.records import SqlStore
 from govid.store.retention import note_run
 from govid.types import QualityMeasure, Reference, Template
@@ -29,6 +29,12 @@ def new(subject: str, seed: int = 0, model_id: str = "m") -> NewReference:
     """A reference to write; the seed is its face."""
     vector = np.random.default_rng(seed).normal(size=8).astype(np.float32)
     return NewReference(subject, Template(model_id, vector / np.linalg.norm(vector)), QUALITY, time.time())
+
+
+def undecided(store: Store) -> None:
+    """As an older version left it: nothing says whose templates count, and there may be some of several."""
+    with store.database.writing() as connection:
+        connection.execute("DELETE FROM serving_model")
 
 
 def lived(store: SqlStore, until: float) -> None:

@@ -14,6 +14,8 @@ from govid.errors import SubjectLocked
 from govid.lockout import Attempt, Attempts, LockoutRule
 from govid.policy import Attempts as Allowed
 from govid.policy import UseCase
+from govid.store import attempts
+from govid.store.audit import AuditFilter, AuditLog
 from govid.store.records import SqlStore
 from tests.govid.store.support import AUDIT, OpenStore, new, reply
 
@@ -106,3 +108,25 @@ def test_attempts_and_deletions_side_by_side_never_wait_for_each_other_in_a_circ
         for one in done:
             one.result(timeout=60)
     assert store.counts().audit_records == 60 + 2 * 4 * 3
+
+
+def test_an_operator_lifts_a_lock_and_the_audit_says_who(store: SqlStore) -> None:
+    other = Attempts("bob", "strict", STRICT.rule)
+    fail(store, STRICT, 2)
+    fail(store, Attempts("alice", "", STRICT.rule))
+    fail(store, other, 2)
+    assert attempts.unlock(store.database, "alice", login="wang") == 3
+    store.check_attempts(STRICT)
+    with pytest.raises(SubjectLocked):
+        store.check_attempts(other)
+    (row,) = AuditLog(store.database).rows(AuditFilter(operation="unlock"), limit=10)
+    assert (row.record.subject_id, row.record.outcome, row.record.caller) == ("alice", "UNLOCKED", "local")
+    assert row.record.note == "3 failed attempts; by the login wang"
+    # The next ones count from zero.
+    fail(store, STRICT)
+    store.check_attempts(STRICT)
+
+
+def test_without_a_failed_attempt_there_is_nothing_to_lift_and_nothing_to_say(store: SqlStore) -> None:
+    assert attempts.unlock(store.database, "alice", login="wang") == 0
+    assert store.counts().audit_records == 0
