@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from litestar.connection import ASGIConnection
-
 from govid import keys
 from govid.callers import ANYBODY, LOCAL, Caller, Scope
 from govid.keys import ApiKey
@@ -122,7 +120,7 @@ class Gate:
         if await self.is_open():
             browser.check_local_page(scope["headers"])
             return LOCAL
-        word = ASGIConnection[Any, Any, Any, Any](scope).cookies.get(self._cookies.session)
+        word = self._cookies.sent(scope["headers"]).get(self._cookies.session)
         key_id = await asyncio.to_thread(self.sessions().key_of, word) if word else None
         caller = self._ring.holder(key_id) if key_id else None
         if caller is None:

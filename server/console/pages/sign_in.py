@@ -77,7 +77,7 @@ class SignInPages(Controller):
     async def sign_out(self, request: Request[Any, Any, Any], console: NamedDependency[Console]) -> Redirect:
         """End the session, here and in the records."""
         await forms.read(request, console.cookies)
-        if word := request.cookies.get(console.cookies.session):
+        if word := console.cookies.sent(request.scope["headers"]).get(console.cookies.session):
             name, asked = caller_of(request).name, request_id(request)
             await console.service.run(
                 request, "sign_out", lambda _: console.gate.sessions().end(word, name, request_id=asked)
