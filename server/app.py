@@ -23,6 +23,7 @@ from server import queries
 from server.access.browser import Cookies
 from server.access.gate import Gate
 from server.access.settings import AccessSettings
+from server.bodies import SMALL_BODY
 from server.console.console import Console, templates
 from server.console.routes import Failures
 from server.console.routes import router as console_router
@@ -40,8 +41,6 @@ from server.observer import RequestObserver
 from server.openapi import SECURITY, SECURITY_SCHEMES, Yaml
 from server.service import Service
 from server.settings import ServerSettings
-
-SMALL_BODY = 64 * 1024
 
 
 def create_app(

@@ -30,6 +30,8 @@ MOST_QUOTES = 16 * MAX_PAGE
 """Quotation marks in JSON: two for each name and string, of which a list has ``MAX_PAGE``, some inside."""
 # Fields that hold several values, which parts and parameters, being text, write as JSON.
 LISTS = frozenset({"subjects", "groups"})
+SMALL_BODY = 64 * 1024
+"""Bytes of what holds no photo. All that connections can send of it at once is no burden."""
 # Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
 ONE_PHOTO_BODY = 14 * 1024 * 1024 + 4096
 TWO_PHOTO_BODY = 2 * ONE_PHOTO_BODY
