@@ -15,6 +15,8 @@ from govid.errors import GovidError
 from server.errors import HeadTooLarge, MalformedRequest, Overloaded, UpgradeNotSupported, problem
 
 MAX_CONNECTIONS = 1024
+MAX_TOLD = 256
+"""Connections beyond that are told so once they ask. More are closed at once: each takes a file."""
 MAX_HEAD = 64 * 1024
 MAX_COOKIES = 8 * 1024
 """Bytes of cookies: the console's own are three short ones, and a browser sends those of the whole host."""
@@ -77,7 +79,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS + MAX_TOLD:
+            transport.abort()
+        elif len(self.connections) > MAX_CONNECTIONS:
             self.app = too_many_connections
         if (tls := transport.get_extra_info("ssl_object")) is not None:
             self._client_certificate = tls.getpeercert(binary_form=True)

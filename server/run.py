@@ -14,7 +14,7 @@ import uvicorn
 
 from govid.config import Settings
 from govid.errors import InvalidSettings
-from server import logs, tls
+from server import files, logs, tls
 from server.access import startup
 from server.access.settings import AccessSettings
 from server.app import create_app
@@ -48,11 +48,13 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
     """Serve until a signal comes.
 
     Raises:
-        InvalidSettings: the address cannot be used, or would be open to others.
+        InvalidSettings: the address cannot be used, or would be open to others; or the process may not open
+            enough files.
         OperatorError: the engine could not be loaded.
     """
     startup.check(settings, server, access)
     secured = tls.context(server)
+    files.provide(server.worker_count)
     logs.configure(server.log_level, server.log_format, each_request=server.log_requests)
     give_back()
     stopped: list[int] = []
@@ -82,6 +84,7 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
             date_header=True,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             http=BoundedHttpProtocol,
+            backlog=files.BACKLOG,
             # Whatever library happens to be installed: nothing here speaks it.
             ws="none",
             # A forwarded address would decide whose Client-Cert header is believed.
@@ -115,7 +118,7 @@ def _listen(server: ServerSettings) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(2048)
+        listening.listen(files.BACKLOG)
         listening.set_inheritable(True)
     except OSError as error:
         raise InvalidSettings(

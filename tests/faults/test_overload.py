@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 
-from server.protocol import MAX_CONNECTIONS
+from server.protocol import MAX_CONNECTIONS, MAX_TOLD
 from tests import support
 from tests.support import OBAMA, OBAMA_LATER, wait_until
 
@@ -32,9 +37,21 @@ def test_a_full_queue_says_503_and_the_server_goes_on(tmp_path: Path) -> None:
         assert client.get("/healthz").status_code == 200
 
 
-def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
+@pytest.fixture
+def may_open() -> Iterator[Callable[[int], None]]:
+    """Sets how many files this process, and what it starts, may open (the soft limit)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda files: resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_one_connection_too_many_is_told_so_whatever_the_shell_lets_it_open(
+    tmp_path: Path, may_open: Callable[[int], None]
+) -> None:
     folder = support.data_dir(tmp_path / "var")
+    may_open(512)
     with support.server(folder) as (client, _), ExitStack() as held:
+        may_open(2 * MAX_CONNECTIONS)
         address = (client.base_url.host, client.base_url.port)
         for number in range(MAX_CONNECTIONS):
             held.enter_context(socket.create_connection(address))
@@ -45,6 +62,9 @@ def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
         assert (reply.status_code, reply.json()["slug"]) == (503, "overloaded")
         assert reply.headers["content-type"] == "application/problem+json"
         assert int(reply.headers["retry-after"]) >= 1
+        for _ in range(MAX_TOLD):
+            held.enter_context(socket.create_connection(address, timeout=support.PATIENCE_SECONDS))
+        assert _answer(held.enter_context(socket.create_connection(address))) == b"", "no file is left for it"
         assert client.get("/healthz").status_code == 200, "who was there before is served"
         held.close()
 
@@ -53,3 +73,27 @@ def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
                 return another.get("/healthz").status_code == 200
 
         wait_until(served)
+
+
+def _answer(connection: socket.socket) -> bytes:
+    connection.settimeout(support.PATIENCE_SECONDS)
+    try:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return connection.recv(1024)
+    except OSError:  # reset, or a broken pipe
+        return b""
+
+
+def test_a_server_that_may_not_open_enough_files_says_so_and_does_not_start(tmp_path: Path) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    limited = ["sh", "-c", 'ulimit -n 1024; exec "$0" "$@"', support.GOVID]
+    started = subprocess.run(
+        [*limited, "--data-dir", str(folder), "serve", "--port", "0", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=support.PATIENCE_SECONDS,
+    )
+    said = json.loads(started.stdout)
+    assert (started.returncode, said["slug"]) == (1, "invalid-settings")
+    assert "at most 1024: raise the hard limit (`ulimit -Hn`, LimitNOFILE=" in said["detail"]
