@@ -27,6 +27,7 @@ from server.chores import Chores
 from server.dedup import BackgroundDedup
 from server.drift import DriftWatch
 from server.errors import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded, UnsupportedContentType
+from server.examination import Examination
 from server.metrics import Metrics
 from server.settings import ServerSettings
 from server.watch import Watch
@@ -88,6 +89,7 @@ class Service:
         self._engine: Engine | None = None
         self._dedup_resume = server.dedup_resume
         self._dedup: BackgroundDedup | None = None
+        self.examination = Examination(lambda: self._in_flight > 0)
         self.failure: GovidError | None = None
         self.stuck = False
         self.stopped_loading = False
@@ -355,6 +357,7 @@ class Service:
         # Killed inside a model load, the process would abort.
         if self._loader.ident is not None:
             self._loader.join()
+        self.examination.stop()
         if self._dedup is not None:
             self._dedup.stop()
         self._workers.stop()
