@@ -69,6 +69,7 @@ def create_app(
         cookies,
         may_be_open=not server.exposed,
     )
+    service.confirm = gate.confirm
     history = History(metrics)
     console = Console(service, gate, cookies, history)
 

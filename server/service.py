@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server import health, tracing, webhook
 from server.access.errors import QuotaExceeded
+from server.access.keyring import MAX_AGE_SECONDS
 from server.access.settings import AccessSettings
 from server.bodies import SMALL_BODY, Body
 from server.chores import Chores
@@ -93,6 +94,8 @@ class Service:
         self.failure: GovidError | None = None
         self.stuck = False
         self.stopped_loading = False
+        self.confirm: Callable[[Any], Awaitable[None]] = _nothing_to_confirm
+        """Whether the caller of an ASGI scope may still ask; raises if not."""
         self.on_failure: Callable[[], None] = lambda: None
 
     @property
@@ -176,6 +179,7 @@ class Service:
         Raises:
             NotReady: the engine is still loading.
             QuotaExceeded: the caller has as many requests in hand as it may.
+            Unauthenticated: its key ended while the body was under way.
             Overloaded: all workers are busy and the queue is full, or too many ask whom nobody knows.
             BodyTooLarge: it is longer than the route takes.
             BodyTooSlow: the body did not arrive in time.
@@ -187,11 +191,14 @@ class Service:
             # Somebody in front may unpack it; here it would be taken as it is, or be a bomb.
             raise UnsupportedContentType("send the body without a Content-Encoding")
         most = request.route_handler.resolve_request_max_body_size() or 0
+        begun = time.monotonic()
         data = await self._receive(request, most) if most <= SMALL_BODY else None
         with self._place(operation, request.scope["state"]["caller"]) as place:
             if data is None:
                 with self._arriving(request.scope["state"]["caller"]):
                     data = await self._receive(request, most, place)
+            if time.monotonic() - begun > MAX_AGE_SECONDS:
+                await self.confirm(request.scope)
             body = Body(content_type, request.scope["query_string"], data)
             return await self._run(place, operation, self._traced(request, lambda: call(engine, body)))
 
@@ -380,6 +387,10 @@ class _Place:
     caller: str
     body_bytes: int = 0
     held: bool = False
+
+
+async def _nothing_to_confirm(_: object) -> None:
+    pass
 
 
 def _only(request: Request[Any, Any, Any], name: bytes) -> str:

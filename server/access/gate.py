@@ -99,6 +99,16 @@ class Gate:
         if isinstance(door, frozenset) and not door & caller.scopes:
             raise NotAllowed(f"one of: {', '.join(sorted(door))}")
 
+    async def confirm(self, scope: Any) -> None:  # noqa: ANN401 - as above
+        """Look once more who asks: a body took its time, and a key may have ended meanwhile.
+
+        Raises:
+            Unauthenticated, UntrustedProxy, OperatorError.
+        """
+        admitted: Caller = scope["state"]["caller"]
+        if admitted is not ANYBODY and admitted is not LOCAL and await self._caller(scope) != admitted:
+            raise InvalidCredential
+
     async def _caller(self, scope: Any) -> Caller:  # noqa: ANN401 - an ASGI scope with its server's own keys
         found: dict[bytes, list[bytes]] = {b"authorization": [], b"client-cert": []}
         for name, value in scope["headers"]:
