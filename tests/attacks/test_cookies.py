@@ -7,6 +7,7 @@ import pytest
 
 from server.access.browser import Cookies
 from server.protocol import MAX_COOKIES
+from server.queries import MAX_QUERY
 from tests.attacks.wire import raw
 
 COOKIES = Cookies(secure=False)
@@ -20,6 +21,16 @@ def test_cookies_without_measure_are_refused(api: httpx.Client, path: bytes, lin
     answer = raw(api, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + line * lines + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 431"), answer[:80]
     assert b"head-too-large" in answer
+
+
+@pytest.mark.parametrize(
+    "path", [b"/console/sign-in?next=", b"/v1/audit/checkpoints?after=", b"/v1/subjects?after="]
+)
+def test_a_query_without_measure_is_not_remembered(api: httpx.Client, path: bytes) -> None:
+    head = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = raw(api, b"GET " + path + b"a" * MAX_QUERY + head)
+    assert answer.startswith(b"HTTP/1.1 400"), answer[:80]
+    assert str(MAX_QUERY).encode() in answer
 
 
 def test_cookies_of_others_do_not_disturb(api: httpx.Client) -> None:
