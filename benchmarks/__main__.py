@@ -23,6 +23,7 @@ CLAIMS = (
     "cosine_pair",
     "cosine_rows",
     "cosine_block",
+    "normalize",
     "search",
     "gallery",
     "batch",

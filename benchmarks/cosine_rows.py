@@ -19,7 +19,7 @@ _CODES_TOLERANCE = 0.01
 _CHECKS = "checks that all is finite, divides by the norms"
 _CODES = "codes of a byte, a quarter of the memory; off by 0.005 at most"
 _DIVIDES = "divides by the norms"
-_CEILING = "one dot of the block with itself: about what the memory gives to one thread"
+_CEILING = "one dot of the block with itself: what memory gives one thread that does not ask ahead by itself"
 
 
 def claim(options: Options) -> list[Table]:

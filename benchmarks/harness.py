@@ -63,6 +63,10 @@ class Options:
         return 1 if self.quick else 12
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Contender:
     """Someone who does the task.
@@ -71,6 +75,7 @@ class Contender:
     make: what is to be called, one call or one per question; may raise SkippedError. It runs once, untimed.
     answer: turns what a call returns into what the check understands; None: no answer, a refused photo.
     work: bytes or operations of one call, where the machine sets a limit.
+    before: makes each call the work that the first one was, untimed; for calls too long for a loop.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Contender:
     make: Callable[[], Call | list[Call]]
     answer: Callable[[Any], Any] = lambda answer: answer
     work: float = 0.0
+    before: Callable[[], object] = _nothing
 
 
 Check: TypeAlias = Callable[[int, Any], int]
@@ -119,7 +125,10 @@ def compare(
             skipped.append(Skip(name=contender.name, reason=str(reason)))
             continue
         questions = made if isinstance(made, list) else [made]
-        answers = [contender.answer(call()) for call in questions]
+        answers = []
+        for call in questions:
+            contender.before()
+            answers.append(contender.answer(call()))
         asked[contender] = len(questions) * items
         right[contender] = sum(check(i, answer) for i, answer in enumerate(answers) if answer is not None)
         if strict and right[contender] < asked[contender]:
@@ -131,11 +140,15 @@ def compare(
         ]
         if not calls[contender]:
             raise WrongAnswerError(f"{name}: {contender.name} answers nothing")
-    loops = {contender: _Loop.fitted(mine, pace.seconds) for contender, mine in calls.items()}
+    loops = {
+        contender: _Loop.fitted(mine, pace.seconds, contender.before) for contender, mine in calls.items()
+    }
     rounds: dict[Contender, list[float]] = {contender: [] for contender in calls}
     for _ in tqdm(range(pace.rounds), desc=name, unit="round", leave=False, disable=None):
         for contender, mine in calls.items():
-            rounds[contender].append(loops[contender].seconds(mine) / items * PER_SECOND[unit])
+            rounds[contender].append(
+                loops[contender].seconds(mine, contender.before) / items * PER_SECOND[unit]
+            )
     first = next(iter(calls))
     rows: list[Row] = [
         row(
@@ -166,21 +179,24 @@ class _Loop:
         return self.number * self.repeats
 
     @classmethod
-    def fitted(cls, calls: list[Call], seconds: float) -> _Loop:
+    def fitted(cls, calls: list[Call], seconds: float, before: Callable[[], object]) -> _Loop:
         if not seconds:
             return cls(1, 1)
-        once = min(_timed(calls[0], 1) for _ in range(3 if len(calls) == 1 else 1))
-        number = 1 if once > _LONG else max(1, round(_LOOP / max(once, 1e-8)))
+        once = min(_timed(calls[0], 1, before) for _ in range(3 if len(calls) == 1 else 1))
+        number = 1 if once > _LONG or before is not _nothing else max(1, round(_LOOP / max(once, 1e-8)))
         repeats = round(seconds / max(once * number * len(calls), 1e-6))
         return cls(number, min(max(1, repeats), _MOST_REPEATS))
 
-    def seconds(self, calls: list[Call]) -> float:
+    def seconds(self, calls: list[Call], before: Callable[[], object]) -> float:
         """The median call of one round."""
-        return statistics.median(_timed(call, self.number) for _ in range(self.repeats) for call in calls)
+        return statistics.median(
+            _timed(call, self.number, before) for _ in range(self.repeats) for call in calls
+        )
 
 
-def _timed(call: Call, number: int) -> float:
+def _timed(call: Call, number: int, before: Callable[[], object]) -> float:
     """Seconds of one call, the mean of a loop."""
+    before()
     if number == 1:
         start = time.perf_counter()
         call()

@@ -142,6 +142,7 @@ def _requests(client: httpx.Client) -> list[tuple[str, Callable[[], httpx.Respon
         ("blurred", embed(large), {422}),
         ("turned", embed(turned), {200}),
         ("no face", embed(_scaled(None, 1500)), {422}),
+        ("large without a face", embed(_scaled(None, 4000)), {422}),
         ("cut off", embed(live[:20_000]), {422}),
         ("noise", embed(noise), {422}),
         ("pixels", embed(_scaled(None, 9000)), {422}),

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from multipart import MultipartError, MultipartParser, parse_options_header
 
+from govid.choices import choices
 from govid.errors import InvalidBase64, InvalidBody, InvalidParameter, MalformedBody, UnknownField
 from govid.pipeline import MAX_PAGE
 from server.errors import UnsupportedContentType
@@ -31,7 +32,7 @@ MOST_QUOTES = 16 * MAX_PAGE
 # Fields that hold several values, which parts and parameters, being text, write as JSON.
 LISTS = frozenset({"subjects", "groups"})
 SMALL_BODY = 64 * 1024
-"""Bytes of what holds no photo. All that connections can send of it at once is no burden."""
+"""Bytes of what holds no photo: such a body takes its place when it is there."""
 # Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
 ONE_PHOTO_BODY = 14 * 1024 * 1024 + 4096
 TWO_PHOTO_BODY = 2 * ONE_PHOTO_BODY
@@ -217,14 +218,6 @@ def _invalid(message: str, schema: type[msgspec.Struct]) -> InvalidBody:
         )
     if "base64" in message:
         return InvalidBase64(message)
-    if said.startswith("Invalid enum value") and (allowed := _values(schema, place.rstrip("`"))):
+    if said.startswith("Invalid enum value") and (allowed := choices(schema, place.rstrip("`"))):
         message = f"{said}; allowed are {', '.join(allowed)}{where}{place}"
     return InvalidBody(message)
-
-
-def _values(schema: type[msgspec.Struct], field: str) -> list[str]:
-    """What a field of the schema may say, where it is one of a few words."""
-    found = {one.name: one.type for one in msgspec.inspect.type_info(schema).fields}.get(field)  # type: ignore[attr-defined]
-    if isinstance(found, msgspec.inspect.LiteralType):
-        return [str(value) for value in found.values]
-    return [str(value) for value in found.cls] if isinstance(found, msgspec.inspect.EnumType) else []

@@ -104,6 +104,7 @@ STATUS: dict[type[GovidError], int] = {
     errors.FeedbackExists: 409,
     errors.UnknownComplaint: 404,
     errors.DuplicateFace: 409,
+    errors.UnlikeSubject: 409,
     errors.InvalidGroup: 422,
     errors.TooManyReferences: 409,
     errors.UnknownUseCase: 422,

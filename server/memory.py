@@ -15,8 +15,9 @@ from pathlib import Path
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
 _M_TRIM_THRESHOLD = -1
-# Bytes. Small ones come and go with every photo and are kept; a picture of 5 megapixels is mapped.
-_LARGE = 16 << 20
+# Bytes. Small ones come and go with every photo and are kept; what a look at a large picture needs is mapped,
+# because glibc before 2.38 seldom finds an aligned block again that it has freed.
+_LARGE = 4 << 20
 _MUCH = 64 << 20
 """Bytes kept between blocks in use from which on they are given back. Ordinary photos keep less, and so never
 pay for pages that come anew."""
@@ -37,7 +38,9 @@ class Residue:
     """What the heap keeps between blocks in use, after large photos without a face above all."""
 
     def __init__(self) -> None:
-        self._least = _resident()
+        """Give back what loading has left."""
+        self._least = 0
+        self.give_back()
 
     def give_back(self) -> None:
         """Give the pages back if they have become many: some milliseconds, and nothing elsewhere."""

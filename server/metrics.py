@@ -81,7 +81,7 @@ class Metrics:
         )
         self.scores = Histogram(
             "govid_comparison_score",
-            "Highest comparison score of a decision (cosine), also where the caller is not shown it.",
+            "Highest comparison score (cosine) of each MATCH and INCONCLUSIVE, whoever may see it.",
             ["operation", "use_case"],
             buckets=SCORE_BUCKETS,
             registry=registry,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from litestar import Request
@@ -71,7 +72,7 @@ class Service:
         self._batch_capacity = self._capacity - server.max_waiting // 4
         metrics.capacity.set(self._capacity)
         metrics.workers.set(server.worker_count)
-        self._workers = Workers(server.worker_count, self._waited)
+        self._workers = Workers(server.worker_count, self._waited, server.unpacked_bytes)
         self._max_body_bytes = server.max_body_bytes
         self._in_flight = 0
         self._in_flight_of: dict[str, int] = {}
@@ -81,7 +82,7 @@ class Service:
         # A body costs its sender nothing to delay: half of the places stay for others meanwhile.
         self._arriving_at_once = max(1, self._capacity // 2)
         self._arriving_of: dict[str, int] = {}
-        self._body_bytes = 0
+        self._body_bytes = self._small_bytes = 0
         self._body_seconds = server.body_seconds
         self._turned_away = 0
         self._next_warning = 0.0
@@ -206,13 +207,19 @@ class Service:
         self, request: Request[Any, Any, Any], most: int, place: _Place | None = None
     ) -> bytes:
         """The body, charged to the place, if it has one, as it comes: an announcement takes no memory."""
+        small = _Place("")
         try:
             async with asyncio.timeout(self._body_seconds):
-                return await self._received(request, most, place)
+                charge = partial(self._charge, place) if place else partial(self._charge_small, small)
+                return await self._received(request, most, charge)
         except TimeoutError:
             raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
+        finally:
+            self._small_bytes -= small.body_bytes
 
-    async def _received(self, request: Request[Any, Any, Any], most: int, place: _Place | None) -> bytes:
+    async def _received(
+        self, request: Request[Any, Any, Any], most: int, charge: Callable[[int], None]
+    ) -> bytes:
         # Not by Litestar's stream, which makes a dictionary of all headers and a generator for each body.
         # Zeros in front are allowed, and Python reads no number of thousands of digits.
         if int(_only(request, b"content-length").lstrip("0") or 0) > most:
@@ -226,8 +233,7 @@ class Service:
             length += len(chunk)
             if length > most:
                 raise BodyTooLarge
-            if place is not None:
-                self._charge(place, len(chunk))
+            charge(len(chunk))
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -235,6 +241,13 @@ class Service:
         place.body_bytes += length
         self._body_bytes += length
         if self._body_bytes > self._max_body_bytes:
+            raise self._overloaded()
+
+    def _charge_small(self, place: _Place, length: int) -> None:
+        # By themselves: whoever needs no key for them must not take the bytes of photos.
+        place.body_bytes += length
+        self._small_bytes += length
+        if self._small_bytes > self._max_body_bytes // 2:
             raise self._overloaded()
 
     async def run(self, request: Request[Any, Any, Any], operation: str, call: Callable[[Engine], R]) -> R:

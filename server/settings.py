@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from govid import cores
 from govid.errors import InvalidSettings
+from govid.retention import DAY, LONGEST_SILENCE
 from server.access.settings import check_address, is_loopback
 
 
@@ -48,7 +49,16 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_body_bytes: Annotated[
         int,
         Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
-    ] = 256 * 1024 * 1024
+    ] = 64 * 1024 * 1024
+    max_unpacked_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes that photos of more than 4 megapixels may take at once; the next one waits "
+            "its turn, and small ones pass it. 0: 48 MiB for each worker. A JPEG takes up to 6 a pixel, so "
+            "that two workers unpack one of 12 megapixels at once.",
+        ),
+    ] = 0
     audit_checkpoint_seconds: Annotated[
         float,
         Meta(
@@ -59,7 +69,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         float,
         Meta(
             ge=0,
-            description="Seconds between runs that erase what is past its time; 0: only "
+            description="Seconds between runs that erase what is past its time, at most 31 days; 0: only "
             "`govid retention run` does.",
         ),
     ] = 3600.0
@@ -121,6 +131,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.workers or cores.available()
 
     @property
+    def unpacked_bytes(self) -> int:
+        """``max_unpacked_bytes``, or what goes with the number of workers."""
+        return self.max_unpacked_bytes or self.worker_count * (48 << 20)
+
+    @property
     def tls(self) -> bool:
         """Whether the server itself speaks TLS."""
         return bool(self.tls_certificate)
@@ -135,8 +150,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
         Raises:
             InvalidSettings: the address is not loopback, and there is neither TLS nor a declared proxy; the
-                settings of TLS are incomplete; or a webhook has no secret or an address in the clear.
+                settings of TLS are incomplete; a webhook has no secret or an address in the clear; or nothing
+                would show retention that time went by since its last run.
         """
+        if self.retention_seconds > LONGEST_SILENCE - DAY:
+            raise InvalidSettings(
+                f"retention_seconds: at most {LONGEST_SILENCE - DAY:.0f} (31 days): after more than 32 quiet "
+                "days a run doubts the clock and erases nothing; 0, if cron starts `govid retention run`"
+            )
         if self.webhook_url:
             check_address("webhook_url", self.webhook_url)
             if not self.webhook_secret_file:

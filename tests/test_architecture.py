@@ -23,7 +23,18 @@ STAGES = (
     "audit",
 )
 # What a stage may know of govid: shared words, errors, settings, the core's numbers, its own tables.
-SHARED = {"types", "errors", "config", "_core", "models", "calibration", "profiles", "geometry", "containers"}
+SHARED = {
+    "types",
+    "errors",
+    "config",
+    "_core",
+    "models",
+    "calibration",
+    "profiles",
+    "geometry",
+    "containers",
+    "large",
+}
 
 
 def imports(file: Path) -> set[str]:

@@ -10,12 +10,13 @@ use crate::kernels::scalar;
 /// rounded or flushed to zero; a thousand of them are still 2^-26 of this).
 const SMALLEST: f64 = 1.0 / (1u128 << 90) as f64;
 
-/// Whether an f32 kernel's sum of squares is right: nothing was NaN or infinite, nothing
-/// overflowed, and what underflowed is too small to see.
+/// Whether a kernel's sum of squares is right: nothing was NaN or infinite, nothing overflowed, and
+/// what underflowed is too small to see. Nor does a dot product of two such rows overflow as an f32,
+/// whatever the kernel adds up in.
 #[inline]
 pub(crate) fn trusted(square_sum: f64) -> bool {
     // False for NaN, too.
-    (SMALLEST..f64::INFINITY).contains(&square_sum)
+    (SMALLEST..=f64::from(f32::MAX)).contains(&square_sum)
 }
 
 /// Refuses an untrusted vector, or gives its sum of squares in f64, where no finite f32 vector

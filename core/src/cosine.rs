@@ -5,9 +5,9 @@
 
 use crate::check::{exact_square_sum, trusted};
 use crate::error::{CoreError, Operand};
-use crate::kernels::{Kernels, PairSums, scalar};
+use crate::kernels::{Kernels, PairSums, prefetch_all, scalar};
 
-/// Rows between two conversions of sums to scores, while memory waits: many enough for that to be
+/// Rows between two looks at their sums of squares, while memory waits: many enough for that to be
 /// seldom, few enough for the sums to stay in L1.
 const BLOCK: usize = 128;
 
@@ -62,17 +62,13 @@ pub fn cosine_many(
         return cosine_many(kernels, &unit, references, out);
     }
 
-    let mut dots = [0.0; BLOCK];
     let mut squares = [0.0; BLOCK];
-    let per_probe = 1.0 / probe_square_sum.sqrt();
+    let inverse_norm = 1.0 / probe_square_sum.sqrt();
     let blocks = references.chunks(BLOCK * dimensions).zip(out.chunks_mut(BLOCK));
     for (block, (rows, scores)) in blocks.enumerate() {
-        let dots = &mut dots[..scores.len()];
         let squares = &mut squares[..scores.len()];
-        kernels.rows(probe, rows, dots, squares);
-        for ((score, dot), square) in scores.iter_mut().zip(&*dots).zip(&*squares) {
-            *score = (dot * per_probe / square.sqrt()).clamp(-1.0, 1.0) as f32;
-        }
+        prefetch_all(scores);
+        kernels.rows(probe, inverse_norm, rows, scores, squares);
         // Not `all`, which would look at them one by one.
         if squares.iter().fold(true, |good, &square| good & trusted(square)) {
             continue;

@@ -3,10 +3,10 @@
 //! A cosine does not depend on length, so that a row of codes needs no scale beside it.
 
 use crate::error::{CoreError, Operand};
-use crate::kernels::{Kernels, MAX_CODES};
+use crate::kernels::{Kernels, MAX_CODES, prefetch_all};
 use crate::walk::{Comparison, Group, ROWS_OF_ONE, Walk, check_out, check_rows, to_score};
 
-/// Rows between two conversions of sums to scores.
+/// Rows between two looks at their sums of squares.
 const BLOCK: usize = ROWS_OF_ONE;
 
 /// Comparison scores of one probe against `out.len()` references, stored row after row.
@@ -28,16 +28,14 @@ pub fn cosine_many_int8(
         let received = references.len();
         return Err(CoreError::LengthMismatch { operand: Operand::References, expected, received });
     }
-    let mut sums = Sums::new();
-    let (_, probe_inverse) = sums.compare(kernels, probe, probe, Operand::Probe, 0)?;
-    let probe_inverse = probe_inverse[0];
+    let mut squares = Squares([0; BLOCK]);
+    let mut inverse_norm = [0.0];
+    squares.invert_norms(kernels, (Operand::Probe, 0), probe, &mut inverse_norm)?;
+    let probe = (probe, inverse_norm[0]);
     let blocks = references.chunks(BLOCK * dimensions).zip(out.chunks_mut(BLOCK));
     for (block, (rows, scores)) in blocks.enumerate() {
-        let first = block * BLOCK;
-        let (dots, inverses) = sums.compare(kernels, probe, rows, Operand::References, first)?;
-        for ((score, dot), inverse) in scores.iter_mut().zip(dots).zip(inverses) {
-            *score = to_score(*dot as f32, probe_inverse, *inverse);
-        }
+        prefetch_all(scores);
+        squares.compare(kernels, probe, (Operand::References, block * BLOCK), rows, scores)?;
     }
     Ok(())
 }
@@ -81,41 +79,44 @@ fn check_dimensions(received: usize, operand: Operand) -> Result<(), CoreError> 
     }
 }
 
-/// Sums of one block of rows.
-struct Sums {
-    dots: [i32; BLOCK],
-    squares: [i32; BLOCK],
-    inverse_norms: [f32; BLOCK],
-}
+/// Sums of squares of one block of rows.
+struct Squares([i32; BLOCK]);
 
-impl Sums {
-    fn new() -> Self {
-        Self { dots: [0; BLOCK], squares: [0; BLOCK], inverse_norms: [0.0; BLOCK] }
-    }
-
-    /// Dot products with `probe` and 1 / norm of up to `BLOCK` rows, the first of which has the
-    /// number `first` in the operand.
+impl Squares {
+    /// Scores of up to `BLOCK` rows, the first of which has the number `first` in the operand, with
+    /// a probe and 1 / its norm. Returns the sums of squares of the rows.
     fn compare(
         &mut self,
         kernels: &Kernels,
-        probe: &[i8],
+        (probe, inverse_norm): (&[i8], f32),
+        (operand, first): (Operand, usize),
         rows: &[i8],
-        operand: Operand,
-        first: usize,
-    ) -> Result<(&[i32], &[f32]), CoreError> {
-        let count = rows.len() / probe.len();
-        let (dots, squares) = (&mut self.dots[..count], &mut self.squares[..count]);
-        kernels.rows_int8(probe, rows, dots, squares);
+        scores: &mut [f32],
+    ) -> Result<&[i32], CoreError> {
+        let squares = &mut self.0[..scores.len()];
+        kernels.rows_int8(probe, inverse_norm, rows, scores, squares);
         // Not `position` at once, which would look at them one by one.
         if squares.iter().fold(i32::MAX, |least, square| least.min(*square)) == 0 {
             let row = first + squares.iter().position(|square| *square == 0).unwrap_or_default();
             return Err(CoreError::ZeroNorm { operand, row });
         }
-        let inverse_norms = &mut self.inverse_norms[..count];
+        Ok(squares)
+    }
+
+    /// 1 / norm of each of up to `BLOCK` rows.
+    fn invert_norms(
+        &mut self,
+        kernels: &Kernels,
+        (operand, first): (Operand, usize),
+        rows: &[i8],
+        inverse_norms: &mut [f32],
+    ) -> Result<(), CoreError> {
+        let row = &rows[..rows.len() / inverse_norms.len()];
+        let squares = self.compare(kernels, (row, 1.0), (operand, first), rows, inverse_norms)?;
         for (inverse, square) in inverse_norms.iter_mut().zip(squares) {
             *inverse = 1.0 / (*square as f32).sqrt();
         }
-        Ok((dots, inverse_norms))
+        Ok(())
     }
 }
 
@@ -123,13 +124,13 @@ impl Sums {
 pub(crate) struct Int8<'a> {
     kernels: &'a Kernels,
     dimensions: usize,
-    sums: Sums,
+    squares: Squares,
     dots: Vec<i32>,
 }
 
 impl<'a> Int8<'a> {
     pub(crate) fn new(kernels: &'a Kernels, dimensions: usize) -> Self {
-        Self { kernels, dimensions, sums: Sums::new(), dots: Vec::new() }
+        Self { kernels, dimensions, squares: Squares([0; BLOCK]), dots: Vec::new() }
     }
 }
 
@@ -143,9 +144,8 @@ impl Comparison<i8> for Int8<'_> {
     ) -> Result<(), CoreError> {
         let blocks = rows.chunks(BLOCK * self.dimensions).zip(inverse_norms.chunks_mut(BLOCK));
         for (block, (rows, inverse_norms)) in blocks.enumerate() {
-            let (probe, first) = (&rows[..self.dimensions], first + block * BLOCK);
-            let (_, inverses) = self.sums.compare(self.kernels, probe, rows, operand, first)?;
-            inverse_norms.copy_from_slice(inverses);
+            let place = (operand, first + block * BLOCK);
+            self.squares.invert_norms(self.kernels, place, rows, inverse_norms)?;
         }
         Ok(())
     }
@@ -178,11 +178,8 @@ impl Comparison<i8> for Int8<'_> {
         references: &[i8],
         scores: &mut [f32],
     ) -> Result<(), CoreError> {
-        let operand = Operand::References;
-        let sums = self.sums.compare(self.kernels, probe.rows, references, operand, first)?;
-        for ((score, dot), inverse) in scores.iter_mut().zip(sums.0).zip(sums.1) {
-            *score = to_score(*dot as f32, probe.inverse_norms[0], *inverse);
-        }
+        let (probe, place) = ((probe.rows, probe.inverse_norms[0]), (Operand::References, first));
+        self.squares.compare(self.kernels, probe, place, references, scores)?;
         Ok(())
     }
 }

@@ -210,15 +210,6 @@ fn zeros<'py>(py: Python<'py>, shape: &[usize]) -> Bound<'py, PyArrayDyn<f32>> {
     array
 }
 
-/// Memory whose elements have all been written.
-///
-/// # Safety
-/// They have.
-unsafe fn written<T>(memory: &mut [MaybeUninit<T>]) -> &mut [T] {
-    // SAFETY: the caller wrote every element.
-    unsafe { &mut *(ptr::from_mut(memory) as *mut [T]) }
-}
-
 /// Says what was expected and what came.
 #[cold]
 fn refuse<T: Number>(
@@ -550,11 +541,7 @@ fn quantize<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
     let mut target = Array::output(&result, Operand::Out, 1..=2)?;
     let columns = source.columns();
     let (rows, memory) = (source.as_slice(), target.as_memory());
-    compute(py, size_of_val(rows), |_| {
-        memory.fill(MaybeUninit::new(0));
-        // SAFETY: `fill` wrote all of it.
-        crate::quantize::quantize_rows(rows, columns, unsafe { written(memory) })
-    })?;
+    compute(py, size_of_val(rows), |_| crate::quantize::quantize_to(rows, columns, memory))?;
     Ok(result)
 }
 

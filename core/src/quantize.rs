@@ -1,5 +1,8 @@
 //! From f32 to int8: a quarter of the memory for a loss of precision that `_core.pyi` states.
 
+use std::mem::MaybeUninit;
+use std::ptr;
+
 use crate::error::{CoreError, Operand};
 use crate::normalize::check_lengths;
 
@@ -18,6 +21,17 @@ const ROUND: f64 = 6_755_399_441_055_744.0;
 /// # Errors
 /// `Empty`, `LengthMismatch`, `NonFinite`, `ZeroNorm`.
 pub fn quantize_rows(matrix: &[f32], dimensions: usize, codes: &mut [i8]) -> Result<(), CoreError> {
+    // SAFETY: `quantize_to` writes nothing but codes.
+    let codes = unsafe { &mut *(ptr::from_mut(codes) as *mut [MaybeUninit<i8>]) };
+    quantize_to(matrix, dimensions, codes)
+}
+
+/// The same into memory that is not written yet. On an error not all of it is.
+pub(crate) fn quantize_to(
+    matrix: &[f32],
+    dimensions: usize,
+    codes: &mut [MaybeUninit<i8>],
+) -> Result<(), CoreError> {
     check_lengths(matrix.len(), dimensions)?;
     let (expected, received) = (matrix.len(), codes.len());
     if expected != received {
@@ -37,7 +51,7 @@ pub fn quantize_rows(matrix: &[f32], dimensions: usize, codes: &mut [i8]) -> Res
         }
         let factor = LARGEST / f64::from(largest);
         for (code, &x) in codes.iter_mut().zip(vector) {
-            *code = (f64::from(x) * factor + ROUND).to_bits() as i8;
+            code.write((f64::from(x) * factor + ROUND).to_bits() as i8);
         }
     }
     Ok(())

@@ -18,6 +18,15 @@ fn close(a: f64, b: f64, scale: f64) -> bool {
     (a - b).abs() <= TOLERANCE * scale
 }
 
+/// To the bit: scores and sums of squares.
+fn rows(kernels: &Kernels, probe: &[f32], references: &[f32]) -> (Vec<u32>, Vec<u64>) {
+    let count = references.len() / probe.len();
+    let (mut scores, mut squares) = (vec![f32::NAN; count], vec![f64::NAN; count]);
+    kernels.rows(probe, 0.125, references, &mut scores, &mut squares);
+    let scores = scores.into_iter().map(f32::to_bits).collect();
+    (scores, squares.into_iter().map(f64::to_bits).collect())
+}
+
 /// Pairs of vectors whose lengths hug the vector widths.
 fn pairs() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
     let length = prop_oneof![prop::sample::select(&LENGTHS[..]), 0_usize..600];
@@ -31,6 +40,7 @@ every_isa! {
     integers_agree_exactly,
     unaligned_slices_agree,
     rows_agree_with_pairs,
+    a_row_scores_alike_wherever_it_stands,
     tiny_and_huge_vectors_are_right,
     culprits_are_named_wherever_they_stand,
     normalising_twice_changes_nothing,
@@ -49,12 +59,11 @@ fn integers_agree_exactly(kernels: &Kernels) {
         let probe = integers(*len, 1);
         for count in ROW_COUNTS {
             let block = integers(len * count, 3);
-            let sums = |kernels: &Kernels| {
-                let (mut dots, mut squares) = (vec![f64::NAN; count], vec![f64::NAN; count]);
-                kernels.rows(&probe, &block, &mut dots, &mut squares);
-                (dots, squares)
-            };
-            assert_eq!(sums(kernels), sums(scalar()), "length {len}, {count} rows");
+            assert_eq!(
+                rows(kernels, &probe, &block),
+                rows(scalar(), &probe, &block),
+                "length {len}, {count} rows"
+            );
         }
     }
 }
@@ -79,6 +88,31 @@ fn rows_agree_with_pairs(kernels: &Kernels) {
                 let single = cosine(scalar(), &probe, row).expect("good values");
                 assert!(close(f64::from(*score), single, 1.0), "length {len}, {count} rows");
             }
+        }
+    }
+}
+
+/// Alone, in a four, among those left over, in any block, off a vector's boundary, or beside rows
+/// that go another way: to the bit.
+fn a_row_scores_alike_wherever_it_stands(kernels: &Kernels) {
+    let many = |probe: &[f32], references: &[f32]| {
+        let mut scores = vec![f32::NAN; references.len() / probe.len()];
+        cosine_many(kernels, probe, references, &mut scores).expect("good values");
+        scores
+    };
+    for len in [1, 17, 127, 128, 129, 513] {
+        let probe = ramp(len, 0.5);
+        let mut memory = ramp(len * 263 + 3, 1.5);
+        for (row, scale) in [(1, 1e-30), (6, 1e30), (130, 1e-19), (259, 1e18)] {
+            for x in &mut memory[3 + row * len..][..len] {
+                *x *= scale;
+            }
+        }
+        let alone: Vec<f32> =
+            memory[3..].chunks_exact(len).flat_map(|row| many(&probe, row)).collect();
+        for (first, last) in [(0, 263), (1, 263), (2, 130), (3, 10), (5, 8), (6, 7)] {
+            let references = &memory[3 + first * len..3 + last * len];
+            assert_eq!(many(&probe, references), alone[first..last], "length {len}, from {first}");
         }
     }
 }

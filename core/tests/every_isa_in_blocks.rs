@@ -47,11 +47,15 @@ fn block_int8(kernels: &Kernels, probes: &[i8], references: &[i8], dimensions: u
     dots
 }
 
-fn rows_int8(kernels: &Kernels, probe: &[i8], references: &[i8]) -> (Vec<i32>, Vec<i32>) {
+/// 1 / norm of a probe that is longer than any here: no score is cut to 1.
+const SMALL: f32 = 1.0 / (1 << 20) as f32;
+
+/// Scores, to the bit, and sums of squares.
+fn rows_int8(kernels: &Kernels, probe: &[i8], references: &[i8]) -> (Vec<u32>, Vec<i32>) {
     let count = references.len() / probe.len();
-    let (mut dots, mut squares) = (vec![i32::MIN; count], vec![i32::MIN; count]);
-    kernels.rows_int8(probe, references, &mut dots, &mut squares);
-    (dots, squares)
+    let (mut scores, mut squares) = (vec![f32::NAN; count], vec![i32::MIN; count]);
+    kernels.rows_int8(probe, SMALL, references, &mut scores, &mut squares);
+    (scores.into_iter().map(f32::to_bits).collect(), squares)
 }
 
 fn blocks_of_integers_agree_exactly(kernels: &Kernels) {
@@ -123,7 +127,8 @@ fn tiny_and_huge_rows_of_blocks_are_right(kernels: &Kernels) {
             scores
         };
         let right = scores(&probes, &references);
-        for (x, y) in [(1e-30, 1.0), (1.0, 1e-30), (1e30, 1.0), (1.0, 1e30), (1e30, 1e-30)] {
+        let scales = [1e-30, 1e-19, 1.0, 1e18, 1e30, 1e37];
+        for (x, y) in scales.into_iter().flat_map(|x| scales.map(|y| (x, y))) {
             let (mut probes, mut references) = (probes.clone(), references.clone());
             probes[len..2 * len].iter_mut().for_each(|v| *v *= x);
             references[7 * len..9 * len].iter_mut().for_each(|v| *v *= y);
@@ -193,8 +198,10 @@ fn extreme_codes_agree_exactly(kernels: &Kernels) {
             let length = i32::try_from(len).expect("a small number");
             let dot = i32::from(x) * i32::from(y) * length;
             let square = i32::from(y) * i32::from(y) * length;
-            let sums = rows_int8(kernels, &probe, &references);
-            assert_eq!(sums, (vec![dot; 5], vec![square; 5]), "{x} and {y}, length {len}");
+            let score = dot as f32 * SMALL * (1.0 / (square as f32).sqrt());
+            let found = rows_int8(kernels, &probe, &references);
+            let right = (vec![score.to_bits(); 5], vec![square; 5]);
+            assert_eq!(found, right, "{x} and {y}, length {len}");
             assert_eq!(block_int8(kernels, &probe, &references, len), [dot; 5]);
         }
     }

@@ -54,3 +54,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """What a step of a migration found, and why an operator forced it."""
     statements: tuple[str, ...] = ()
     """What a retired signing key and its successor say of each other, as signed JWS."""
+    shows: str | None = None
+    """``decision`` where the use case shows nobody more than that."""
+    salt: str = ""
+    """Drawn for this row as it is appended: receipts show digests of rows, and whoever knows all of a record
+    but its score or its subject could otherwise find those by trying."""

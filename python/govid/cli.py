@@ -15,7 +15,7 @@ from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
 from govid.commands.backup import backup_group, restore_command
 from govid.commands.bulk import export_command, import_command
-from govid.commands.context import json_option, settings_of, show
+from govid.commands.context import json_option, settings_of, show, written
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
 from govid.commands.migrate import migrate
@@ -311,7 +311,10 @@ def models_verify(context: click.Context, /, as_json: bool) -> None:
 )
 @click.option("--name", default="", help="Name of the data set in replies (default: the folder's).")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Default: <data-dir>/calibrations/<model id>.json."
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for <model id>.json (default: <data-dir>/calibrations).",
 )
 @click.option("--cache", is_flag=True, help="Keep the templates in <data-dir>/lfw_eval for the next run.")
 @json_option
@@ -321,7 +324,7 @@ def calibrate(
     /,
     data: Path | None,
     name: str,
-    out: Path | None,
+    folder: Path | None,
     cache: bool,
     as_json: bool,
 ) -> None:
@@ -333,6 +336,7 @@ def calibrate(
     settings = settings_of(context)
     try:
         found = locate(data)
+        folder = config.private_folder(folder or settings.calibrations_dir)  # before what takes minutes
         table = measure(
             FacePipeline(settings),
             found,
@@ -342,8 +346,8 @@ def calibrate(
         )
     except DataError as error:
         raise click.ClickException(str(error)) from None
-    out = (out or config.private_folder(settings.calibrations_dir)) / f"{table.model_id}.json"
-    out.write_bytes(msgspec.json.format(msgspec.json.encode(table)) + b"\n")
+    with written(out := folder / f"{table.model_id}.json") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(table)) + b"\n")
     text = (
         f"{out}: {table.non_mated_comparisons:,} non-mated comparisons of {table.people:,} people, "
         f"FMR supported down to {table.lowest_fmr:.1e}"

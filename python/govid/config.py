@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from govid.choices import choices
 from govid.errors import InvalidSettings
 
 PREFIX = "GOVID_"
@@ -30,6 +31,7 @@ SERVER_SETTINGS = frozenset(
         "max_waiting",
         "body_seconds",
         "max_body_bytes",
+        "max_unpacked_bytes",
         "dedup_resume",
         "drain_seconds",
         "drift_seconds",
@@ -182,6 +184,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "INCONCLUSIVE."
         ),
     ] = "report"
+
+    on_unlike: Annotated[
+        Literal["report", "reject"],
+        Meta(
+            description="What a further reference becomes that looks like nobody's of its subject (below "
+            "INCONCLUSIVE at a false match rate of 1e-3): enrolled with its score in the audit; refused. "
+            "Whoever may enrol could otherwise put another face beside somebody's own."
+        ),
+    ] = "reject"
 
     keep_photos_days: Annotated[
         float,
@@ -484,7 +495,9 @@ def load(
             return msgspec.convert(mine, settings_type, strict=False)
         except msgspec.ValidationError as error:
             name = str(error).partition("`$.")[2].partition("`")[0].partition("[")[0]
-            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}") from None
+            allowed = choices(settings_type, name)
+            more = f"; allowed are {', '.join(allowed)}" if allowed else ""
+            raise InvalidSettings(f"{origin.get(name, 'settings')}: {error}{more}") from None
 
     return tuple(build(t) for t in types)
 
@@ -512,7 +525,9 @@ def given(
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path}: {error}") from None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 import PIL.Image
 import simplejpeg
-from PIL.Image import Transpose
 
+from govid import large
 from govid.config import Settings
 from govid.containers import check_structure, with_plain_scans
 from govid.errors import (
@@ -25,19 +26,28 @@ from govid.types import Image
 
 # What cameras, scanners and registries produce. Each further format is a further parser to attack.
 FORMATS = ("JPEG", "PNG", "WEBP")
+# MPO is what Pillow calls a JPEG with further pictures behind the first.
+_JPEG = {"JPEG", "MPO"}
 MIN_SIDE = 32
 
 _EXIF_ORIENTATION = 0x0112
-# EXIF 2.32, tag Orientation: which row and column of the sensor come first.
+# EXIF 2.32, tag Orientation, which row and column of the sensor come first: whether rows and columns change
+# places, and what is mirrored then (OpenCV: 1 left and right, 0 top and bottom, -1 both).
 _UPRIGHT = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
 }
+# Bytes a pixel that decoding takes at its peak: a progressive JPEG keeps its coefficients, one of inks is
+# read by Pillow like PNG, and WebP draws on two canvases of four bytes.
+_PEAK = {"RGB": 6, "L": 6, "PNG": 8, "WEBP": 17}
+_MOST_PEAK = 8
+# Rows converted at once: the whole picture would lie in memory once for each step.
+_ROWS = 64
 
 
 class Decoder:
@@ -62,7 +72,7 @@ class Decoder:
             raise PhotoNotAnImage("the file is empty")
         check_structure(photo)
         try:
-            return self._decode(photo)
+            pixels, turn = self._decode(photo)
         except PIL.Image.DecompressionBombError:
             raise PhotoTooManyPixels(f"at most {self._max_pixels} pixels") from None
         except PIL.UnidentifiedImageError:
@@ -75,8 +85,13 @@ class Decoder:
                 raise DecompressionBomb from None
             # Pillow reports damaged data by any exception at all, assertions among them.
             raise PhotoTruncated from None
+        if turn is not None:
+            pixels = _turned(pixels, *turn)
+        pixels.flags.writeable = False
+        return pixels
 
-    def _decode(self, photo: bytes) -> Image:
+    def _decode(self, photo: bytes) -> tuple[Image, tuple[bool, int | None] | None]:
+        """The pixels as they are stored, and how to turn them."""
         with PIL.Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
             width, height = opened.size
             if width * height > self._max_pixels:
@@ -85,14 +100,16 @@ class Decoder:
                 raise PhotoTooSmall(f"{width} x {height} pixels, at least {MIN_SIDE} x {MIN_SIDE}")
             if opened.format in {"PNG", "WEBP"} and getattr(opened, "is_animated", False):
                 raise PhotoAnimated
-            # MPO is what Pillow calls a JPEG with further pictures behind the first.
-            pixels = _jpeg_pixels(photo, width, height) if opened.format in {"JPEG", "MPO"} else None
+            jpeg = opened.format in _JPEG
+            peak = _PEAK.get(opened.mode if jpeg else opened.format or "", _MOST_PEAK)
+            large.about_to_unpack(width * height * peak)
+            pixels = _jpeg_pixels(photo, width, height) if jpeg else None
             if pixels is None or opened.mode not in {"L", "RGB"}:
                 # Here damage shows; Pillow reports it only once, and its EXIF reader would swallow it.
                 opened.load()
-                pixels = np.asarray(_to_rgb(opened), dtype=np.uint8)
-            turn = _turn(opened)
-            return pixels if turn is None else np.asarray(PIL.Image.fromarray(pixels).transpose(turn))
+                pixels = None  # not beside those of the whole of Pillow's
+                pixels = _rgb(opened)
+            return pixels, _turn(opened)
 
 
 def _jpeg_pixels(photo: bytes, width: int, height: int) -> Image:
@@ -108,16 +125,33 @@ def _jpeg_pixels(photo: bytes, width: int, height: int) -> Image:
     if simplejpeg.decode_jpeg_header(photo)[:2] != (height, width):
         raise PhotoTruncated
     pixels: Image = simplejpeg.decode_jpeg(with_plain_scans(photo), "RGB", strict=True)
-    pixels.flags.writeable = False
     return pixels
 
 
-def _turn(picture: PIL.Image.Image) -> Transpose | None:
+def _turn(picture: PIL.Image.Image) -> tuple[bool, int | None] | None:
     try:
         orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - Pillow's EXIF reader raises anything
         return None  # a damaged EXIF block says nothing; the pixels may still be good
     return _UPRIGHT.get(orientation)
+
+
+def _turned(pixels: Image, transposed: bool, mirrored: int | None) -> Image:
+    if transposed:
+        pixels = np.asarray(cv2.transpose(pixels), dtype=np.uint8)
+    if mirrored is not None:
+        cv2.flip(pixels, mirrored, dst=pixels)
+    return pixels
+
+
+def _rgb(picture: PIL.Image.Image) -> Image:
+    """The pixels of a loaded picture of any mode."""
+    width, height = picture.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for top in range(0, height, _ROWS):
+        rows = picture.crop((0, top, width, min(top + _ROWS, height)))
+        pixels[top : top + _ROWS] = np.asarray(_to_rgb(rows))
+    return pixels
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:

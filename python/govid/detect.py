@@ -119,7 +119,8 @@ class Detector:
                 seen, 0, sides[1] - height, 0, sides[0] - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
             )
         # RGB -> BGR, values 0 to 255, (1, 3, height, width).
-        outputs = self._session.run(np.asarray(cv2.dnn.blobFromImage(seen, swapRB=True), np.float32))
+        tensor = cv2.dnn.blobFromImage(seen, swapRB=True, ddepth=cv2.CV_8U)
+        outputs = self._session.run(np.asarray(tensor, np.uint8))
         stretch = level.shape[1] / width * 2**halvings, level.shape[0] / height * 2**halvings
         rows = _core.detections(
             [outputs[place] for place in self._places], sides, stretch, self._min_score, _MAX_OVERLAP

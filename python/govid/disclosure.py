@@ -43,7 +43,7 @@ def shown(result: R, caller: Caller) -> R:
     sight = caller.sees
     if isinstance(result, Verification | Identification) and result.shows == "decision":
         sight = Sight.DECISION
-    if sight is Sight.EXACT:
+    if sight is Sight.EXACT and not isinstance(result, AuditPage):
         return result
     if isinstance(result, Timed):
         # The timeline is free of the noise of a network: it would tell apart what must look alike.
@@ -103,8 +103,15 @@ def _audit_page(page: AuditPage, view: _View) -> AuditPage:
 
 
 def _audit_row(row: AuditRow, view: _View) -> AuditRow:
-    near = row.record.outcome in {Decision.MATCH, Decision.INCONCLUSIVE}
-    return replace(row, record=replace(row.record, score=_seen(row.record.score, view) if near else None))
+    record = row.record
+    if view.sight is Sight.EXACT and record.shows != "decision":
+        return row
+    # Without the salt the digest tells nothing of what is left out.
+    record = replace(record, salt="")
+    if record.shows == "decision":
+        return replace(row, record=replace(record, score=None, threshold=None))
+    near = record.outcome in {Decision.MATCH, Decision.INCONCLUSIVE}
+    return replace(row, record=replace(record, score=_seen(record.score, view) if near else None))
 
 
 def _case_page(page: CasePage, view: _View) -> CasePage:

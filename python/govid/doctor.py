@@ -15,12 +15,12 @@ from msgspec import Meta
 from govid import __version__, _core, calibration, config, cores, models, precision, profiles
 from govid.errors import GovidError
 from govid.faces import FacePipeline
-from govid.ledger.rotation import current_signer, names_a_key
-from govid.ledger.signing import is_missing
+from govid.ledger.rotation import known_keys
 from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration
 from govid.store.audit import AuditFilter, AuditLog
+from govid.store.database import Connection
 from govid.store.opening import open_store
 from govid.vault import rotation
 
@@ -161,8 +161,10 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         with store.database.reading() as connection:
             now = migration.current(connection)
             problems += _named(lambda: check_clock(connection, time.time()))
+            problems += _named(lambda: _check_serving(settings, connection))
         sealed = rotation.status(store.database, store.vault)
-        problems += _named(lambda: _check_signing_key(settings, AuditLog(store.database)))
+        # Where none was ever in use, the first start makes one.
+        problems += _named(lambda: known_keys(settings.signing_key, AuditLog(store.database)))
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -200,9 +202,13 @@ def _named(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_signing_key(settings: config.Settings, log: AuditLog) -> None:
-    if names_a_key(log) or not is_missing(settings.signing_key):  # else the first start makes one
-        current_signer(settings.signing_key, log, create=False)
+def _check_serving(settings: config.Settings, connection: Connection) -> None:
+    """Whether a server with these settings would start, after a migration to another model."""
+    try:
+        model_id = profiles.active(settings)[0].model_id
+    except GovidError:
+        return  # named as a problem already
+    migration.check_serving(connection, model_id)
 
 
 def _clock_behind(store: Store) -> float:

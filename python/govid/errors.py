@@ -196,6 +196,15 @@ class DuplicateFace(CallerError):
         self.candidates = candidates
 
 
+class UnlikeSubject(CallerError):
+    slug = "unlike-subject"
+    title = "The portrait does not look like the subject"
+    remedy = (
+        "Check that it shows this person. If it does, and the references are wrong or too old, delete the "
+        "subject and enrol it anew."
+    )
+
+
 class InvalidGroup(CallerError):
     slug = "invalid-group"
     title = "The name of a group is not allowed"
@@ -211,13 +220,15 @@ class InvalidReceipt(CallerError):
 class FeedbackExists(CallerError):
     slug = "feedback-exists"
     title = "This decision was rated before"
-    remedy = "A complaint that it opened is answered by the operator; only good becomes bad."
+    remedy = (
+        "Only good becomes bad; a further text is added to a complaint, or opens it anew if it was answered."
+    )
 
 
 class UnknownComplaint(CallerError):
     slug = "unknown-complaint"
     title = "There is no open complaint of that number"
-    remedy = "See GET /v1/complaints."
+    remedy = "See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile."
 
 
 class TooManyReferences(CallerError):
@@ -355,7 +366,7 @@ class JobTooLoose(CallerError):
 class UnknownCase(CallerError):
     slug = "unknown-case"
     title = "No such case"
-    remedy = "See GET /v1/cases, or `govid cases list`."
+    remedy = "See the cases at /console, GET /v1/cases or `govid cases list`."
 
 
 class PhotoNotKept(CallerError):
@@ -367,7 +378,9 @@ class PhotoNotKept(CallerError):
 class CaseClosed(CallerError):
     slug = "case-closed"
     title = "The case, or this pair of it, is decided"
-    remedy = "Look at the case; a new dedup job opens a new one if there is new evidence."
+    remedy = (
+        "Look at the case: this request changed nothing. New evidence opens a new one, by a new dedup job."
+    )
 
 
 # --- The installation -------------------------------------------------------------------------------
@@ -557,8 +570,8 @@ class SigningKeyGone(OperatorError):
     slug = "signing-key-gone"
     title = "The file of the signing key cannot be read"
     remedy = (
-        "Restore it from its own backup, mode 0600, before the next start: a server without it does not "
-        "start on these records, and a new key proves nothing of what was signed."
+        "Restore it from its own backup, mode 0600, before the next start of a server: a new key proves "
+        "nothing of what was signed."
     )
 
 

@@ -17,7 +17,7 @@ from govid.face_region import face_region
 from govid.landmarks import STEADY, LandmarkFinder
 from govid.quality import QualityGate
 from govid.quantise import ranges
-from govid.runtime import embedder_session, live_isa, onnx_session
+from govid.runtime import detector_session, embedder_session, live_isa, onnx_session
 from govid.timing import StageClock
 from govid.types import Face, Image, InferenceSession, Sample, Template
 
@@ -51,10 +51,11 @@ class FacePipeline:
         self.profile = available[0]
         self.profiles = {profile.name: profile for profile in available}
         self._by_model = {profile.model_id: profile for profile in available}
+        self._dimensions = {profile.model_id: profile.dimension for profile in available}
         self.models = self.profile.models
         self._decoder = Decoder(settings)
-        self.detector = Detector(_session(models.YUNET, settings), settings)
-        self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings))
+        self.detector = Detector(_session(models.YUNET, settings, detector_session), settings)
+        self.landmarks = LandmarkFinder(_session(models.FR_LANDMARK, settings, onnx_session))
         self._quality = QualityGate(settings)
         self._embedder = load_embedder(self.profile, settings)
         self.detector.warm()
@@ -137,8 +138,7 @@ class FacePipeline:
         Raises:
             InvalidTemplate: of another model, of wrong length, not finite, zero, or one that no photo gives.
         """
-        dimensions = {known: profile.dimension for known, profile in self._by_model.items()}
-        made = template.unpack(model_id, data, dimensions)
+        made = template.unpack(model_id, data, self._dimensions)
         self._by_model[model_id].check(made.embedding)
         return made
 
@@ -164,8 +164,10 @@ def read_photo(path: Path) -> bytes:
         raise PhotoUnreadable(error.strerror or "") from None
 
 
-def _session(spec: models.ModelSpec, settings: Settings) -> InferenceSession:
-    return onnx_session(spec.name, models.verified(spec, settings.models_dir), settings)
+def _session(
+    spec: models.ModelSpec, settings: Settings, load: Callable[[str, bytes, Settings], InferenceSession]
+) -> InferenceSession:
+    return load(spec.name, models.verified(spec, settings.models_dir), settings)
 
 
 def _embedder(part: profiles.Part, settings: Settings) -> InferenceSession:

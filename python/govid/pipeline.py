@@ -40,6 +40,7 @@ from govid.errors import (
     TemplateNotAccepted,
     TemplateWrongModel,
     UnknownSubject,
+    UnlikeSubject,
     UseCaseNotAllowed,
 )
 from govid.face_region import MEDIA_TYPE
@@ -269,7 +270,13 @@ class Engine:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
             probed = self._probe(probe, inquiry)
-            verification = self._verification(inquiry, probed, known, missing)
+            try:
+                verification = self._verification(inquiry, probed, known, missing)
+            except UnknownSubject as error:
+                # Deleted while the photo was looked at.
+                if caller.knows_subjects:
+                    raise
+                verification = self._verification(inquiry, probed, [inquiry.profile.decoy], error)
         assert inquiry.purpose is not None
         self.on_verified(subject, probed.template, inquiry.purpose)
         return verification
@@ -410,11 +417,12 @@ class Engine:
         """Add one more portrait (or template) to a subject.
 
         Only a whole subject can be held: unless duplicates are merely reported, a portrait that looks like
-        another subject is refused.
+        another subject is refused. So is one that does not look like this one, unless ``settings.on_unlike``
+        says otherwise.
 
         Raises:
-            UnknownSubject, SubjectHeld, TooManyReferences, DuplicateFace, Refusal, InvalidTemplate,
-            InvalidParameter, IdempotencyKeyReused, OperatorError.
+            UnknownSubject, SubjectHeld, TooManyReferences, UnlikeSubject, DuplicateFace, Refusal,
+            InvalidTemplate, InvalidParameter, IdempotencyKeyReused, OperatorError.
         """
         return self._enrol(
             "add_reference", subject, portrait, keep_photo_days, idempotency_key, request_id, caller
@@ -728,6 +736,11 @@ class Engine:
         )
         made, quality, region = probed.template, probed.quality, probed.region
         photo = KeptPhoto(MEDIA_TYPE, region, kept_until) if region and kept_until else None
+        first = inquiry.operation == "enrol"
+        likeness = None
+        if not first:
+            with clock.stage("score"):
+                likeness = self._likeness(subject, made)
         second = None
         if self._companion.second:
             with clock.stage("second_embed"):
@@ -736,7 +749,6 @@ class Engine:
             self._companion.check(now=True)
             apart = partial(self._apart, subject)
             check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
-        first = inquiry.operation == "enrol"
 
         def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
             return Enrolment(
@@ -760,7 +772,7 @@ class Engine:
             return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
 
         new = NewReference(subject, made, quality, now, photo, second)
-        record = self._record(inquiry, "ENROLLED")
+        record = self._record(inquiry, "ENROLLED", score=likeness)
         with clock.stage("store"):
             if first:
                 gate = check.gate(can_hold=True)
@@ -776,6 +788,22 @@ class Engine:
         with clock.stage("gallery"):
             self._announce()
         return enrolment(outcome.reference, outcome.case_id)
+
+    def _likeness(self, subject: str, made: Template) -> float | None:
+        """Highest score against the references that are there; None if none can be compared with.
+
+        Raises:
+            UnknownSubject, SubjectHeld, UnlikeSubject.
+        """
+        held = self.store.templates(subject)
+        known = [fitting for one in held if (fitting := self._fit(one))]
+        if not known:
+            return None
+        highest = float(score.compare_many(made, known).max())
+        judgement = policy.decide(highest, len(known), policy.ENROLMENT, self.calibration)
+        if judgement.decision is Decision.NON_MATCH and self.settings.on_unlike == "reject":
+            raise UnlikeSubject
+        return highest
 
     def _apart(self, subject: str, others: Iterable[str]) -> set[str]:
         with self.store.database.reading() as connection:
@@ -824,7 +852,8 @@ class Engine:
         attempts = self._attempts(inquiry)
         failed = judgement.decision is not Decision.MATCH
         attempt = lockout.Attempt(attempts, failed) if attempts else None
-        return self.ledger.receipt(decided, self.store.append_audit(record, attempt))
+        digest = self.store.append_audit(record, attempt, subject_id=inquiry.subject, enrolled=not missing)
+        return self.ledger.receipt(decided, digest)
 
     def _attempts(self, inquiry: _Inquiry) -> lockout.Attempts | None:
         """What counts towards a lock: comparisons with one claimed subject, by anybody but this machine."""
@@ -842,6 +871,7 @@ class Engine:
             subject_id=inquiry.subject,
             use_case=inquiry.purpose.name if inquiry.purpose else None,
             policy=inquiry.purpose.policy_id if inquiry.purpose else None,
+            shows="decision" if inquiry.purpose and inquiry.purpose.shows == "decision" else None,
             model_id=inquiry.profile.model_id,
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
             **grounds,

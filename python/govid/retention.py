@@ -37,6 +37,14 @@ _ROWS_AT_ONCE = 500
 _PHOTOS_AT_ONCE = 20
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """The error that a run would stop with, before it erases anything."""
+
+    slug: str
+    detail: str
+    remedy: str
+
+
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
     """What was erased, or would be."""
 
@@ -48,6 +56,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="References that a use case no longer compares with: told, never erased"),
     ]
     finished: Annotated[bool, Meta(description="False: it was stopped, and the next run goes on")] = True
+    refused: Annotated[Refused | None, Meta(description="Why a run would erase none of it (dry run)")] = None
 
 
 class Batch(NamedTuple):
@@ -87,16 +96,22 @@ class Keeper:
         self._database, self._settings, self._clock = database, settings, clock
         self._use_cases, self._signer = use_cases, signer
 
-    def due(self) -> Retention:
-        """How much is past its time; nothing is changed.
+    def due(self, *, trust_clock: bool = False) -> Retention:
+        """How much is past its time, by a clock that may be in doubt, and if so why; nothing is changed.
 
         Raises:
             OperatorError.
         """
-        now = self._clock()
+        now, refused = self._clock(), None
         with self._database.reading() as connection:
+            try:
+                check_clock(connection, now)
+            except ClockDoubtful as doubt:
+                if not trust_clock:
+                    refused = Refused(doubt.slug, doubt.detail, doubt.remedy)
             return Retention(
                 dry_run=True,
+                refused=refused,
                 erased={step.name: step.past.count(connection, step.before) for step in self._steps(now)},
                 decisions={
                     purpose.name: past.count_decisions(connection, purpose.name, before)

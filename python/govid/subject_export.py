@@ -259,8 +259,8 @@ class _Held:
         use: dict[str, Any] = {"audit_id": row.audit_id, "digest": row.digest}
         if record.subject_id == self._subject_id:
             self._requests.append(record.request_id)
-            # Whom it was compared with, or who decided, is somebody else.
-            own = msgspec.structs.replace(record, candidates=(), adjudicator=None)
+            # Whom it was compared with, or who decided, is somebody else; the salt could be used to find out.
+            own = msgspec.structs.replace(record, candidates=(), adjudicator=None, salt="")
             return {**use, **msgspec.to_builtins(own)}
         shown = ("time", "request_id", "caller", "operation", "outcome", "use_case")
         return {**use, "as_candidate": True, **{name: getattr(record, name) for name in shown}}

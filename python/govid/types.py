@@ -30,6 +30,10 @@ class Decision(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
+Tensor: TypeAlias = NDArray[np.float32] | NDArray[np.uint8]
+"""What goes into a network; uint8 is made float32 where it is computed with."""
+
+
 class InferenceSession(Protocol):
     """One loaded model, as the stages see it. Safe to call from several threads."""
 
@@ -41,7 +45,7 @@ class InferenceSession(Protocol):
     def output_names(self) -> tuple[str, ...]:
         """Names of the outputs in the model's order."""
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tensor: Tensor) -> list[NDArray[np.float32]]:
         """All outputs for one input tensor."""
 
 

@@ -60,7 +60,10 @@ class UntrustedProxy(CallerError):
 class ForeignPage(CallerError):
     slug = "foreign-page"
     title = "The request comes from a web page, or for another host name"
-    remedy = "Call the server as localhost from a program, or let it require authentication."
+    remedy = (
+        "Call the server as localhost, from a program or from pages of its own console, or let it require "
+        "authentication."
+    )
 
 
 class RateLimited(CallerError):

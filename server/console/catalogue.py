@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from server.language import Language, preferred
+from server.messages import title
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}
 """By the code of the file: how a language calls itself. The first is for whoever asks for none."""
@@ -31,12 +32,8 @@ class Words:
         return self._texts[key].format(**values)
 
     def code(self, kind: str, code: str | None) -> str:
-        """What a code of the interface means; one that nobody translated stays as it is."""
-        return self._texts.get(f"{kind}.{code}", code or "")
-
-    def has(self, key: str) -> bool:
-        """Whether there is such a text."""
-        return key in self._texts
+        """What a code of the interface means; of a problem, its title. One that nobody translated stays."""
+        return self._texts.get(f"{kind}.{code}") or title(code or "", self.spoken) or code or ""
 
     def codes(self, kind: str) -> list[tuple[str, str]]:
         """All codes of a kind that have words, by these words."""

@@ -16,11 +16,13 @@ from litestar.template import TemplateConfig
 
 from govid import __version__
 from govid.callers import ANYBODY, LOCAL, Caller, Scope
+from govid.errors import CallerError, GovidError
 from server.access.browser import CONSOLE, Cookies
 from server.access.gate import Gate
 from server.access.routes import ROUTES
 from server.console import catalogue, shown
 from server.history import History
+from server.messages import Message, message
 from server.service import Service
 
 # In the order of the menu: key of the text, and address.
@@ -47,6 +49,10 @@ class Console:
         """The texts in the reader's language."""
         kept = self.cookies.sent(request.scope["headers"]).get(self.cookies.language)
         return catalogue.chosen(kept, request.headers.get("accept-language", ""))
+
+    def said(self, request: Request[Any, Any, Any], error: GovidError) -> Message:
+        """What the interface says of an error, in the reader's language."""
+        return message(error, self.words(request).spoken, with_detail=isinstance(error, CallerError))
 
     def page(
         self,

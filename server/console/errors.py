@@ -7,12 +7,11 @@ from urllib.parse import quote
 
 from litestar import Request, Response
 
-from govid.errors import CallerError, GovidError
+from govid.errors import GovidError
 from server.access.browser import CONSOLE
 from server.access.errors import SignedOut
 from server.console.console import Console, to
 from server.errors import problem_response
-from server.messages import message
 
 
 def failed(console: Console, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -26,15 +25,13 @@ def failed(console: Console, request: Request[Any, Any, Any], error: Exception) 
             return to(f"{CONSOLE}/sign-in{back}")
         ended = f"{back}&ended=1" if back else "?ended=1"
         return to(f"{CONSOLE}/sign-in{ended}", console.cookies.gone(console.cookies.session))
-    said = message(known, console.words(request).spoken, with_detail=isinstance(known, CallerError))
     return console.page(
         request,
         "error",
         status=problem.status_code or 500,
         headers={name: value for name, value in problem.headers.items() if name != "WWW-Authenticate"},
         slug=known.slug,
-        title=said.title,
-        remedy=said.remedy,
-        detail=said.detail,
+        said=console.said(request, known),
+        retry_after=problem.headers.get("Retry-After"),
         request_id=request.scope["state"]["request_id"],
     )

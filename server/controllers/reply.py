@@ -16,7 +16,7 @@ from govid.disclosure import shown
 from govid.errors import InvalidBody, InvalidIdempotencyKey
 from govid.pipeline import Engine
 from govid.results import Deletion, EmbeddedTemplate, Enrolment, Identification, Verification
-from govid.types import PackedTemplate
+from govid.types import Decision, PackedTemplate
 from server.metrics import Metrics
 from server.schemas import TemplateIn
 
@@ -113,11 +113,15 @@ def marked_if_replayed(
 
 
 def _count(metrics: Metrics, operation: str, result: Result) -> None:
-    """Its stages, and a decision with its highest score, whoever may see them."""
+    """Its stages, and a decision with its highest score where that is near.
+
+    What is far would tell who is enrolled: one request between two looks at the metrics shows its score, and
+    that of a subject who is not enrolled is always that against the decoy.
+    """
     for stage, spent in result.stages.items():
         metrics.stage_of(operation, stage).observe(spent / 1e3)
     if isinstance(result, Verification):
-        score = result.score
+        score = None if result.decision is Decision.NON_MATCH else result.score
     elif isinstance(result, Identification):
         score = result.candidates[0].score if result.candidates else None
     else:

@@ -33,6 +33,21 @@ def message(error: GovidError, language: Language, *, with_detail: bool = True) 
     return Message(title, translated(detail), remedy)
 
 
+def title(slug: str, language: Language) -> str | None:
+    """What a problem is called of which only the slug is left, as in the audit; None if there is none."""
+    if language is Language.CHINESE and slug in zh.PROBLEMS:
+        return zh.PROBLEMS[slug][0]
+    return _titles().get(slug)
+
+
+@cache
+def _titles() -> dict[str, str]:
+    known = [GovidError]
+    for error in known:  # which grows meanwhile
+        known += error.__subclasses__()
+    return {error.slug: error.title for error in reversed(known)}
+
+
 def translated(detail: str) -> str:
     """A detail in Chinese, as it is where nobody wrote one."""
     said, where, place = detail.partition(zh_details.PLACE[0])

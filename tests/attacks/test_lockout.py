@@ -19,8 +19,11 @@ import pytest
 
 from govid.callers import Scope, Sight
 from govid.config import Settings
+from govid.errors import UnknownSubject
+from govid.ledger.chain import link
 from govid.migration import companion
 from govid.pipeline import Engine
+from govid.store.audit import AuditFilter
 from govid.types import PackedTemplate
 from tests import support
 from tests.server.access import bearer, caller, make_keys
@@ -47,6 +50,7 @@ def keys(folder: Path) -> dict[str, str]:
         caller("revision", Scope.AUDIT, sees=Sight.COARSE),
         caller("inspector", Scope.AUDIT, sees=Sight.EXACT),
         caller("registry", Scope.ENROL, Scope.VERIFY),
+        caller("scraper", Scope.METRICS),
     )
 
 
@@ -231,6 +235,86 @@ def test_a_use_case_that_shows_decisions_shows_nobody_a_score(
         assert (shown["decision"], shown["shows"], shown["threshold"]) == ("MATCH", "decision", None)
         assert shown.get("score") is None
         assert {candidate["score"] for candidate in shown.get("candidates", ())} <= {None}
+        asked = {"request_id": shown["request_id"]}
+        (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys["inspector"])).json()["rows"]
+        assert {"score", "threshold", "salt"}.isdisjoint(row["record"])
+
+
+def test_a_digest_cannot_be_found_by_trying(api: httpx.Client, keys: dict[str, str], folder: Path) -> None:
+    """Receipts show it, and of a caller's own row only the score, or whether there was one, is not known."""
+    enrol(api, keys, "tried")
+    decided = verify(api, keys["hotel"], "tried", photo=b64(BIDEN)).json()
+    asked = {"request_id": decided["request_id"]}
+    for name in ("auditor", "revision", "inspector"):
+        (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys[name])).json()["rows"]
+        assert ("salt" in row["record"]) == (name == "inspector")
+    with closing(sqlite3.connect(folder / "govid.sqlite3")) as records:
+        found = records.execute(
+            "SELECT record, digest, (SELECT digest FROM audit AS before"
+            " WHERE before.audit_id < audit.audit_id ORDER BY before.audit_id DESC LIMIT 1)"
+            " FROM audit WHERE request_id = ?",
+            (decided["request_id"],),
+        ).fetchone()
+        salts = [json.loads(text)["salt"] for (text,) in records.execute("SELECT record FROM audit")]
+    record = json.loads(found[0])
+    assert link(found[2], found[0].encode()) == found[1]
+    del record["salt"]
+    assert link(found[2], json.dumps(record, separators=(",", ":")).encode()) != found[1]
+    assert len(set(salts)) == len(salts)
+    assert {len(bytes.fromhex(salt)) for salt in salts} == {16}
+
+
+def test_metrics_tell_nothing_of_a_stranger(api: httpx.Client, keys: dict[str, str]) -> None:
+    """Neither how near a photo came, nor whether there was somebody to come near to."""
+    enrol(api, keys, "measured")
+
+    def scores() -> list[str]:
+        text = api.get("/metrics", headers=bearer(keys["scraper"])).text
+        return [line for line in text.splitlines() if line.startswith("govid_comparison_score")]
+
+    before = scores()
+    for subject in ("measured", "nobody-measured"):
+        decided = verify(api, keys["hotel"], subject, photo=b64(BIDEN), use_case="hotel_checkin").json()
+        assert decided["decision"] == "NON_MATCH"
+        assert scores() == before
+    verify(api, keys["hotel"], "measured", photo=b64(OBAMA_LATER), use_case="hotel_checkin")
+    support.wait_until(lambda: scores() != before)
+
+
+def test_nobody_plants_a_face_on_somebody_else(api: httpx.Client, keys: dict[str, str]) -> None:
+    enrol(api, keys, "planted")
+    asker = bearer(keys["registry"])
+    reply = api.post("/v1/subjects/planted/references", json={"photo": b64(BIDEN)}, headers=asker)
+    assert (reply.status_code, reply.json()["slug"]) == (409, "unlike-subject")
+    assert verify(api, keys["registry"], "planted", photo=b64(BIDEN)).json()["decision"] == "NON_MATCH"
+    asked = {"request_id": reply.headers["x-request-id"]}
+    (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys["inspector"])).json()["rows"]
+    assert (row["record"]["outcome"], row["record"]["subject_id"]) == ("unlike-subject", "planted")
+    own = api.post("/v1/subjects/planted/references", json={"photo": b64(OBAMA_LATER)}, headers=asker)
+    assert own.status_code == 201
+
+
+def test_nobody_matches_who_was_deleted_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The photo takes time, and a deletion may be answered in it."""
+    probe = engine._probe
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        made = probe(*arguments, **options)
+        engine.delete("leaving")
+        return made
+
+    for sight in (Sight.DECISION, Sight.EXACT):
+        engine.enrol("leaving", OBAMA)
+        asker = caller("hotel", Scope.VERIFY, sees=sight)
+        with monkeypatch.context() as patched:
+            patched.setattr(engine, "_probe", slow)
+            if asker.knows_subjects:
+                with pytest.raises(UnknownSubject):
+                    engine.verify("leaving", OBAMA_LATER, caller=asker)
+            else:
+                assert engine.verify("leaving", OBAMA_LATER, caller=asker).decision == "NON_MATCH"
+        last, before = engine.ledger.rows(AuditFilter(subject_id="leaving"), limit=2).rows
+        assert (before.record.outcome, last.record.outcome) == ("DELETED", "unknown-subject")
 
 
 def test_who_may_look_a_subject_up_is_told_that_it_is_unknown(

@@ -65,6 +65,19 @@ def test_who_is_not_installed_is_named_and_left_out() -> None:
         folder_of("no_such_package")
 
 
+def test_each_call_is_made_ready_before_and_that_is_not_timed() -> None:
+    values: list[int] = []
+
+    def ready() -> None:
+        time.sleep(0.02)
+        values[:] = [1, 2]
+
+    emptied = Contender("emptied", "", lambda: partial(values.pop), before=ready)
+    table = compare("pop", "", "ms", [emptied], lambda _, last: last == 2, Pace(3, 0.0))
+    assert values == [1]
+    assert table.rows[0].median < 10
+
+
 def test_times_are_per_item() -> None:
     batch = Contender("batch", "", lambda: partial(time.sleep, 0.001), lambda _: 1000)
     table = compare("batch", "", "ms", [batch], lambda _, right: right, PACE, items=1000)

@@ -9,8 +9,10 @@ from importlib import resources
 
 import pytest
 
+from govid.errors import SubjectLocked, UnknownSubject
 from server.console import catalogue
 from server.console.catalogue import LANGUAGES, chosen, words
+from server.messages.zh import PROBLEMS
 from tests.support import ROOT
 
 CONSOLE = ROOT / "server" / "console"
@@ -61,6 +63,14 @@ def test_every_operation_of_the_audit_has_words() -> None:
                 }
     assert "adjudicate" in used
     assert {f"operation.{name}" for name in used} <= texts("en").keys()
+
+
+def test_a_problem_in_the_audit_is_called_as_the_interface_calls_it() -> None:
+    for error in (UnknownSubject, SubjectLocked):
+        assert words("en").code("outcome", error.slug) == error.title
+        assert words("zh").code("outcome", error.slug) == PROBLEMS[error.slug][0]
+    assert words("zh").code("outcome", "MATCH") != "MATCH"
+    assert words("zh").code("outcome", "of a later version") == "of a later version"
 
 
 def test_every_file_that_a_page_needs_is_in_the_package() -> None:

@@ -108,7 +108,7 @@ def test_sign_in_look_at_health_and_sign_out(page: Page, site: Site) -> None:
     expect(page.locator("input:focus")).to_have_count(1)
     page.keyboard.type("govid_wrong")
     go(page)
-    assert "not a valid key" in page.get_by_role("alert").inner_text()
+    assert "credential is not valid" in page.get_by_role("alert").inner_text()
     page.keyboard.type(site.keys["officer"])
     go(page)
     # On to the page that was asked for.
@@ -204,7 +204,7 @@ def test_a_case_that_another_has_decided_is_said_in_words(page: Page, site: Site
     access_key(page, "2")
     tab_to(page, page.get_by_role("button", name="Record the verdict"))
     go(page)
-    assert "decided already" in page.get_by_role("alert").inner_text()
+    assert "this request changed nothing" in page.get_by_role("alert").inner_text()
     assert "second" in page.get_by_role("main").inner_text()
 
 

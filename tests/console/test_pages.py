@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from govid.callers import Scope
 from tests import support
 from tests.console.conftest import Site
 from tests.console.visitor import Visitor
 from tests.postgresql import postgresql_server
-from tests.server.access import caller, make_keys
+from tests.server.access import bearer, caller, make_keys
 
 
 def test_an_open_server_needs_no_key_says_so_and_serves_no_foreign_page(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_an_open_server_needs_no_key_says_so_and_serves_no_foreign_page(tmp_path
         assert visitor.get("/console/sign-in").headers["location"] == "/console"
         foreign = visitor.get("/console", headers={"Host": "evil.example"})
         assert foreign.status_code == 403
-        assert "another website" in foreign.text
+        assert "comes from a web page" in foreign.text
         page = "/console/cases/1"
         nameless = visitor.submit(f"{page}/verdicts", {"verdict": "same"}, page)
         assert nameless.status_code == 400
@@ -93,13 +94,13 @@ def test_the_chain_is_examined_on_demand(site: Site) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/console/nowhere", 404, "There is no such page"),
-        ("/console/cases/4711", 404, "There is no such case"),
-        ("/console/cases/99999999999999999999", 404, "There is no such case"),
-        ("/console/audit/4711", 404, "There is no such page"),
-        ("/console/cases?after=x", 400, "not right"),
-        ("/console?minutes=0", 400, "not right"),
-        ("/console/sign-out", 405, "cannot be asked like that"),
+        ("/console/nowhere", 404, "No such address"),
+        ("/console/cases/4711", 404, "No such case"),
+        ("/console/cases/99999999999999999999", 404, "No such case"),
+        ("/console/audit/4711", 404, "No such address"),
+        ("/console/cases?after=x", 400, "is not valid"),
+        ("/console?minutes=0", 400, "is not valid"),
+        ("/console/sign-out", 405, "does not take this method"),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -112,6 +113,16 @@ def test_an_error_is_a_page_in_the_readers_language(
     assert (words in reply.text) == (language == "en")
     assert 'lang="zh-Hans"' in reply.text.partition(">")[2].partition(">")[0] or language == "en"
     assert reply.headers["x-request-id"] in reply.text
+
+
+@pytest.mark.parametrize("path", ["nowhere", "cases/4711", "cases?after=x"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_error_says_what_the_interface_says(site: Site, path: str, language: str) -> None:
+    page = site.visitor("officer", language).get(f"/console/{path}").text
+    headers = {**bearer(site.keys["officer"]), "Accept-Language": language}
+    said = site.api.get(f"/v1/{path}", headers=headers).json()
+    assert escape(said["title"]) in page
+    assert escape(said["remedy"]) in page
 
 
 def test_a_store_that_is_away_is_said_in_words(tmp_path: Path) -> None:
@@ -128,7 +139,7 @@ def test_a_store_that_is_away_is_said_in_words(tmp_path: Path) -> None:
             reply = visitor.get("/console")
         assert reply.status_code == 503
         assert reply.headers["retry-after"]
-        assert "记录库没有响应" in reply.text
+        assert "记录库无法读写" in reply.text
         postgresql.start()
 
 

@@ -40,5 +40,5 @@ def test_two_photos_stand_side_by_side_on_demand_and_each_look_is_recorded(tmp_p
         visitor.submit(f"{page}/verdicts", {"verdict": "same"}, page)
         closed = visitor.submit(f"{page}/photos", {"reference_a": a, "reference_b": b}, page)
         assert closed.status_code == 409
-        assert "decided already" in closed.text
+        assert "this request changed nothing" in closed.text
         assert "data:image" not in closed.text

@@ -74,7 +74,7 @@ def test_a_form_without_its_token_does_nothing(site: Site, address: str) -> None
     for token in ({}, {"token": ""}, {"token": "ä"}, {"token": token_of_another}):
         reply = visitor.post(address, data={**token, "verdict": "same", "answer": "no", "key": "x"})
         assert reply.status_code == 403
-        assert "does not belong to your session" in reply.text
+        assert "does not come from a page of this session" in reply.text
     as_json = visitor.post(address, json={"token": visitor.token(), "verdict": "same"})
     assert as_json.status_code == 415
     origins = ({"Origin": origin} for origin in ("https://evil.example", "null", "http://[", "//"))
@@ -283,7 +283,7 @@ def test_scopes_open_pages_as_they_open_the_interface(site: Site, name: str, pag
     assert "/console/audit" not in menu or "/audit" in pages
     if name == "desk":
         refused = visitor.get("/console/audit").text
-        assert "Your key does not open this page" in refused
+        assert "The caller has not the scope for this" in refused
         assert "Sign out" in refused
         # Nor what the operator alone may know.
         assert "/v1/verify" not in visitor.get("/console").text

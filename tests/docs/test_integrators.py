@@ -202,3 +202,21 @@ def test_the_client_believes_nothing_that_is_missing_or_no_object() -> None:
     for secret in (NEW, b""):
         with pytest.raises(ForgedAnnouncement):
             checked_announcement(headers, b"[]", secret, now=NOW)
+
+
+def test_the_client_names_what_is_of_the_wrong_kind() -> None:
+    headers = announcement.headers([NEW], NOW, "7", "e", BODY)
+    for wrong, name in (
+        ((headers, BODY.decode(), NEW), "body"),
+        ((headers, BODY, NEW.decode()), "secret"),
+        (({name: value.encode() for name, value in headers.items()}, BODY, NEW), "headers"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name} must be"):
+            checked_announcement(*wrong, now=NOW)  # type: ignore[arg-type]
+
+
+def test_the_table_of_addresses_has_them_all() -> None:
+    table = DOCUMENT.partition("\n## Addresses\n")[2].partition("\n\nPhotos are")[0]
+    paths = json.loads((support.ROOT / "openapi.json").read_bytes())["paths"]
+    words = {word for path in paths for word in path.split("/") if word and not word.startswith("{")}
+    assert {word for word in words if f"/{word}" not in table} == set()

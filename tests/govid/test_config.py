@@ -48,6 +48,11 @@ def test_a_wrong_setting_is_named(variable: str, value: str) -> None:
         load({variable: value})
 
 
+def test_a_word_that_is_none_of_a_few_is_told_them() -> None:
+    with pytest.raises(InvalidSettings, match=r"'int4'.*; allowed are bfloat16, float32, int8$"):
+        load({"GOVID_PRECISION": "int4"})
+
+
 @pytest.mark.parametrize("text", ["data_dir = 3", "unknown = 1", "data_dir = ", "\xff"])
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "govid.toml"

@@ -48,6 +48,17 @@ def test_exif_orientation_is_undone(orientation: int) -> None:
     np.testing.assert_array_equal(DECODER.decode(photo), np.asarray(upright.convert("RGB")))
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "RGB"])
+def test_rows_that_are_converted_apart_fit_together(mode: str) -> None:
+    picture = PIL.Image.fromarray(RNG.integers(0, 256, (300, 200, 4), dtype=np.uint8)).convert(mode)
+    transparent: dict[str, Any] = {"transparency": 3} if mode in {"P", "L"} else {}
+    decoded = DECODER.decode(encoded(picture, **transparent))
+    opened = PIL.Image.open(io.BytesIO(encoded(picture, **transparent))).convert("RGBA")
+    on_white = PIL.Image.new("RGB", opened.size, "white")
+    on_white.paste(opened, mask=opened)
+    np.testing.assert_array_equal(decoded, np.asarray(on_white))
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK"])
 def test_other_colour_modes_become_rgb(mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"

@@ -90,7 +90,7 @@ def _blank() -> bytes:
 def test_no_decision_leaves_without_its_audit_record(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.enrol("obama", OBAMA)
 
-    def unavailable(*_: object) -> None:
+    def unavailable(*_: object, **__: object) -> None:
         raise StoreUnavailable
 
     monkeypatch.setattr(engine.store, "append_audit", unavailable)

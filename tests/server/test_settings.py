@@ -16,3 +16,11 @@ def test_a_public_address_needs_a_declared_proxy(host: str) -> None:
     with pytest.raises(InvalidSettings, match="--behind-proxy"):
         ServerSettings(host=host).check()
     ServerSettings(host=host, behind_proxy=True).check()
+
+
+def test_retention_that_would_come_to_doubt_the_clock_is_refused_with_the_reason() -> None:
+    for seconds in (0, 3600, 31 * 86400):
+        ServerSettings(retention_seconds=seconds).check()
+    for seconds in (31 * 86400 + 1, 33 * 86400, float("inf")):
+        with pytest.raises(InvalidSettings, match=r"at most 2678400 \(31 days\).*doubts the clock"):
+            ServerSettings(retention_seconds=seconds).check()

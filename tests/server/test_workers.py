@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from govid import large
 from govid.callers import LOCAL
 from server.errors import Overloaded
 from server.metrics import Metrics
@@ -223,3 +224,117 @@ def test_a_worker_that_waits_keeps_nothing_of_its_last_job() -> None:
             return followed() is None
 
         wait_until(forgotten)
+
+
+def test_a_refused_photo_goes_with_its_answer() -> None:
+    class Photo:
+        pass
+
+    async def run(workers: Workers) -> None:
+        followed: list[weakref.ref[Photo]] = []
+
+        def refuse() -> None:
+            photo = Photo()
+            followed.append(weakref.ref(photo))
+            try:
+                int("no")
+            except ValueError:
+                raise KeyError from None
+
+        with pytest.raises(KeyError) as error:
+            await workers.submit(refuse, interactive=True, ended=lambda: None)
+        # Before any collection of cycles, and although the error is still there.
+        assert followed[0]() is None
+        assert error.value.__context__ is not None
+
+    gc.disable()
+    try:
+        with one_worker() as workers:
+            asyncio.run(run(workers))
+    finally:
+        gc.enable()
+
+
+class Unpacking:
+    """Jobs that unpack so many bytes each at a gate, and how many of them did so at once."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._count = threading.Lock()
+        self.gate, self.now, self.most = threading.Event(), 0, 0
+
+    def __call__(self) -> None:
+        large.about_to_unpack(self._size)
+        with self._count:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.gate.wait(PATIENCE_SECONDS)
+        with self._count:
+            self.now -= 1
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(60 << 20, 1), (50 << 20, 2), (200 << 20, 1), (1 << 20, 3)])
+def test_large_photos_are_unpacked_as_the_room_allows_and_small_work_passes(size: int, at_once: int) -> None:
+    async def run() -> None:
+        workers, job = Workers(3, max_unpacked_bytes=100 << 20), Unpacking(size)
+        workers.start()
+        try:
+            futures = [workers.submit(job, interactive=n > 3, ended=lambda: None) for n in range(8)]
+            await asyncio.to_thread(wait_until, lambda: job.now == at_once)
+            if at_once < workers.count:
+                # None of the workers waits for room: there is one for what is small.
+                assert await workers.submit(lambda: 7, interactive=False, ended=lambda: None) == 7
+            job.gate.set()
+            await asyncio.gather(*futures)
+            assert job.most <= at_once
+            await asyncio.to_thread(wait_until, lambda: workers._unpacked == 0)
+        finally:
+            job.gate.set()
+            await asyncio.to_thread(workers.stop)
+
+    asyncio.run(run())
+
+
+def test_one_worker_alone_does_large_and_small_work() -> None:
+    async def run() -> None:
+        with one_worker() as workers:
+            job = Unpacking(200 << 20)
+            job.gate.set()
+            calls = [job, lambda: None] * 5
+            await asyncio.gather(
+                *(workers.submit(call, interactive=True, ended=lambda: None) for call in calls)
+            )
+
+    asyncio.run(run())
+
+
+def test_a_second_photo_that_is_larger_waits_for_more_room() -> None:
+    async def run() -> None:
+        with one_worker() as workers:
+
+            def compare() -> int:
+                large.about_to_unpack(40 << 20)
+                large.about_to_unpack(80 << 20)
+                return 7
+
+            assert await workers.submit(compare, interactive=True, ended=lambda: None) == 7
+            await asyncio.to_thread(wait_until, lambda: workers._unpacked == 0)
+
+    asyncio.run(run())
+
+
+def test_a_stop_drops_large_work_that_waits() -> None:
+    async def run() -> None:
+        workers, job, freed = Workers(2), Unpacking(60 << 20), list[int]()
+        workers.start()
+        futures = [workers.submit(job, interactive=True, ended=lambda: freed.append(1)) for _ in range(3)]
+        await asyncio.to_thread(wait_until, lambda: job.now == 1 and bool(workers._idle))
+        stopping = asyncio.create_task(asyncio.to_thread(workers.stop))
+        await asyncio.wait(futures[1:])
+        job.gate.set()
+        await stopping
+        await futures[0]
+        assert [future.cancelled() for future in futures] == [False, True, True]
+        assert len(freed) == 3
+
+    asyncio.run(run())

@@ -7,7 +7,8 @@ use core::arch::x86_64::{
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::prefetch::prefetch;
+use super::prefetch::{prefetch, prefetch_first};
+use super::rows::{rows, to_scores};
 use super::tiles::PROBES;
 use super::{Isa, Kernels, PairSums, avx2, int8, panel};
 
@@ -36,8 +37,10 @@ type Lanes = [f32; LANES];
 /// Independent accumulators: enough to hide the 4 cycles of an FMA.
 const UNROLL: usize = 4;
 
-/// How far `rows` asks memory ahead.
-const BYTES_AHEAD: usize = 2048;
+/// How far `rows` and `square_sum` ask memory ahead, for the second cache and for the first one: the
+/// processor's own prefetching stops at each page, and the sums leave it too little time.
+const BYTES_AHEAD: usize = 2560;
+const BYTES_NEXT: usize = 1024;
 
 #[target_feature(enable = "avx512f")]
 fn pair(a: &[f32], b: &[f32]) -> PairSums {
@@ -71,22 +74,22 @@ fn pair(a: &[f32], b: &[f32]) -> PairSums {
     PairSums { dot: reduce(dot), aa: reduce(aa), bb: reduce(bb) }
 }
 
+rows! { "avx512f,avx2,fma" }
+
+/// Rows that add up their lanes together, and whose scores come at once: later, memory would wait.
+#[inline]
 #[target_feature(enable = "avx512f,avx2,fma")]
-fn rows(probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]) {
-    let step = PROBES * probe.len();
-    let sums = dots.chunks_mut(PROBES).zip(squares.chunks_mut(PROBES));
-    for (rows, (dots, squares)) in references.chunks(step).zip(sums) {
-        let (mut dot, mut square) = ([_mm512_setzero_ps(); PROBES], [_mm512_setzero_ps(); PROBES]);
-        for (i, reference) in rows.chunks_exact(probe.len()).enumerate() {
-            (dot[i], square[i]) = row(probe, reference);
-        }
-        for (to, total) in dots.iter_mut().zip(totals(dot)) {
-            *to = total.into();
-        }
-        for (to, total) in squares.iter_mut().zip(totals(square)) {
-            *to = total.into();
-        }
+fn few_rows<const R: usize>(
+    probe: &[f32],
+    inverse_norm: f64,
+    rows: [&[f32]; R],
+) -> ([f32; PROBES], [f64; PROBES]) {
+    let (mut dots, mut squares) = ([_mm512_setzero_ps(); PROBES], [_mm512_setzero_ps(); PROBES]);
+    for i in 0..R {
+        (dots[i], squares[i]) = row(probe, rows[i]);
     }
+    let (dots, squares) = (totals(dots).map(f64::from), totals(squares).map(f64::from));
+    (to_scores(dots, squares, inverse_norm), squares)
 }
 
 /// Dot product with the probe, and sum of squares, before their lanes are added up. One row at a
@@ -102,9 +105,9 @@ fn row(probe: &[f32], reference: &[f32]) -> (Sums, Sums) {
     let mut dot = [_mm512_setzero_ps(); UNROLL];
     let mut square = dot;
     for (ps, xs) in p.iter().zip(x) {
+        ask_ahead(xs);
         for i in 0..UNROLL {
-            prefetch(xs[i].as_ptr().wrapping_byte_add(BYTES_AHEAD));
-            let (p, x) = (load(&ps[i]), load(&xs[i]));
+            let (p, x) = (load(&ps[i]), load_and_ask(&xs[i]));
             dot[i] = _mm512_fmadd_ps(p, x, dot[i]);
             square[i] = _mm512_fmadd_ps(x, x, square[i]);
         }
@@ -144,8 +147,9 @@ fn square_sum(vector: &[f32]) -> f64 {
     let (blocks, rest) = lanes.as_chunks::<UNROLL>();
     let mut sum = [_mm512_setzero_ps(); UNROLL];
     for xs in blocks {
+        ask_ahead(xs);
         for i in 0..UNROLL {
-            let x = load(&xs[i]);
+            let x = load_and_ask(&xs[i]);
             sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
         }
     }
@@ -181,6 +185,21 @@ fn scale(vector: &mut [f32], factor: f32) {
 fn load(lanes: &Lanes) -> __m512 {
     // SAFETY: the array reference grants 16 readable f32.
     unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
+}
+
+/// For the second cache, before the loads, which take the same way to memory and wait.
+#[inline]
+fn ask_ahead(block: &[Lanes; UNROLL]) {
+    for lanes in block {
+        prefetch(lanes.as_ptr().wrapping_byte_add(BYTES_AHEAD));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_and_ask(lanes: &Lanes) -> __m512 {
+    prefetch_first(lanes.as_ptr().wrapping_byte_add(BYTES_NEXT));
+    load(lanes)
 }
 
 /// The elements of a row that fill no vector, the other lanes zero.

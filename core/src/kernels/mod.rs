@@ -5,6 +5,8 @@
 mod int8;
 mod panel;
 mod prefetch;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod rows;
 pub(crate) mod scalar;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod tiles;
@@ -135,8 +137,8 @@ pub struct PairSums {
     pub bb: f64,
 }
 
-/// Probe, references; for each row its dot product and its sum of squares.
-type Rows = unsafe fn(&[f32], &[f32], &mut [f64], &mut [f64]);
+/// Probe, 1 / its norm, references; for each row its score and its sum of squares.
+type Rows = unsafe fn(&[f32], f64, &[f32], &mut [f32], &mut [f64]);
 
 /// Probes, references, length of a row; the dot products of the first probe, of the second...
 type Block = unsafe fn(&[f32], &[f32], usize, &mut [f32]);
@@ -194,17 +196,25 @@ impl Kernels {
         unsafe { (self.pair)(a, b) }
     }
 
-    /// For each row of `references`: its dot product with `probe`, and its sum of squares.
+    /// For each row of `references`: its comparison score with `probe`, whose norm is
+    /// 1 / `inverse_norm`, and its sum of squares, which says whether that score means anything.
     ///
     /// # Panics
     /// If the lengths do not fit each other, or `probe` is empty.
     #[inline]
-    pub fn rows(&self, probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]) {
+    pub fn rows(
+        &self,
+        probe: &[f32],
+        inverse_norm: f64,
+        references: &[f32],
+        scores: &mut [f32],
+        squares: &mut [f64],
+    ) {
         assert!(!probe.is_empty());
-        assert_eq!(dots.len(), squares.len());
-        assert_eq!(Some(references.len()), dots.len().checked_mul(probe.len()));
+        assert_eq!(scores.len(), squares.len());
+        assert_eq!(Some(references.len()), scores.len().checked_mul(probe.len()));
         // SAFETY: `Isa::kernels` asked the CPU before handing out self.
-        unsafe { (self.rows)(probe, references, dots, squares) }
+        unsafe { (self.rows)(probe, inverse_norm, references, scores, squares) }
     }
 
     /// The dot product of each probe with each reference: a row of `dots` for each probe.
@@ -250,7 +260,8 @@ impl Kernels {
         }
     }
 
-    /// As [`Self::rows`], of int8 codes; all sums are exact.
+    /// As [`Self::rows`], of int8 codes; all sums are exact, and a score is one of `block_int8`'s
+    /// dot products, to the bit. It means nothing where the sum of squares is 0.
     ///
     /// # Panics
     /// If the lengths do not fit each other, or `probe` is empty or longer than [`MAX_CODES`].
@@ -258,15 +269,16 @@ impl Kernels {
     pub fn rows_int8(
         &self,
         probe: &[i8],
+        inverse_norm: f32,
         references: &[i8],
-        dots: &mut [i32],
+        scores: &mut [f32],
         squares: &mut [i32],
     ) {
         assert!((1..=MAX_CODES).contains(&probe.len()));
-        assert_eq!(dots.len(), squares.len());
-        assert_eq!(Some(references.len()), dots.len().checked_mul(probe.len()));
+        assert_eq!(scores.len(), squares.len());
+        assert_eq!(Some(references.len()), scores.len().checked_mul(probe.len()));
         // SAFETY: `Isa::kernels` asked the CPU before handing out self.
-        unsafe { (self.int8.rows)(probe, references, dots, squares) }
+        unsafe { (self.int8.rows)(probe, inverse_norm, references, scores, squares) }
     }
 
     /// As [`Self::block`], of int8 codes; all sums are exact.
@@ -302,6 +314,12 @@ impl Kernels {
         // SAFETY: `Isa::kernels` asked the CPU before handing out self.
         unsafe { (self.scale)(vector, factor) }
     }
+}
+
+/// The score of a row from its sums. Rounding may carry parallel vectors a hair past 1.
+#[inline]
+fn to_score(dot: f64, square: f64, probe_inverse: f64) -> f32 {
+    (dot * probe_inverse / square.sqrt()).clamp(-1.0, 1.0) as f32
 }
 
 /// The shapes of a block: what a kernel relies on.

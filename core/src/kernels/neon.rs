@@ -5,6 +5,7 @@ use core::arch::aarch64::{
     vst1q_f32,
 };
 
+use super::rows::{rows, to_scores};
 use super::tiles::tiles;
 use super::{Isa, Kernels, PairSums, int8};
 
@@ -57,12 +58,20 @@ fn pair(a: &[f32], b: &[f32]) -> PairSums {
     PairSums { dot: reduce(dot), aa: reduce(aa), bb: reduce(bb) }
 }
 
+rows! { "neon" }
+
+#[inline]
 #[target_feature(enable = "neon")]
-fn rows(probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]) {
-    let references = references.chunks_exact(probe.len());
-    for ((reference, dot), square) in references.zip(dots).zip(squares) {
-        (*dot, *square) = row(probe, reference);
+fn few_rows<const R: usize>(
+    probe: &[f32],
+    inverse_norm: f64,
+    rows: [&[f32]; R],
+) -> ([f32; PROBES], [f64; PROBES]) {
+    let (mut dots, mut squares) = ([0.0; PROBES], [0.0; PROBES]);
+    for i in 0..R {
+        (dots[i], squares[i]) = row(probe, rows[i]);
     }
+    (to_scores(dots, squares, inverse_norm), squares)
 }
 
 /// Dot product with the probe, and sum of squares. One row at a time: several rows at once save

@@ -25,3 +25,16 @@ pub(in crate::kernels) fn prefetch<T>(line: *const T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = line;
 }
+
+/// The same, for the first cache.
+#[inline]
+pub(in crate::kernels) fn prefetch_first<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as in `prefetch`.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}

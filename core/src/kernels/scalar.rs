@@ -3,7 +3,7 @@
 //! No finite f32 vector overflows or underflows here, so the callers also use these kernels when
 //! the f32 sums of a faster one cannot be trusted.
 
-use super::{Isa, Kernels, PairSums, int8};
+use super::{Isa, Kernels, PairSums, int8, to_score};
 
 pub(super) static KERNELS: Kernels = Kernels {
     isa: Isa::Scalar,
@@ -27,11 +27,18 @@ pub(crate) fn pair(a: &[f32], b: &[f32]) -> PairSums {
     sums
 }
 
-fn rows(probe: &[f32], references: &[f32], dots: &mut [f64], squares: &mut [f64]) {
+fn rows(
+    probe: &[f32],
+    inverse_norm: f64,
+    references: &[f32],
+    scores: &mut [f32],
+    squares: &mut [f64],
+) {
     let references = references.chunks_exact(probe.len());
-    for ((reference, dot), square) in references.zip(dots).zip(squares) {
+    for ((reference, score), square) in references.zip(scores).zip(squares) {
         let sums = pair(probe, reference);
-        (*dot, *square) = (sums.dot, sums.bb);
+        *square = sums.bb;
+        *score = to_score(sums.dot, sums.bb, inverse_norm);
     }
 }
 

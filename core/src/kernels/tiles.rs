@@ -157,9 +157,13 @@ pub(in crate::kernels) fn lanes<T, const LANES: usize, const N: usize>(
 }
 
 /// Asks memory for what comes after these references, one of several parts of it: the next group,
-/// while this one is compared. Beyond the end of the matrix it does nothing.
+/// while this one is compared. Beyond the end of the matrix it does nothing. Nor for a single part:
+/// few probes are compared too soon, and would wait for so many requests at once.
 #[inline]
 pub(in crate::kernels) fn prefetch_next<T>(references: &[T], part: usize, parts: usize) {
+    if parts == 1 {
+        return;
+    }
     let lines = size_of_val(references).div_ceil(LINE);
     for line in lines * part / parts..lines * (part + 1) / parts {
         prefetch(references.as_ptr_range().end.wrapping_byte_add(line * LINE));

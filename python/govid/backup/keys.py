@@ -14,6 +14,19 @@ from govid import config
 from govid.errors import BackupFailed, InvalidSettings, TargetNotEmpty
 
 
+def check_place(file: Path) -> None:
+    """Refuse a place for the private keys before the backup is made that they belong to.
+
+    Raises:
+        TargetNotEmpty: the file exists.
+        BackupFailed: its folder is none that may be written to.
+    """
+    if file.exists():
+        raise TargetNotEmpty(f"{file}: it exists")
+    if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
+        raise BackupFailed(f"{file.absolute().parent}: no folder that may be written to")
+
+
 def save(file: Path, settings: config.Settings) -> list[str]:
     """Write all private keys of the installation to one file, for its owner only; their names.
 
@@ -41,7 +54,7 @@ def save(file: Path, settings: config.Settings) -> list[str]:
 
 
 def read(file: Path) -> dict[str, bytes]:
-    """The keys that `govid backup --with-keys` wrote, by name.
+    """The keys that `govid backup create --with-keys` wrote, by name.
 
     Raises:
         InvalidSettings: the file holds none, or others may read it.

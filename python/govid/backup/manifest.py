@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +74,7 @@ def read(folder: Path, verifier: Verifier) -> Manifest:
     try:
         manifest = msgspec.convert(verifier.verify(KIND, token), Manifest)
     except InvalidReceipt:
-        raise BackupBroken(f"{NAME}: none of the keys given signed it, or it was altered") from None
+        raise BackupBroken(f"{NAME}: {_unsigned(token, verifier)}") from None
     except msgspec.ValidationError as error:
         raise BackupBroken(f"{NAME}: {error}: made by a newer govid?") from None
     found = described(folder)
@@ -90,3 +92,13 @@ def read(folder: Path, verifier: Verifier) -> Manifest:
     if manifest.records not in manifest.files:
         raise BackupBroken(f"{manifest.records} is missing")
     return manifest
+
+
+def _unsigned(token: str, verifier: Verifier) -> str:
+    """Which keys were asked, and which one it names as its own."""
+    said = f"none of the keys given ({', '.join(verifier.key_ids)}) signed it, or it was altered"
+    with suppress(InvalidReceipt):
+        # It may name anything: only what looks like a key is shown.
+        if re.fullmatch("[A-Za-z0-9_-]{43}", named := verifier.signed_by(token)):
+            said += f"; it names {named}"
+    return said

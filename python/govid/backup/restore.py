@@ -24,12 +24,15 @@ from govid.errors import (
     BackupBroken,
     BackupFailed,
     InvalidSettings,
+    OperatorError,
     SigningKeyForeign,
+    SigningKeyGone,
+    SigningKeyRetired,
     TargetNotEmpty,
     UnknownSubject,
 )
 from govid.ledger.erasures import Erasure as Receipt
-from govid.ledger.rotation import current_signer
+from govid.ledger.rotation import current_signer, needed_key
 from govid.store import erasures
 from govid.store.audit import AuditLog
 from govid.store.backup import adopt
@@ -53,6 +56,9 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     audit_position: Annotated[int, Meta(description="The last row of the audit that is there again")]
     made_at: Annotated[int, Meta(description="When the backup was made, seconds since the epoch")]
     active_keys: Annotated[int, Meta(description="API keys that are valid now: also those revoked since")]
+    missing_key: Annotated[
+        str | None, Meta(description="Id of the signing key, if it is not here: no server starts without it")
+    ]
 
 
 def check_place(settings: config.Settings, found: Manifest) -> None:
@@ -118,6 +124,10 @@ def restore(
         _synced(target)
     except OSError as error:
         raise BackupFailed(f"{error.filename}: {error.strerror}") from None
+    except OperatorError as error:
+        # Where the keys will lie, and do, if they were brought before.
+        error.detail = error.detail.replace(str(stage), str(target))
+        raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         with suppress(OSError):
@@ -137,7 +147,7 @@ def _brought_forward(staged: config.Settings, found: Manifest, afterwards: After
     store = open_store(staged)
     try:
         adopt(store.database, _record("restore", "RESTORED"))
-        _change_keys(staged, AuditLog(store.database), found, afterwards)
+        missing_key = _change_keys(staged, AuditLog(store.database), found, afterwards)
         if afterwards.receipts:
             _check_as_new(store.database, afterwards.receipts)
         erased = 0
@@ -155,27 +165,32 @@ def _brought_forward(staged: config.Settings, found: Manifest, afterwards: After
             audit_position=found.moment.audit_position,
             made_at=found.iat,
             active_keys=_active_keys(store.database),
+            missing_key=missing_key,
         )
     finally:
         store.close()
 
 
-def _change_keys(staged: config.Settings, log: AuditLog, found: Manifest, afterwards: Afterwards) -> None:
-    """Follow to the signing key of today, and refuse one that no rotation leads to from the backup's."""
+def _change_keys(
+    staged: config.Settings, log: AuditLog, found: Manifest, afterwards: Afterwards
+) -> str | None:
+    """Follow to the signing key of today, and refuse one that no rotation leads to from the backup's; the id
+    of one that is not here."""
+    if needed_key(log) is None:  # an older govid made the backup, before the first checkpoint
+        log.name_first_key(found.signed_by)
     for rotation in afterwards.rotations:
         log.add_rotation(rotation, after=log.last_rotation())
-    if not staged.signing_key.exists():
-        return  # no server starts without it
-    newer = BackupFailed(
-        f"{staged.signing_key.name} is newer than the backup: give the audit that has the change "
-        "(--newer-audit)"
-    )
     try:
-        signer = current_signer(staged.signing_key, log, create=False)
-    except SigningKeyForeign:
-        raise newer from None
-    if found.signed_by not in signer.verifier.key_ids:
-        raise newer
+        current_signer(staged.signing_key, log, create=False)
+    except SigningKeyGone:
+        return needed_key(log)
+    except (SigningKeyForeign, SigningKeyRetired) as error:
+        raise BackupFailed(
+            f"{error.detail}. If it is the key of another store, remove it and bring the "
+            "right one (--private-keys); if it is newer than the backup, give the audit that has the change "
+            "(--newer-audit)"
+        ) from None
+    return None
 
 
 def _check_as_new(database: Database, receipts: Iterable[Receipt]) -> None:

@@ -35,14 +35,22 @@ def checked_announcement(
     """The announcement in a request to the receiver of ``GOVID_WEBHOOK_URL``.
 
     Args:
-        headers: of the request, their names in any case.
+        headers: of the request, as text, their names in any case.
         body: as it came, byte for byte.
-        secret: the one in use, without a line end.
+        secret: the one in use, as bytes and without a line end.
         now: seconds since the epoch; by default the clock's.
 
     Raises:
         ForgedAnnouncement: do nothing, and answer 400.
+        TypeError: body or secret are no bytes, or a header is no text: mend the call.
     """
+    for name, value in (("body", body), ("secret", secret)):
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"{name} must be bytes, as they came or lie in the file, not {type(value).__name__}"
+            )
+    if not all(isinstance(text, str) for header in headers.items() for text in header):
+        raise TypeError("headers must be text: decode their names and values as Latin-1")
     given = {name.lower(): value for name, value in headers.items()}
     event, delivery, signature = (
         given.get(name.lower(), "")
@@ -59,7 +67,7 @@ def checked_announcement(
 def _authentic(signature: str, delivery: str, event: str, body: bytes, secret: bytes, now: float) -> bool:
     parts = [part.partition("=")[::2] for part in signature.split(",")]
     sent = next((value for name, value in parts if name == "t"), "")
-    if not re.fullmatch("[0-9]{1,12}", sent) or abs(now - int(sent)) > OLDEST_SECONDS:
+    if not re.fullmatch("[0-9]{1,12}", sent) or not abs(now - int(sent)) <= OLDEST_SECONDS:
         return False
     if not secret or "\n" in delivery + event or not (signature + delivery + event).isascii():
         return False

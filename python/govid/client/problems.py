@@ -170,6 +170,16 @@ class DuplicateFace(CallerProblem):
     slug = "duplicate-face"
 
 
+class UnlikeSubject(CallerProblem):
+    """The portrait does not look like the subject.
+
+    Check that it shows this person. If it does, and the references are wrong or too old, delete the
+    subject and enrol it anew.
+    """
+
+    slug = "unlike-subject"
+
+
 class InvalidGroup(CallerProblem):
     """The name of a group is not allowed.
 
@@ -191,14 +201,17 @@ class InvalidReceipt(CallerProblem):
 class FeedbackExists(CallerProblem):
     """This decision was rated before.
 
-    A complaint that it opened is answered by the operator; only good becomes bad.
+    Only good becomes bad; a further text is added to a complaint, or opens it anew if it was answered.
     """
 
     slug = "feedback-exists"
 
 
 class UnknownComplaint(CallerProblem):
-    """There is no open complaint of that number. See GET /v1/complaints."""
+    """There is no open complaint of that number.
+
+    See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile.
+    """
 
     slug = "unknown-complaint"
 
@@ -363,7 +376,7 @@ class JobTooLoose(CallerProblem):
 
 
 class UnknownCase(CallerProblem):
-    """No such case. See GET /v1/cases, or `govid cases list`."""
+    """No such case. See the cases at /console, GET /v1/cases or `govid cases list`."""
 
     slug = "unknown-case"
 
@@ -380,7 +393,7 @@ class PhotoNotKept(CallerProblem):
 class CaseClosed(CallerProblem):
     """The case, or this pair of it, is decided.
 
-    Look at the case; a new dedup job opens a new one if there is new evidence.
+    Look at the case: this request changed nothing. New evidence opens a new one, by a new dedup job.
     """
 
     slug = "case-closed"
@@ -443,7 +456,8 @@ class UntrustedProxy(CallerProblem):
 class ForeignPage(CallerProblem):
     """The request comes from a web page, or for another host name.
 
-    Call the server as localhost from a program, or let it require authentication.
+    Call the server as localhost, from a program or from pages of its own console, or let it require
+    authentication.
     """
 
     slug = "foreign-page"
@@ -773,8 +787,8 @@ class SigningKeyForeign(OperatorProblem):
 class SigningKeyGone(OperatorProblem):
     """The file of the signing key cannot be read.
 
-    Restore it from its own backup, mode 0600, before the next start: a server without it does not start
-    on these records, and a new key proves nothing of what was signed.
+    Restore it from its own backup, mode 0600, before the next start of a server: a new key proves
+    nothing of what was signed.
     """
 
     slug = "signing-key-gone"
@@ -947,6 +961,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "unknown-key": UnknownKey,
     "unknown-subject": UnknownSubject,
     "unknown-use-case": UnknownUseCase,
+    "unlike-subject": UnlikeSubject,
     "unsupported-content-type": UnsupportedContentType,
     "untrusted-proxy": UntrustedProxy,
     "upgrade-not-supported": UpgradeNotSupported,

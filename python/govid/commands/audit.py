@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from govid import config
 from govid.commands import audit_file
-from govid.commands.context import json_option, read_json, settings_of, show, store
+from govid.commands.context import json_option, read_json, settings_of, show, store, written
 from govid.commands.signing_keys import signing_keys_group
 
 if TYPE_CHECKING:
@@ -84,18 +83,15 @@ def checkpoint(context: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def export(context: click.Context, /, file: Path, as_json: bool) -> None:
     """Write all rows and checkpoints to FILE, one JSON object a line, for `govid audit verify --file`."""
-    # It names people and says who asked for them.
-    out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
-    count = 0
-    with out, _log(settings_of(context)) as log:
+    encode, count = msgspec.json.Encoder().encode, 0
+    with _log(settings_of(context)) as log, written(file) as out:
         # First, so that no row is covered by one and missing here.
         statements = log.checkpoints()
         for row in log.links():
             line = {"audit_id": row.audit_id, "record": row.record.decode(), "digest": row.digest.hex()}
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.write(encode(line) + b"\n")
             count += 1
-        for _, statement in statements:
-            out.write(json.dumps({"checkpoint": statement}) + "\n")
+        out.writelines(encode({"checkpoint": statement}) + b"\n" for _, statement in statements)
     show({"rows": count}, as_json, f"{count} rows")
 
 
@@ -112,11 +108,10 @@ def _log(chosen: config.Settings) -> Iterator[AuditLog]:
 
 def _verifier(chosen: config.Settings, log: AuditLog) -> Verifier:
     """Of the signing key; one that knows no key where no server ever ran."""
-    from govid.ledger.rotation import current_signer, names_a_key
-    from govid.ledger.signing import Verifier, is_missing
+    from govid.ledger.rotation import current_signer, known_keys
 
-    if is_missing(chosen.signing_key) and log.empty() and not names_a_key(log):
-        return Verifier([])
+    if log.empty():
+        return known_keys(chosen.signing_key, log)
     return current_signer(chosen.signing_key, log, create=False).verifier
 
 

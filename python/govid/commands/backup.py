@@ -47,9 +47,12 @@ def backup_group() -> None:
 def create(context: click.Context, /, folder: Path, keys_file: Path | None, as_json: bool) -> None:
     """Make a backup in the new folder FOLDER. Private keys are not in it."""
     from govid.backup.create import create as make
+    from govid.backup.keys import check_place
     from govid.backup.keys import save as save_keys
 
     chosen = settings_of(context)
+    if keys_file:
+        check_place(keys_file)
     made = make(folder, chosen)
     names = save_keys(keys_file, chosen) if keys_file else []
     text = f"{folder}: {_summary(made)}\n" + (
@@ -180,8 +183,13 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
         f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since",
         f"  {Path(chosen.data_dir) / 'settings.toml'}   settings of then, without secrets (GOVID_CONFIG)",
     ]
-    if not chosen.signing_key.exists():
-        lines.append(f"  {chosen.signing_key}   bring the signing key: no server starts without it")
+    if done.missing_key:
+        lines.append(
+            f"  {chosen.signing_key}   bring the signing key {done.missing_key}: no server starts without "
+            "it; a new one, which would prove nothing of earlier receipts, is not made"
+        )
+    if not chosen.models_dir.exists():
+        lines.append("  govid models pull       models are not in a backup")
     if time.time() - done.made_at > LONGEST_SILENCE:
         lines.append(
             "  govid retention run --trust-clock   the backup is so old that nothing is erased before"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import NamedTemporaryFile
+from typing import IO, Any, TypeVar
 
 import click
 import msgspec
 
 from govid import config
-from govid.errors import InvalidSettings
+from govid.errors import InvalidParameter, InvalidSettings
 from govid.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +40,32 @@ def read_json(file: Path) -> dict[str, Any]:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except msgspec.MsgspecError:
         raise InvalidSettings(f"{file}: not a JSON object") from None
+
+
+@contextmanager
+def written(out: Path) -> Iterator[IO[bytes]]:
+    """A file for its owner only, under its name once it is whole; until then what bore it stays as it is.
+
+    Raises:
+        InvalidParameter: it cannot be written.
+    """
+    try:
+        if out.is_symlink() or (out.exists() and not out.is_file()):
+            # /dev/stdout, or a pipe: written to, and never replaced.
+            with out.open("wb") as file:
+                yield file
+            return
+        with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as part:
+            try:
+                yield part
+                part.flush()
+                os.fsync(part.fileno())
+                Path(part.name).replace(out)
+            except BaseException:
+                Path(part.name).unlink()
+                raise
+    except OSError as error:
+        raise InvalidParameter(f"{out}: {error.strerror}") from None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from govid import cores
 from govid.audit import new_request_id
-from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.context import json_option, settings_of, show, store, written
 
 if TYPE_CHECKING:
     from govid.adjudication import Adjudication, Case, CaseSummary
@@ -142,15 +141,8 @@ def export(context: click.Context, /, job_id: int, kind: str, out: Path | None, 
             with click.open_file("-", "wb") as target:
                 target.writelines(found)
             return
-        # A file of that name stays as it is until the new one is whole.
-        with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as written:
-            try:
-                written.writelines(found)
-                written.flush()
-                Path(written.name).replace(out)
-            except BaseException:
-                Path(written.name).unlink()
-                raise
+        with written(out) as file:
+            file.writelines(found)
 
 
 def _worked(jobs: Dedup, job: DedupJob, request_id: str, threads: int, as_json: bool) -> DedupJob:

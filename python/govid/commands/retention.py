@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import click
@@ -24,22 +25,33 @@ def retention_group() -> None:
 @json_option
 @click.pass_context
 def run(context: click.Context, /, dry_run: bool, trust_clock: bool, as_json: bool) -> None:
-    """Erase what is past its time, as a server does by itself. A run that is stopped is gone on with."""
-    from govid.ledger.rotation import Keyring
+    """Erase what is past its time, as a server does by itself. A run that is stopped is gone on with.
+
+    A dry run fails where a run would refuse, and counts all the same.
+    """
+    from govid.ledger.rotation import current_signer
     from govid.retention import Keeper
     from govid.store.audit import AuditLog
     from govid.use_cases import UseCases
 
     settings = settings_of(context)
     with store(settings) as records:
-        keyring = Keyring(settings.signing_key, AuditLog(records.database))
-        keeper = Keeper(records.database, settings, UseCases.of(settings), lambda: keyring.signer)
+        log = AuditLog(records.database)
+        keeper = Keeper(
+            records.database,
+            settings,
+            UseCases.of(settings),
+            lambda: current_signer(settings.signing_key, log),
+        )
 
         def pause() -> bool:
             time.sleep(0.01)  # for whoever else writes
             return False
 
-        result = keeper.due() if dry_run else keeper.run(pause, trust_clock=trust_clock)
+        if dry_run:
+            result = keeper.due(trust_clock=trust_clock)
+        else:
+            result = keeper.run(pause, trust_clock=trust_clock)
     lines = [f"{name}: {count:,}" for name, count in result.erased.items() if count]
     lines += [f"decisions of {name}: {count:,}" for name, count in result.decisions.items() if count]
     lines = [f"{'would be erased' if dry_run else 'erased'}  {line}" for line in lines]
@@ -48,4 +60,9 @@ def run(context: click.Context, /, dry_run: bool, trust_clock: bool, as_json: bo
         for name, count in result.references_too_old.items()
         if count
     ]
-    show(result, as_json, "\n".join(lines) or "nothing is past its time")
+    lines = lines or ["nothing is past its time"]
+    if refused := result.refused:
+        lines.append(f"a run would refuse: {refused.slug}: {refused.detail}. {refused.remedy}")
+    show(result, as_json, "\n".join(lines))
+    if refused:
+        sys.exit(1)

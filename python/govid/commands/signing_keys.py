@@ -21,15 +21,14 @@ def signing_keys_group() -> None:
 @click.pass_context
 def list_keys(context: click.Context, /, as_json: bool) -> None:
     """The public keys, newest first; --json is the JWK set that offline checks take (--keys)."""
-    from govid.ledger.rotation import current_signer
+    from govid.ledger.rotation import known_keys
     from govid.store.audit import AuditLog
 
     chosen = settings_of(context)
     with store(chosen) as records:
-        verifier = current_signer(chosen.signing_key, AuditLog(records.database), create=False).verifier
-    jwks = verifier.jwks()
+        jwks = known_keys(chosen.signing_key, AuditLog(records.database)).jwks()
     lines = [f"{key['kid']}  {_state(key.get('exp'))}" for key in jwks["keys"]]
-    show(jwks, as_json, "\n".join(lines))
+    show(jwks, as_json, "\n".join(lines) or "no key yet: the first start of a server makes one")
 
 
 @signing_keys_group.command()

@@ -1,9 +1,9 @@
 """What the audit says of a decision, erased after its time, and the chain that holds all the same.
 
 A row keeps its digest, and a mark instead of its record. The digest is a leaf of the checkpoint that was
-signed over it, so nothing moves; and it tells nothing, because a record holds a random request id. Which rows
-were erased, and by which rule, is signed in the audit record of the expiry: whoever can only write to the
-database cannot pass off the removal of a use as one.
+signed over it, so nothing moves; and it tells nothing, because a record holds a salt that goes with it. Which
+rows were erased, and by which rule, is signed in the audit record of the expiry: whoever can only write to
+the database cannot pass off the removal of a use as one.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ class Ledger:
         return UsePage(subject_id=subject, uses=uses, next_before=page.next_before)
 
     def rate(self, receipt_id: str, receipt: str, rating: Rating, comment: str, *, request_id: str) -> Rated:
-        """Rate the decision of a receipt; whoever holds the receipt may, once.
+        """Rate the decision of a receipt; whoever holds the receipt may, and add to a complaint.
 
         Raises:
             InvalidReceipt, FeedbackExists, InvalidParameter, OperatorError.
@@ -188,12 +188,12 @@ class Ledger:
             outcome=f"RATED_{rating.upper()}",
             use_case=claims.use_case,
         )
-        complaint_id = self._feedback.add(receipt_id, rating, comment, record, due_at=due_at)
+        opened = self._feedback.add(receipt_id, rating, comment, record, due_at=due_at)
         return Rated(
             request_id=receipt_id,
             rating=rating,
-            complaint_id=complaint_id,
-            due_at=due_at if complaint_id is not None else None,
+            complaint_id=opened.complaint_id if opened else None,
+            due_at=opened.due_at if opened else None,
         )
 
     # --- operators ----------------------------------------------------------------------------------

@@ -101,9 +101,17 @@ def current_signer(path: Path, log: AuditLog, *, create: bool = True) -> Signer:
     return Signer(signer.key, followed(signer, rotations), since=rotations[-1][0])
 
 
-def names_a_key(log: AuditLog) -> bool:
-    """Whether the records name a key, so that none may be made: those from before it was named do, too."""
-    return bool(log.rotations()) or _first_key(log) is not None
+def known_keys(path: Path, log: AuditLog) -> Verifier:
+    """The public keys, none where none was ever in use; makes none, and raises as ``current_signer``."""
+    if is_missing(path) and needed_key(log) is None:
+        return Verifier([])
+    return current_signer(path, log, create=False).verifier
+
+
+def needed_key(log: AuditLog) -> str | None:
+    """Id of the key that has to sign now, as the records name it; None: they do not, and one may be made."""
+    rotations = log.rotations()
+    return _successor_id(*rotations[-1]) if rotations else _first_key(log)
 
 
 def successor_path(path: Path) -> Path:
@@ -208,7 +216,7 @@ def _lacking(rotations: Sequence[tuple[int, AuditRecord]], named: str | None) ->
         return f"{_successor_id(*rotations[-1])} signs these records since row {rotations[-1][0]}"
     if named:
         return f"{named} signs these records"
-    return "these records name no key yet: the first start of a server makes one"
+    return "these records name no key: if one signed for them, put it back before a server makes a new one"
 
 
 def _successor_id(audit_id: int, record: AuditRecord) -> str:

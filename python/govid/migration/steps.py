@@ -23,7 +23,9 @@ def start(store: Store, settings: Settings, target: Settings, request_id: str) -
     """
     old, new = named(settings), named(target)
     if old.model_id == new.model_id:
-        raise MigrationRefused(f"the settings name {new.model_id} already")
+        raise MigrationRefused(
+            f"the settings name {new.model_id} already: name another by --profile, --precision or --embedder"
+        )
     check_use_cases(target, settings)
     FacePipeline(target)  # loads and tries what there is to load
     with store.database.writing() as connection:

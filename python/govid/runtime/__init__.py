@@ -6,6 +6,7 @@ from govid import _core
 from govid.config import Settings
 from govid.errors import InvalidSettings
 from govid.runtime import openvino_session
+from govid.runtime.bands import BandedSession
 from govid.runtime.onnx_session import OnnxSession
 from govid.types import InferenceSession
 
@@ -50,6 +51,17 @@ def onnx_session(name: str, content: bytes, settings: Settings) -> OnnxSession:
         ProviderMissing, ModelUnusable: see ``OnnxSession``.
     """
     return OnnxSession(name, content, providers=settings.providers, threads=settings.inference_threads)
+
+
+def detector_session(name: str, content: bytes, settings: Settings) -> InferenceSession:
+    """YuNet under these settings, which on the CPU looks at large pictures band by band.
+
+    Raises:
+        ProviderMissing, ModelUnusable: see ``OnnxSession``.
+    """
+    if settings.providers != ("CPUExecutionProvider",):
+        return onnx_session(name, content, settings)
+    return BandedSession(content, lambda part: onnx_session(name, part, settings))
 
 
 def embedder_session(name: str, content: bytes, settings: Settings) -> InferenceSession:

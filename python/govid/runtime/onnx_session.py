@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from govid.errors import ModelUnusable, ProviderMissing
 from govid.runtime.prelu import without_prelu
+from govid.types import Tensor
 
 
 class OnnxSession:
@@ -68,6 +69,7 @@ class OnnxSession:
     def output_names(self) -> tuple[str, ...]:
         return self._output_names
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tensor: Tensor) -> list[NDArray[np.float32]]:
+        tensor = np.ascontiguousarray(tensor, dtype=np.float32)
         outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input.name: tensor})
         return outputs

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from govid import cores
 from govid.errors import ModelUnusable, RuntimeMissing
+from govid.types import Tensor
 
 # OpenVINO's Python module fills a static table at its first tensor and may wait for the interpreter there:
 # two threads that meet at that point hold what the other needs, for ever. Seen twice in some 20 runs. The
@@ -92,7 +93,7 @@ class OpenVinoSession:
     def output_names(self) -> tuple[str, ...]:
         return self._output_names
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tensor: Tensor) -> list[NDArray[np.float32]]:
         request: _Request | None = getattr(self._local, "request", None)
         if request is None:
             # It holds the tensors of one inference: each thread has its own.
@@ -104,11 +105,11 @@ class _Request:
     """A request and its tensors, bound once: to hand them over at each call costs more than to copy them."""
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401
-        from openvino import Tensor  # noqa: PLC0415 - imported by ``core`` before
+        import openvino  # noqa: PLC0415 - ``core`` has imported it before
 
         def bound(port: Any, bind: Any) -> NDArray[np.float32]:  # noqa: ANN401
             array = np.zeros(tuple(port.shape), dtype=np.float32)
-            bind(Tensor(array, shared_memory=True))
+            bind(openvino.Tensor(array, shared_memory=True))
             return array
 
         self._request = compiled.create_infer_request()
@@ -118,7 +119,7 @@ class _Request:
             for index, port in enumerate(compiled.outputs)
         ]
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tensor: Tensor) -> list[NDArray[np.float32]]:
         if tensor.shape != self._input.shape:
             raise ValueError(f"input is {list(tensor.shape)}, needs {list(self._input.shape)}")
         self._input[...] = tensor

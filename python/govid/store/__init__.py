@@ -204,10 +204,21 @@ class Store(Protocol):
     def reference_ids(self, *, subjects: Sequence[str] = (), groups: Sequence[str] = ()) -> Within:
         """All active references of these subjects and of the members of these groups."""
 
-    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
+    def append_audit(
+        self,
+        record: AuditRecord,
+        attempt: Attempt | None = None,
+        *,
+        subject_id: str | None = None,
+        enrolled: bool = True,
+    ) -> bytes:
         """Count the attempt and keep one audit record; its digest in the chain, 32 bytes.
 
-        Raises SubjectLocked and keeps neither.
+        Args:
+            subject_id: whose references the record says something of.
+            enrolled: whether it had some when they were read.
+
+        Raises SubjectLocked, or UnknownSubject where that one was deleted before, and keeps neither.
         """
 
     def check_attempts(self, made: Attempts) -> None:

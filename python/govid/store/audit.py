@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Annotated
 
 import msgspec
@@ -19,7 +20,13 @@ ROTATION = "rotate_signing_key"
 """Operation of the rows that change the signing key; the schema has an index of them."""
 # What a row is found by, as its record has it.
 _COLUMNS = ("request_id", "time", "operation", "outcome", "caller", "use_case")
+_INSERT = f"INSERT INTO audit (digest, record, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
+_FILE = "INSERT INTO audit_subject VALUES (?, ?)"
+# Nobody else appends meanwhile, so the newest row is one's own. Half the time of RETURNING in SQLite.
+_FILE_LAST = "INSERT INTO audit_subject SELECT CAST(? AS TEXT), max(audit_id) FROM audit"
 _encode = msgspec.json.Encoder().encode
+_found_by: Callable[[AuditRecord], tuple[Value, ...]] = attrgetter(*_COLUMNS)
+"""The values of ``_COLUMNS``."""
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,31 +58,27 @@ def append(connection: Connection, record: AuditRecord) -> bytes:
     Returns:
         Its digest, 32 bytes.
     """
-    (digest,) = append_many(connection, [record])
+    _, before = _last(connection)
+    digest, row = _linked(record, before)
+    connection.execute(_INSERT, row)
+    connection.execute_many(_FILE_LAST, [(subject,) for subject in sorted(_subjects(record))])
     return digest
 
 
 def append_many(connection: Connection, records: Sequence[AuditRecord]) -> list[bytes]:
-    """Append records in their order inside the caller's transaction.
+    """Append records in their order inside the caller's transaction: ``append`` by fewer statements.
 
     Returns:
         Their digests.
     """
-    # One after the other: each row needs the digest of the one before.
-    connection.exclusive("audit")
-    last = connection.row("SELECT audit_id, digest FROM audit ORDER BY audit_id DESC LIMIT 1")
-    last_id, digest = last or (0, None)
-    digest = bytes(digest) if digest else GENESIS
+    last_id, digest = _last(connection)
     digests: list[bytes] = []
     rows: list[tuple[Value, ...]] = []
     for record in records:
-        text = _encode(record)
-        digest = link(digest, text)
+        digest, row = _linked(record, digest)
         digests.append(digest)
-        rows.append((text.decode(), digest, *_found_by(record)))
-    connection.execute_many(
-        f"INSERT INTO audit (record, digest, {', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
-    )
+        rows.append(row)
+    connection.execute_many(_INSERT, rows)
     # Nobody else appends meanwhile, so the new rows are these, in their order.
     ids = connection.rows("SELECT audit_id FROM audit WHERE audit_id > ? ORDER BY audit_id", (last_id,))
     subjects = {
@@ -83,13 +86,24 @@ def append_many(connection: Connection, records: Sequence[AuditRecord]) -> list[
         for record, (audit_id,) in zip(records, ids, strict=True)
         for subject in _subjects(record)
     }
-    connection.execute_many("INSERT INTO audit_subject VALUES (?, ?)", sorted(subjects))
+    connection.execute_many(_FILE, sorted(subjects))
     return digests
 
 
-def _found_by(record: AuditRecord) -> tuple[Value, ...]:
-    """The values of ``_COLUMNS``."""
-    return tuple(getattr(record, name) for name in _COLUMNS)
+def _last(connection: Connection) -> tuple[int, bytes]:
+    """Id and digest of the last row, after which nobody else appends before the transaction has ended."""
+    # One after the other: each row needs the digest of the one before.
+    connection.exclusive("audit")
+    row = connection.row("SELECT audit_id, digest FROM audit ORDER BY audit_id DESC LIMIT 1")
+    last_id, digest = row or (0, None)
+    return last_id, bytes(digest) if digest else GENESIS
+
+
+def _linked(record: AuditRecord, before: bytes) -> tuple[bytes, tuple[Value, ...]]:
+    """The digest of a record that follows the digest before, and what ``_INSERT`` takes."""
+    text = _encode(msgspec.structs.replace(record, salt=secrets.token_hex(16)))
+    digest = link(before, text)
+    return digest, (digest, text.decode(), *_found_by(record))
 
 
 def _subjects(record: AuditRecord) -> set[str]:

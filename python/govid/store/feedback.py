@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +16,8 @@ from govid.store.notifications import enqueue
 
 Rating = Literal["good", "bad"]
 MAX_PAGE = 1000
+MAX_SAID = 20_000
+"""Characters of all that is said in one complaint, with the answers to it."""
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,21 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     closed_by: str | None
 
 
+class Opened(NamedTuple):
+    """A complaint that is to be answered, by when."""
+
+    complaint_id: int
+    due_at: float
+
+
+class _Said(NamedTuple):
+    feedback_id: int
+    rating: Rating
+    comment: str
+    answer: str | None
+    due_at: float | None
+
+
 class Feedback:
     """The ratings of a store."""
 
@@ -39,38 +56,48 @@ class Feedback:
 
     def add(
         self, request_id: str, rating: Rating, comment: str, record: AuditRecord, *, due_at: float
-    ) -> int | None:
+    ) -> Opened | None:
         """Keep a rating; a bad one opens a complaint and tells the operator in the same transaction.
 
+        Two may hold the receipt, the citizen and who asked for the decision, and neither can speak for the
+        other: a bad rating takes the place of a good one, adds its words to those of an open complaint, and
+        opens one anew that was answered.
+
         Returns:
-            Id of the complaint, None for a good rating.
+            The complaint, None for a good rating.
 
         Raises:
-            FeedbackExists: the decision was rated before. Only a good rating gives way to a bad one.
+            FeedbackExists: the decision was rated before, and this says nothing new.
         """
         with self._database.writing() as connection:
-            bad = rating == "bad"
+            connection.exclusive("feedback")
             row = connection.row(
+                "SELECT feedback_id, rating, comment, answer, due_at FROM feedback WHERE request_id = ?",
+                (request_id,),
+            )
+            before = _Said(*row) if row else None
+            comment = _joined(before, rating, comment)
+            if before and before.due_at is not None and before.answer is None:
+                due_at = before.due_at
+            (feedback_id,) = connection.row(
                 "INSERT INTO feedback (request_id, rating, comment, created_at, due_at)"
                 " VALUES (?, ?, ?, ?, ?) ON CONFLICT (request_id) DO UPDATE"
-                # Whoever has the receipt first must not be able to praise a complaint away.
                 " SET rating = excluded.rating, comment = excluded.comment, created_at = excluded.created_at,"
-                " due_at = excluded.due_at WHERE feedback.rating = 'good' AND excluded.rating = 'bad'"
+                " due_at = excluded.due_at, closed_at = NULL, answer = NULL, closed_by = NULL"
                 " RETURNING feedback_id",
-                (request_id, rating, comment, record.time, due_at if bad else None),
-            )
-            if row is None:
-                raise FeedbackExists
+                (request_id, rating, comment, record.time, due_at if rating == "bad" else None),
+            ) or (0,)
             append(connection, record)
-            if not bad:
+            if rating == "good":
                 return None
-            complaint_id = int(row[0])
-            enqueue(
-                connection,
-                "complaint.opened",
-                {"complaint_id": complaint_id, "request_id": request_id, "due_at": due_at},
-            )
-            return complaint_id
+            opened = Opened(int(feedback_id), due_at)
+            if not before or before.due_at != due_at:
+                enqueue(
+                    connection,
+                    "complaint.opened",
+                    {"complaint_id": opened.complaint_id, "request_id": request_id, "due_at": due_at},
+                )
+            return opened
 
     def complaints(self, *, after: int, limit: int, open_only: bool) -> list[Complaint]:
         """Complaints whose id is above ``after``, oldest first."""
@@ -109,3 +136,21 @@ class Feedback:
                 if row:
                     found[request_id] = row[0]
         return found
+
+
+def _joined(before: _Said | None, rating: Rating, comment: str) -> str:
+    """What a rating says together with what was said before; raises FeedbackExists."""
+    if before is None:
+        return comment
+    if rating == "good":
+        raise FeedbackExists
+    # Whoever has the receipt first must not be able to praise a complaint away.
+    if before.rating == "good":
+        return comment
+    if not comment or comment in before.comment:
+        raise FeedbackExists
+    parts = [before.comment, f"[{before.answer}]" if before.answer else "", comment]
+    said = "\n".join(part for part in parts if part)
+    if len(said) > MAX_SAID:
+        raise FeedbackExists(f"{len(said)} characters of text, at most {MAX_SAID}")
+    return said

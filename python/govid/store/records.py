@@ -196,12 +196,26 @@ class SqlStore:
         if new.photo is not None:
             self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
-    def append_audit(self, record: AuditRecord, attempt: Attempt | None = None) -> bytes:
+    def append_audit(
+        self,
+        record: AuditRecord,
+        attempt: Attempt | None = None,
+        *,
+        subject_id: str | None = None,
+        enrolled: bool = True,
+    ) -> bytes:
         with self.database.writing() as connection:
             if attempt is not None:
                 # Before the audit, whose lock is the last one.
                 attempts.count(connection, attempt)
-            return append_audit(connection, record)
+            digest = append_audit(connection, record)
+            if subject_id is not None:
+                # Behind that lock: a deletion with a row before this one is complete, and is seen. The look
+                # is taken for those who are not enrolled, too: time follows from work.
+                found = connection.row("SELECT 1 FROM subject WHERE subject_id = ?", (subject_id,))
+                if enrolled and not found:
+                    raise UnknownSubject
+            return digest
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
         with self.database.writing() as connection:

@@ -133,7 +133,7 @@ async def _page(
         verdicts=list(Verdict),
         done=done,
         seen=seen or {},
-        error=error,
+        said=console.said(request, error) if error else None,
         written=written or {},
         # Sent twice, a form is one verdict.
         key=secrets.token_urlsafe(24),

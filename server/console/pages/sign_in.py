@@ -12,7 +12,7 @@ from litestar.response import Redirect, Template
 
 from govid import keys
 from govid.pipeline import Engine
-from server.access.errors import InvalidCredential, TooManyTries
+from server.access.errors import InvalidCredential, SignedOut, TooManyTries
 from server.console import catalogue, forms
 from server.console.console import Console, asset, to
 from server.controllers.reply import caller_of, request_id
@@ -40,7 +40,8 @@ class SignInPages(Controller):
         following = forms.way_back(following)
         if await console.gate.is_open():
             return to(following)
-        return console.page(request, "sign-in", following=following, message="session-ended" if ended else "")
+        said = console.said(request, SignedOut()) if ended else None
+        return console.page(request, "sign-in", following=following, said=said, wrong=False)
 
     @post("/sign-in")
     async def sign_in(
@@ -68,7 +69,8 @@ class SignInPages(Controller):
                 status=status_of(type(error)),
                 headers=wait,
                 following=following,
-                message=error.slug,
+                said=console.said(request, error),
+                wrong=True,
             )
 
         def begin(_: Engine) -> str:

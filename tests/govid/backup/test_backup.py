@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import tomllib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import pytest
 from govid.backup.afterwards import Afterwards, since
 from govid.backup.keys import read as read_private_keys
 from govid.backup.keys import save as save_keys
+from govid.backup.manifest import KIND, NAME, Manifest, described
 from govid.backup.restore import check_place, restore
 from govid.backup.verify import verify
 from govid.errors import (
@@ -24,8 +26,10 @@ from govid.errors import (
     EncryptionKeyMissing,
     InvalidSettings,
     OperatorError,
+    SigningKeyGone,
     TargetNotEmpty,
 )
+from govid.ledger.signing import load_signer
 from govid.vault.journal import ErasureJournal, read
 from tests.govid.backup.conftest import NewPlace
 from tests.govid.backup.support import Place
@@ -213,8 +217,9 @@ def test_without_the_encryption_key_nothing_is_restored(
     place.backup(tmp_path / "backup")
     target = new_place("restored")
     found = verify(tmp_path / "backup", place.verifier())
-    with pytest.raises(EncryptionKeyMissing):
+    with pytest.raises(EncryptionKeyMissing) as said:
         restore(tmp_path / "backup", found, target.settings, Afterwards())
+    assert str(target.settings.encryption_key_file) in said.value.detail
     assert not target.folder.exists()
 
 
@@ -269,7 +274,10 @@ def test_a_backup_signed_by_somebody_else_is_refused(
     other = new_place("other")
     other.enrol("mallory")
     other.backup(tmp_path / "backup")
-    with pytest.raises(BackupBroken, match="none of the keys"):
+    theirs, ours = other.verifier().key_ids[0], place.verifier().key_ids[0]
+    with pytest.raises(
+        BackupBroken, match=rf"none of the keys given \({ours}\) signed it.*; it names {theirs}$"
+    ):
         verify(tmp_path / "backup", place.verifier())
 
 
@@ -369,3 +377,55 @@ def test_a_backup_made_before_a_rotation_comes_back_with_the_newer_audit(
     assert target.ledger(store).examine().intact
     assert target.ledger(store).signer.verifier.key_ids == place.verifier().key_ids
     store.close()
+
+
+@only_sqlite
+def test_the_key_of_another_store_is_called_so(place: Place, new_place: NewPlace, tmp_path: Path) -> None:
+    made, other, target = place.backup(tmp_path / "backup"), new_place("other"), new_place("restored")
+    theirs = other.verifier().key_ids[0]
+    save_keys(tmp_path / "keys.json", place.settings)
+    (target.folder / "keys").mkdir(parents=True)
+    shutil.copy(other.settings.signing_key, target.settings.signing_key)
+    with pytest.raises(BackupFailed, match="key of another store, remove it and bring the right one") as said:
+        restore(
+            tmp_path / "backup",
+            made,
+            target.settings,
+            Afterwards(),
+            private_keys=read_private_keys(tmp_path / "keys.json"),
+        )
+    assert (
+        f"{target.settings.signing_key}: it holds {theirs}; {made.signed_by} signs these records"
+        in said.value.detail
+    )
+
+
+@only_sqlite
+def test_without_the_signing_key_a_restore_says_so_and_no_start_makes_another(
+    place: Place, new_place: NewPlace, tmp_path: Path
+) -> None:
+    target = new_place("restored")
+    made = _as_an_older_govid_made_it(place.backup(tmp_path / "backup"), tmp_path / "backup", place)
+    save_keys(tmp_path / "keys.json", place.settings)
+    keys = read_private_keys(tmp_path / "keys.json")
+    del keys["signing.pem"]
+    done = restore(tmp_path / "backup", made, target.settings, Afterwards(), private_keys=keys)
+    assert done.missing_key == made.signed_by
+    store = target.store()
+    with pytest.raises(SigningKeyGone, match=made.signed_by):
+        target.ledger(store)
+    shutil.copy(place.settings.signing_key, target.settings.signing_key)
+    assert target.ledger(store).examine().intact
+    store.close()
+
+
+def _as_an_older_govid_made_it(made: Manifest, folder: Path, place: Place) -> Manifest:
+    """Before its first checkpoint: nothing but the manifest names the key."""
+    with closing(sqlite3.connect(folder / "records.sqlite3", isolation_level=None)) as copy:
+        copy.execute("DELETE FROM first_signing_key")
+        copy.execute("DELETE FROM audit_checkpoint")
+    signer = load_signer(place.settings.signing_key)
+    (folder / NAME).unlink()
+    made = msgspec.structs.replace(made, files=described(folder))
+    (folder / NAME).write_text(signer.sign(KIND, made))
+    return verify(folder, signer.verifier)

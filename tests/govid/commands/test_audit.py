@@ -60,3 +60,20 @@ def test_doctor_misses_a_key_that_only_a_checkpoint_names(tmp_path: Path) -> Non
         [support.GOVID, "--data-dir", str(tmp_path), "doctor", "--json"], capture_output=True, check=False
     )
     assert any("signing-key-gone" in one for one in json.loads(looked.stdout)["problems"])
+
+
+def test_keys_where_no_server_ever_ran_are_none_and_none_is_made(tmp_path: Path) -> None:
+    def listed(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [support.GOVID, "--data-dir", str(tmp_path), "audit", "keys", "list", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    found = listed()
+    assert (found.returncode, found.stdout) == (0, "no key yet: the first start of a server makes one\n")
+    assert json.loads(listed("--json").stdout) == {"keys": []}
+    assert not (tmp_path / "keys" / "signing.pem").exists()
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    signer = Ledger(store.database, tmp_path / "keys" / "signing.pem", {}, complaint_days=1).signer
+    store.close()
+    assert listed().stdout == f"{signer.key_id}  signs\n"
+    (tmp_path / "keys" / "signing.pem").unlink()
+    assert json.loads(listed("--json").stdout)["slug"] == "signing-key-gone"

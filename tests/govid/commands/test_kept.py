@@ -28,9 +28,15 @@ def test_what_is_past_its_time_is_told_and_then_erased(tmp_path: Path) -> None:
     store.close()
     refused = govid(tmp_path, "retention", "run", "--json")
     assert (refused.returncode, json.loads(refused.stdout)["slug"]) == (1, "clock-doubtful")
-    for _ in range(2):
-        told = json.loads(govid(tmp_path, "retention", "run", "--dry-run", "--json").stdout)
-        assert (told["dry_run"], told["erased"]["photos"]) == (True, 2)
+    for trusted, code, slug in [([], 1, "clock-doubtful"), (["--trust-clock"], 0, None)]:
+        looked = govid(tmp_path, "retention", "run", "--dry-run", *trusted, "--json")
+        told = json.loads(looked.stdout)
+        assert (looked.returncode, told["dry_run"], told["erased"]["photos"]) == (code, True, 2)
+        assert (told["refused"] or {}).get("slug") == slug
+    said = govid(tmp_path, "retention", "run", "--dry-run").stdout
+    assert said.startswith(b"would be erased  photos: 2\na run would refuse: clock-doubtful: ")
+    assert b"--trust-clock" in said
+    assert not (tmp_path / "keys" / "signing.pem").exists(), "a look makes no key"
     assert govid(tmp_path, "retention", "run", "--trust-clock").stdout == b"erased  photos: 2\n"
     assert govid(tmp_path, "retention", "run").stdout == b"nothing is past its time\n"
 

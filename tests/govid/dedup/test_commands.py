@@ -45,6 +45,8 @@ def test_from_start_to_verdict_without_a_model_file(tmp_path: Path) -> None:
     assert out.read_text() == "kept"
     assert govid(folder, "dedup", "export", "1", "--out", str(out)).returncode == 0
     assert "s20,s3," in out.read_text()
+    nowhere = govid(folder, "dedup", "export", "1", "--out", str(tmp_path / "nowhere" / "pairs.csv"))
+    assert nowhere.stderr.startswith("govid: invalid-parameter: ")
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["pairs.csv"]
     assert govid(folder, "cases", "list").stdout.startswith("case 1 open: 's20', 's3'")
     decided = govid(folder, "cases", "decide", "1", "different", "--by", "ann", "--note", "hair")

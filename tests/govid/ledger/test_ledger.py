@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from govid.ledger import checkpoints, receipts
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import load_signer
 from govid.store.audit import AuditFilter
+from govid.store.feedback import MAX_SAID
 from govid.store.notifications import Outbox
 from govid.store.records import SqlStore
 from govid.store.sqlite import SqliteStore
@@ -310,6 +312,28 @@ def test_a_decision_is_rated_once_but_nobody_can_praise_a_complaint_away(
             ledger.rate("r1", token, rating, "", request_id="w")
     (row, *_) = ledger.rows(AuditFilter(operation="rate")).rows
     assert (row.record.about, row.record.caller) == ("r1", None)
+
+
+def test_nobody_uses_up_the_complaint_of_another(store: SqlStore, ledger: Ledger) -> None:
+    """Two hold the receipt: who asked for the decision, and the citizen."""
+    token = receipt(store, ledger)
+    hotel = ledger.rate("r1", token, "bad", "", request_id="a")
+    citizen = ledger.rate("r1", token, "bad", "it was not me", request_id="b")
+    assert (citizen.complaint_id, citizen.due_at) == (hotel.complaint_id, hotel.due_at)
+    assert hotel.complaint_id is not None
+    ledger.close_complaint(hotel.complaint_id, "we are sorry", request_id="c")
+    with pytest.raises(FeedbackExists):
+        ledger.rate("r1", token, "bad", "it was not me", request_id="d")
+    assert ledger.complaints() == []
+    ledger.rate("r1", token, "bad", "nor the second time", request_id="e")
+    (complaint,) = ledger.complaints()
+    assert (complaint.complaint_id, complaint.answer) == (hotel.complaint_id, None)
+    assert complaint.comment == "it was not me\n[we are sorry]\nnor the second time"
+    assert Outbox(store.database).waiting() == 2
+    for number in range(20):
+        with suppress(FeedbackExists):
+            ledger.rate("r1", token, "bad", f"{number} " + "x" * 1990, request_id="f")
+    assert len(ledger.complaints()[0].comment) <= MAX_SAID
 
 
 def test_numbers_beyond_the_database_are_no_accident(ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from govid import Settings
 from govid.audit import AuditRecord
 from govid.cli import cli
 from govid.dedup import jobs
+from govid.doctor import examine
 from govid.errors import MigrationRefused, ModelMissing, ModelNotServing, NoMigration, NotCalibrated
 from govid.gallery.shared import open_shared
 from govid.migration import steps
@@ -213,3 +214,13 @@ def test_a_shared_gallery_begins_anew_with_each_change_over(store: SqliteStore, 
     steps.roll_back(store, old, "r")
     names.append(open_shared(cluster, profile, store).gallery.name)
     assert len(set(names)) == 3
+
+
+def test_doctor_says_that_a_server_would_not_start_after_the_step(store: SqliteStore, old: Settings) -> None:
+    new = changed(old, precision="int8")
+    begun(store, old, new)
+    assert not any("model-not-serving" in problem for problem in examine(old).problems)
+    enter(store, "shadowing")
+    steps.cut_over(store, old, "r", "a drill")
+    assert any("model-not-serving" in problem for problem in examine(old).problems)
+    assert not any("model-not-serving" in problem for problem in examine(new).problems)

@@ -9,8 +9,9 @@ use core::arch::x86_64::{
     _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
-use super::Int8Kernels;
+use super::{Int8Kernels, to_scores};
 use crate::kernels::prefetch::prefetch;
+use crate::kernels::rows::by_fours;
 use crate::kernels::tiles::tiles;
 
 pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
@@ -31,18 +32,29 @@ tiles! { "avx2", i8 => i32, 2 references, load and load_tail, load and load_last
 /// unsigned and signed bytes, |x| and the probe's with the sign of x; two products of up to 127 fit
 /// into i16. -128, whose magnitude is no signed byte, goes the way of the tiles.
 #[target_feature(enable = "avx2")]
-fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
-    let (dots, last_dots) = dots.as_chunks_mut::<PROBES>();
-    let (squares, last_squares) = squares.as_chunks_mut::<PROBES>();
-    let (groups, last) = references.split_at(dots.len() * PROBES * probe.len());
-    let groups = groups.chunks_exact(PROBES * probe.len());
+fn rows(
+    probe: &[i8],
+    inverse_norm: f32,
+    references: &[i8],
+    scores: &mut [f32],
+    squares: &mut [i32],
+) {
+    let (fours, rest) = by_fours(references, probe.len(), scores, squares);
     let slow = probe.contains(&i8::MIN);
-    for (group, (dots, squares)) in groups.zip(dots.iter_mut().zip(squares)) {
-        if slow || !few_rows::<PROBES>(probe, group, dots, squares) {
-            few_rows_widened(probe, group, dots, squares);
+    for (rows, scores, squares) in fours {
+        let mut dots = [0; PROBES];
+        if slow || !few_rows(probe, rows, &mut dots, squares) {
+            for (i, row) in rows.into_iter().enumerate() {
+                (dots[i], squares[i]) = row_widened(probe, row);
+            }
         }
+        *scores = to_scores(dots, *squares, inverse_norm);
     }
-    few_rows_widened(probe, last, last_dots, last_squares);
+    for (row, score, square) in rest {
+        let dot;
+        (dot, *square) = row_widened(probe, row);
+        [*score] = to_scores([dot], [*square], inverse_norm);
+    }
 }
 
 /// Whether there was no -128; else the sums are wrong. One row after the other: memory likes it.
@@ -50,11 +62,10 @@ fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) 
 #[target_feature(enable = "avx2")]
 fn few_rows<const R: usize>(
     probe: &[i8],
-    rows: &[i8],
+    rows: [&[i8]; R],
     dots: &mut [i32; PROBES],
     squares: &mut [i32; PROBES],
 ) -> bool {
-    let rows: [_; R] = split(rows, probe.len());
     let (p, p_tail) = probe.as_chunks::<BYTES>();
     let (last, mask) = (load_bytes_tail(probe), load_bytes(tail_mask(probe)));
     let (mut dot_sums, mut square_sums) = ([zero(); PROBES], [zero(); PROBES]);
@@ -84,13 +95,11 @@ fn few_rows<const R: usize>(
 }
 
 #[target_feature(enable = "avx2")]
-fn few_rows_widened(probe: &[i8], rows: &[i8], dots: &mut [i32], squares: &mut [i32]) {
-    if !dots.is_empty() {
-        block(probe, rows, probe.len(), dots);
-    }
-    for (row, square) in rows.chunks_exact(probe.len()).zip(squares.chunks_exact_mut(1)) {
-        block(row, row, row.len(), square);
-    }
+fn row_widened(probe: &[i8], row: &[i8]) -> (i32, i32) {
+    let (mut dot, mut square) = ([0], [0]);
+    block(probe, row, row.len(), &mut dot);
+    block(row, row, row.len(), &mut square);
+    (dot[0], square[0])
 }
 
 #[inline]

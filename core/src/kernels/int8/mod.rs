@@ -1,5 +1,7 @@
 //! Kernels on int8 codes. Sums are i32 and exact, whatever the codes and the order of the sum.
 
+use crate::walk::to_score;
+
 pub(super) mod scalar;
 
 #[cfg(target_arch = "x86_64")]
@@ -16,8 +18,8 @@ mod panel;
 /// The longest row whose sums fit into i32: each product is at most 2^14, that of -128 and -128.
 pub const MAX_CODES: usize = (1 << 17) - 1;
 
-/// Probe, references; for each row its dot product and its sum of squares.
-type Rows = unsafe fn(&[i8], &[i8], &mut [i32], &mut [i32]);
+/// Probe, 1 / its norm, references; for each row its score and its sum of squares.
+type Rows = unsafe fn(&[i8], f32, &[i8], &mut [f32], &mut [i32]);
 
 /// Probes, references, length of a row; the dot products of the first probe, of the second...
 type Block = unsafe fn(&[i8], &[i8], usize, &mut [i32]);
@@ -29,6 +31,14 @@ pub(super) struct Int8Kernels {
     pub(super) block: Block,
 }
 
+/// The scores of rows from their sums.
+#[inline]
+fn to_scores<const N: usize>(dots: [i32; N], squares: [i32; N], inverse_norm: f32) -> [f32; N] {
+    std::array::from_fn(|i| {
+        to_score(dots[i] as f32, inverse_norm, 1.0 / (squares[i] as f32).sqrt())
+    })
+}
+
 /// Defines `rows` in terms of what `tiles!` needs and `add_squares(sums, row)`. The rows are read
 /// one after the other, but four of them add up their lanes together.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -37,21 +47,31 @@ macro_rules! rows {
         $features:literal,
         $probe:ident and $probe_tail:ident, $reference:ident and $reference_tail:ident
     ) => {
+        use crate::kernels::int8::to_scores;
+        use crate::kernels::prefetch::{prefetch, prefetch_first};
+        use crate::kernels::rows::by_fours;
+
+        /// How far `rows` asks memory ahead, for the second cache and for the first one: the processor's own
+        /// prefetching stops at each page, and the sums leave it too little time.
+        const BYTES_AHEAD: usize = 4096;
+        const BYTES_NEXT: usize = 1024;
+
         #[target_feature(enable = $features)]
-        fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
+        fn rows(
+            probe: &[i8],
+            inverse_norm: f32,
+            references: &[i8],
+            scores: &mut [f32],
+            squares: &mut [i32],
+        ) {
             let start = start(probe);
-            let (dots, last_dots) = dots.as_chunks_mut::<PROBES>();
-            let (squares, last_squares) = squares.as_chunks_mut::<PROBES>();
-            let (groups, last) = references.split_at(dots.len() * PROBES * probe.len());
-            let groups = groups.chunks_exact(PROBES * probe.len());
-            for (rows, (dots, squares)) in groups.zip(dots.iter_mut().zip(squares)) {
-                let rows: [_; PROBES] = split(rows, probe.len());
-                (*dots, *squares) = few_rows(start, probe, rows);
+            let (fours, rest) = by_fours(references, probe.len(), scores, squares);
+            for (rows, scores, squares) in fours {
+                (*scores, *squares) = few_rows(start, probe, inverse_norm, rows);
             }
-            let last = last.chunks_exact(probe.len());
-            for (row, (dot, square)) in last.zip(last_dots.iter_mut().zip(last_squares)) {
-                let (dots, squares) = few_rows(start, probe, [row]);
-                (*dot, *square) = (dots[0], squares[0]);
+            for (row, score, square) in rest {
+                let (scores, squares) = few_rows(start, probe, inverse_norm, [row]);
+                (*score, *square) = (scores[0], squares[0]);
             }
         }
 
@@ -60,14 +80,17 @@ macro_rules! rows {
         fn few_rows<const R: usize>(
             start: Sums,
             probe: &[i8],
+            inverse_norm: f32,
             rows: [&[i8]; R],
-        ) -> ([i32; PROBES], [i32; PROBES]) {
+        ) -> ([f32; PROBES], [i32; PROBES]) {
             let (mut dots, mut squares) = ([zero(); PROBES], [zero(); PROBES]);
             let (p, p_tail) = probe.as_chunks::<LANES>();
             for i in 0..R {
                 let x = rows[i].as_chunks::<LANES>().0;
                 let (mut dot, mut square) = (start, zero());
                 for (p, x) in p.iter().zip(x) {
+                    prefetch(x.as_ptr().wrapping_byte_add(BYTES_AHEAD));
+                    prefetch_first(x.as_ptr().wrapping_byte_add(BYTES_NEXT));
                     dot = add_products(dot, $probe(p), $reference(x));
                     square = add_squares(square, $probe(x));
                 }
@@ -77,7 +100,8 @@ macro_rules! rows {
                 }
                 (dots[i], squares[i]) = (dot, square);
             }
-            (totals(dots), totals(squares))
+            let squares = totals(squares);
+            (to_scores(totals(dots), squares, inverse_norm), squares)
         }
     };
 }

@@ -1,13 +1,20 @@
 //! The specification: one code after the other, summed in i32.
 
-use super::Int8Kernels;
+use super::{Int8Kernels, to_scores};
 
 pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
 
-fn rows(probe: &[i8], references: &[i8], dots: &mut [i32], squares: &mut [i32]) {
+fn rows(
+    probe: &[i8],
+    inverse_norm: f32,
+    references: &[i8],
+    scores: &mut [f32],
+    squares: &mut [i32],
+) {
     let references = references.chunks_exact(probe.len());
-    for ((reference, dot), square) in references.zip(dots).zip(squares) {
-        (*dot, *square) = (sum_products(probe, reference), sum_products(reference, reference));
+    for ((reference, score), square) in references.zip(scores).zip(squares) {
+        *square = sum_products(reference, reference);
+        [*score] = to_scores([sum_products(probe, reference)], [*square], inverse_norm);
     }
 }
 
