@@ -35,6 +35,9 @@ load-report: dev ## latency by rate of arrival beyond the capacity, as load-repo
 soak: dev ## memory and latency under mixed and hostile requests; fails on growth (MINUTES=30)
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
+container-test: ## build the image and run it confined, by podman (IMAGE=one that is there, PORT=18000)
+	@IMAGE="$(IMAGE)" PORT="$(or $(PORT),18000)" scripts/container_test.sh
+
 restore-test: dev ## back up under load, kill, restore, compare all answers (SECONDS=30)
 	@RESTORE_SECONDS=$(or $(SECONDS),30) $(BIN)/pytest -q tests/faults/test_restore.py
 
@@ -66,8 +69,12 @@ ranges: dev ## measure the activation ranges of int8 anew, on LFW View 1 (DATA=f
 openapi: setup ## write openapi.json from the live routes
 	@$(BIN)/python scripts/openapi.py > openapi.json
 
-client: dev ## write the generated half of govid.client and the table of problems
+client: dev ## write the generated half of govid.client, and the tables in docs/
 	@$(BIN)/python scripts/client.py
+	@$(BIN)/python -m scripts.tables
+
+tables: dev ## write the tables in docs/ alone: problems, addresses, words of the audit, settings
+	@$(BIN)/python -m scripts.tables
 
 api-record: openapi ## at a release: what openapi.json says is what callers were promised
 	@$(BIN)/python scripts/api_changes.py record
@@ -78,5 +85,5 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test console-test lfw load load-report soak restore-test fuzz attack bench bench-core calibrations ranges openapi \
-	client api-record lock clean
+.PHONY: help setup run dev test console-test lfw load load-report soak container-test restore-test fuzz attack bench bench-core calibrations ranges openapi \
+	client tables api-record lock clean

@@ -1,5 +1,4 @@
-"""Write what follows from something else: the error classes and the sync half of ``govid.client``, and the
-table of problems in docs/integrators.md.
+"""Write what follows from something else: the error classes and the sync half of ``govid.client``.
 
 python scripts/client.py            # write
 python scripts/client.py --check    # exit 1 if a file is not what would be written
@@ -18,7 +17,6 @@ from server.access import errors as access_errors
 
 ROOT = Path(__file__).parent.parent
 CLIENT = ROOT / "python" / "govid" / "client"
-DOCUMENT = ROOT / "docs" / "integrators.md"
 # Bases that no reply names; the client has its own.
 BASES: dict[type[GovidError], str] = {
     GovidError: "ApiError",
@@ -74,11 +72,16 @@ def concrete(base: type[GovidError] = GovidError) -> list[type[GovidError]]:
     return below if base in BASES else [base, *below]
 
 
+def leaving() -> list[type[GovidError]]:
+    """Those that a caller may be told."""
+    return [error for error in concrete() if not error.commands_only]
+
+
 def problems() -> str:
     """The file of the error classes."""
     text = HEAD.format(title=GovidError.title, remedy=GovidError.remedy, slug=GovidError.slug)
     named = [("InternalError", GovidError.slug)]
-    for error in concrete():
+    for error in leaving():
         parent = next(base for base in error.__mro__[1:] if issubclass(base, GovidError))
         body = f'"""{error.title}. {error.remedy}"""'
         if len(body) > 100:
@@ -90,18 +93,6 @@ def problems() -> str:
     return text + TAIL.format(
         rows="".join(f'    "{slug}": {name},\n' for name, slug in sorted(named, key=lambda n: n[1]))
     )
-
-
-def table(document: str) -> str:
-    """The document with the table of all problems between its marks."""
-    before, begin, rest = document.partition("<!-- problems -->\n")
-    _, end, after = rest.partition("<!-- end of problems -->")
-    rows = [
-        f"| `{error.slug}` | {server_errors.status_of(error)} | {error.title} | {error.remedy} |\n"
-        for error in sorted([GovidError, *concrete()], key=lambda error: error.slug)
-    ]
-    head = "| slug | HTTP | says | remedy |\n| --- | --- | --- | --- |\n"
-    return f"{before}{begin}\n{head}{''.join(rows)}\n{end}{after}"
 
 
 def synchronous(source: str) -> str:
@@ -124,8 +115,7 @@ def written() -> dict[Path, str]:
     """Each file with its text."""
     twins = (CLIENT / "_async").glob("*.py")
     texts = {CLIENT / "_sync" / file.name: synchronous(file.read_text()) for file in twins}
-    made = {file: formatted(text) for file, text in {CLIENT / "problems.py": problems(), **texts}.items()}
-    return {**made, DOCUMENT: table(DOCUMENT.read_text())}
+    return {file: formatted(text) for file, text in {CLIENT / "problems.py": problems(), **texts}.items()}
 
 
 def stale() -> list[str]:

@@ -9,7 +9,6 @@ from functools import partial
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -35,6 +34,7 @@ from server.controllers.gallery import GalleryController
 from server.controllers.subjects import SubjectController
 from server.controllers.system import SystemController
 from server.controllers.use_cases import UseCaseController
+from server.document import DocumentConfig
 from server.history import History
 from server.metrics import Metrics
 from server.observer import RequestObserver
@@ -104,7 +104,7 @@ def create_app(
         lifespan=[lifespan],
         template_config=templates(),
         request_max_body_size=SMALL_BODY,
-        openapi_config=OpenAPIConfig(
+        openapi_config=DocumentConfig(
             title="govid",
             version=__version__,
             description="Face matching for public services: enrol, verify, identify.",
@@ -118,7 +118,9 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = RequestObserver(app.asgi_handler, metrics, service.tracing)
+    app.asgi_handler = RequestObserver(
+        app.asgi_handler, metrics, service.tracing, draining=lambda: service.draining
+    )
     return app
 
 

@@ -132,8 +132,6 @@ STATUS: dict[type[GovidError], int] = {
     ClientGone: 400,
     errors.UseCaseNotAllowed: 403,
     errors.SubjectLocked: 429,
-    errors.KeyNameTaken: 409,
-    errors.UnknownKey: 404,
     access.Unauthenticated: 401,
     access.NotAllowed: 403,
     access.UntrustedProxy: 400,
@@ -211,6 +209,7 @@ def problem(error: GovidError, request_id: str = "", spoken: Language = Language
         detail=said.detail,
         remedy=said.remedy,
         reason=error.reason if isinstance(error, Refusal) else "",
+        photo=error.photo if isinstance(error, Refusal) else "",
         job_id=error.job_id if isinstance(error, JobRunning) else None,
     )
 

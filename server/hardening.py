@@ -150,7 +150,7 @@ def _files(settings: Settings, server: ServerSettings, access: AccessSettings) -
         if (seen := _seen(path)) and open_to_others(seen):
             yield f"{path} can be read or written by others: chmod go-rwx"
     for path in (Path(path) for path in unwritable if path):
-        if (seen := _seen(path)) and seen.st_mode & 0o022:
+        if (seen := _seen(path)) and seen.st_mode & 0o022 and not os.statvfs(path).f_flag & os.ST_RDONLY:
             yield f"{path} can be written by others: chmod go-w"
 
 

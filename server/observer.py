@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,6 +40,8 @@ _PAGE_HEADERS = [
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
 _TLS_HEADERS = [(b"strict-transport-security", b"max-age=31536000")]
+# A connection that is kept would be closed at the end, and what its caller sends at this moment be lost.
+_DRAINING_HEADERS = [(b"connection", b"close")]
 
 
 class RequestObserver:
@@ -51,11 +53,13 @@ class RequestObserver:
         metrics: Metrics,
         tracing: Tracing | None = None,
         deprecated: Mapping[str, Deprecation] = DEPRECATED,
+        draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
         self._deprecated = deprecated
+        self._draining = draining
         self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +85,7 @@ class RequestObserver:
                     *notice,
                     *(_PAGE_HEADERS if scope["path"].startswith(CONSOLE) else _SAFE_HEADERS),
                     *(_TLS_HEADERS if scope["scheme"] == "https" else ()),
+                    *(_DRAINING_HEADERS if self._draining() else ()),
                 ]
             await send(message)
 

@@ -162,6 +162,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._moved, self._in_body = True, False
         self._stop_grace()
 
+    def shutdown(self) -> None:
+        """The server ends. A caller that keeps an idle connection in a pool reads nothing from it, and would
+        let the farewell of TLS wait for as long as the requests that are still computed."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(GRACE_SECONDS, self._abort_if_written)
+
+    def _abort_if_written(self) -> None:
+        if not self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._in_body:

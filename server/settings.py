@@ -110,7 +110,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "strangers, to see whether scores drift from the calibration; 0: none is.",
         ),
     ] = 10.0
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least weight of a log line. `debug` says more than an operator needs."),
+    ] = "info"
     log_format: Annotated[
         Literal["text", "json"], Meta(description="Log lines for people, or one JSON object each.")
     ] = "text"

@@ -115,9 +115,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         access.caller("all", *Scope, sees=Sight.EXACT),
         access.caller("trial", Scope.VERIFY, Scope.ENROL, Scope.AUDIT),
         access.caller("desk", Scope.VERIFY),
+        access.caller("searcher", Scope.IDENTIFY),
     )
     keys = access.make_keys(folder, *parties)
-    with support.server(folder, GOVID_ON_DUPLICATE="hold") as (client, _):
+    with support.server(folder, GOVID_ON_DUPLICATE="hold", GOVID_KEEP_PHOTOS_DAYS="7") as (client, _):
         yield Served(str(client.base_url).rstrip("/"), keys)
 
 

@@ -25,6 +25,7 @@ from govid.store import Idempotency, cases, records, verdicts
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
 from govid.store.verdicts import SubjectPair, VerdictRow
+from govid.types import Seconds
 
 MAX_PAGE = 1000
 MAX_NAME = 128
@@ -46,8 +47,8 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     case_id: int
     origin: Annotated[str, Meta(description="`enrolment` or `dedup`")]
     job_id: Annotated[int | None, Meta(description="The dedup job that found it")]
-    created_at: float
-    closed_at: float | None
+    created_at: Seconds
+    closed_at: Seconds | None
     disputed: Annotated[bool, Meta(description="Adjudicators disagree on a pair")]
     subjects: tuple[str, ...]
     cluster_subjects: Annotated[
@@ -57,7 +58,7 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     held: Annotated[str | None, Meta(description="The subject that is not active because of this case")]
-    highest_score: Score | None
+    highest_score: Score
 
 
 class CasePair(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,7 @@ class CasePair(msgspec.Struct, frozen=True, kw_only=True):
     subject_b: str
     reference_a: int
     reference_b: int
-    score: Score | None
+    score: Score
     present: Annotated[bool, Meta(description="Both references still exist")]
 
 
@@ -79,7 +80,7 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     adjudicator: str
     note: str
-    decided_at: float
+    decided_at: Seconds
 
 
 class SettledPair(msgspec.Struct, frozen=True, kw_only=True):

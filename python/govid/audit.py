@@ -6,8 +6,12 @@ A row never holds a photo, an embedding or anything from which a face could be m
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from govid.types import Seconds
 
 
 def new_request_id() -> str:
@@ -15,15 +19,21 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One use of the power to compare faces. ``time`` is seconds since the epoch (UTC)."""
+# Their words are in ``govid.audit_words``; no enums, because rows of a later govid may have others.
+Operation = Annotated[str, Meta(description="What was asked for")]
+Outcome = Annotated[
+    str,
+    Meta(description="A decision, the reason of a refused photo, the slug of another, or what was done"),
+]
 
-    time: float
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One use of the power to compare faces."""
+
+    time: Seconds
     request_id: str
-    operation: str
-    outcome: str
-    """A decision, ``ENROLLED``, ``HELD``, ``DELETED``, ``ERASED``, ``SHOWN``, the reason of a refusal,
-    a state of a job or a verdict."""
+    operation: Operation
+    outcome: Outcome
     caller: str | None = None
     """Name of the relying party that asked."""
     subject_id: str | None = None
@@ -34,7 +44,9 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     calibration_id: str | None = None
     candidates: tuple[str, ...] = ()
     """All subjects an identification showed, best first, or those a verdict is about."""
-    score: float | None = None
+    score: Annotated[
+        float | None, Meta(description="Cosine, -1 to 1; null: none, or not shown to this caller")
+    ] = None
     threshold: float | None = None
     fmr_target: float | None = None
     comparisons: int | None = None

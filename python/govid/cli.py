@@ -21,6 +21,7 @@ from govid.commands.keys import keys_group
 from govid.commands.migrate import migrate
 from govid.commands.plan import plan
 from govid.commands.retention import retention_group
+from govid.commands.settings import settings_command
 from govid.commands.subject import subject_group
 from govid.commands.vault import vault_group
 
@@ -75,6 +76,7 @@ cli.add_command(gallery_group)
 cli.add_command(keys_group)
 cli.add_command(migrate)
 cli.add_command(retention_group)
+cli.add_command(settings_command)
 cli.add_command(subject_group)
 cli.add_command(vault_group)
 
@@ -169,7 +171,7 @@ def verify(
         f"FMR at this score {bound} {result.fmr_at_score:.2g}"
     )
     if timeline:
-        text += "\n" + _timeline(result.stages, result.milliseconds)
+        text += "\n" + _timeline(result.stages, result.milliseconds or 0.0)
     show(result, as_json, text)
 
 

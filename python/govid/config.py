@@ -65,6 +65,8 @@ SERVER_SETTINGS = frozenset(
         "open_schema",
     }
 )
+# What is, or may hold, a password or key: never shown.
+SECRETS = frozenset({"store_url", "encryption_keys", "webhook_url"})
 # Several values, with commas in a variable.
 LISTS = frozenset({"providers", "trusted_proxies", "jwt_algorithms"})
 
@@ -412,7 +414,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __repr__(self) -> str:
         """Without the URL, which may hold a password, and without keys."""
         shown = msgspec.structs.asdict(self)
-        shown |= {name: "***" for name in ("store_url", "encryption_keys") if shown[name]}
+        shown |= {name: "***" for name in SECRETS & shown.keys() if shown[name]}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -517,7 +519,10 @@ def given(
         name = variable.removeprefix(PREFIX)
         if variable.startswith(PREFIX) and name not in RESERVED:
             name = name.lower()
-            yield name, text.split(",") if name in LISTS else text, variable
+            if name in LISTS:
+                yield name, text.split(",") if text else [], variable
+            else:
+                yield name, text, variable
     for name, value in (overrides or {}).items():
         yield name, value, name
 

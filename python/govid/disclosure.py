@@ -47,7 +47,7 @@ def shown(result: R, caller: Caller) -> R:
         return result
     if isinstance(result, Timed):
         # The timeline is free of the noise of a network: it would tell apart what must look alike.
-        result = replace(result, stages={}, milliseconds=0.0)
+        result = replace(result, stages={}, milliseconds=None)
     seen: R = _RULES[type(result)](result, _View(sight, caller.knows_subjects))
     return seen
 
@@ -90,9 +90,11 @@ def _enrolment(result: Enrolment, view: _View) -> Enrolment:
 
 def _candidate(candidate: Candidate, view: _View) -> Candidate:
     if view.sight is Sight.COARSE:
-        rate = _decade(candidate.fpir_at_score) if view.knows_subjects else None
-        return replace(candidate, score=_coarse(candidate.score), fpir_at_score=rate)
-    return replace(candidate, score=None, fpir_at_score=None)
+        seen = replace(candidate, score=_coarse(candidate.score))
+        if view.knows_subjects:
+            return replace(seen, fpir_at_score=_decade(candidate.fpir_at_score))
+        return replace(seen, fpir_at_score=None, fpir_is_upper_bound=None)
+    return replace(candidate, score=None, fpir_at_score=None, fpir_is_upper_bound=None)
 
 
 # The same scores once more, in what adjudicators and auditors read: one caller may be both them and a prober.

@@ -7,7 +7,7 @@ fault of ours. Each class below is one row of the HTTP table in ``server/errors.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class Fault(StrEnum):
@@ -25,6 +25,8 @@ class GovidError(Exception):
     fault: ClassVar[Fault] = Fault.GOVID
     title: ClassVar[str] = "An error inside govid"
     remedy: ClassVar[str] = "Report the request id to the operator."
+    commands_only: ClassVar[bool] = False
+    """Whether only a command on the machine raises it: a caller from elsewhere never meets it."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
@@ -50,6 +52,8 @@ class Refusal(CallerError):
     """A photo that govid will not compare. ``reason`` is the word of ISO/IEC 2382-37 style reports."""
 
     reason: ClassVar[str]
+    photo: Literal["", "reference", "probe"] = ""
+    """Which one, where two were sent."""
 
 
 class RefusedInput(Refusal):
@@ -90,6 +94,7 @@ class PhotoTooSmall(RefusedInput):
 
 class PhotoUnreadable(RefusedInput):
     slug = "photo-unreadable"
+    commands_only = True
     title = "The photo file cannot be opened"
     remedy = "Check its path and permissions."
 
@@ -325,12 +330,14 @@ class IdempotencyKeyReused(CallerError):
 
 class KeyNameTaken(CallerError):
     slug = "key-name-taken"
+    commands_only = True
     title = "The relying party has a key already"
     remedy = "Give it a new one by `govid keys rotate`, or end the old one by `govid keys revoke`."
 
 
 class UnknownKey(CallerError):
     slug = "unknown-key"
+    commands_only = True
     title = "No such valid key"
     remedy = "See `govid keys list` for names and ids."
 
@@ -412,6 +419,7 @@ class ModelUnusable(OperatorError):
 
 class ModelSourceUnreachable(OperatorError):
     slug = "model-source-unreachable"
+    commands_only = True
     title = "A model could not be fetched"
     remedy = "Check the network or proxy, or put the files in a folder: `govid models pull --from FOLDER`."
 
@@ -457,12 +465,14 @@ class ModelNotServing(OperatorError):
 
 class NoMigration(OperatorError):
     slug = "no-migration"
+    commands_only = True
     title = "No migration to another model is under way"
     remedy = "Start one with `govid migrate start`."
 
 
 class MigrationRefused(OperatorError):
     slug = "migration-refused"
+    commands_only = True
     title = "The migration cannot take this step now"
     remedy = "Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is."
 
@@ -517,30 +527,35 @@ class AuditBroken(OperatorError):
 
 class BackupFailed(OperatorError):
     slug = "backup-failed"
+    commands_only = True
     title = "The backup could not be made or restored"
     remedy = "Mend what the detail names and start again: nothing half-done is kept."
 
 
 class BackupToolMissing(OperatorError):
     slug = "backup-tool-missing"
+    commands_only = True
     title = "The programs that copy PostgreSQL are not installed"
     remedy = "Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client)."
 
 
 class BackupBroken(OperatorError):
     slug = "backup-broken"
+    commands_only = True
     title = "The backup is not what was written, or nobody here can tell"
     remedy = "Use another backup; keep this one as evidence if somebody may have altered it."
 
 
 class TargetNotEmpty(OperatorError):
     slug = "target-not-empty"
+    commands_only = True
     title = "Something is there already"
     remedy = "Name a new folder or an empty database: nothing is ever overwritten."
 
 
 class ErasuresUnknown(OperatorError):
     slug = "erasures-unknown"
+    commands_only = True
     title = "Nobody says who was erased after the backup was made"
     remedy = (
         "Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the "

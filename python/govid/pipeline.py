@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -293,12 +293,14 @@ class Engine:
         """Do two photos show the same person? Nothing but the audit record is stored.
 
         Raises:
-            UseCaseNotAllowed, Refusal, OperatorError.
+            UseCaseNotAllowed, Refusal (whose ``photo`` says which), OperatorError.
         """
         inquiry = self._inquiry("compare", request_id, caller, None, use_case)
         with self._refusals_audited(inquiry):
-            known = self._probe(reference, inquiry).template
-            probed = self._probe(probe, inquiry)
+            with _refused_as("reference"):
+                known = self._probe(reference, inquiry).template
+            with _refused_as("probe"):
+                probed = self._probe(probe, inquiry)
         return self._verification(inquiry, probed, [known])
 
     # --- 1:N ----------------------------------------------------------------------------------------
@@ -876,6 +878,16 @@ class Engine:
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
             **grounds,
         )
+
+
+@contextmanager
+def _refused_as(photo: Literal["reference", "probe"]) -> Iterator[None]:
+    """A refusal within says which of two photos it is about."""
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.photo = photo
+        raise
 
 
 def _content(portrait: Probe) -> bytes:

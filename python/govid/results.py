@@ -7,11 +7,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from govid.types import Decision, QualityMeasure
+from govid.types import EPOCH, Decision, QualityMeasure, Seconds
 
-Stages = Annotated[dict[str, float], Meta(description="Milliseconds by stage, in the order run")]
+HIDDEN = "null: not shown to this caller"
+Stages = Annotated[
+    dict[str, float],
+    Meta(description="Milliseconds by stage, in the order run; empty: not shown to this caller, or kept"),
+]
 Milliseconds = Annotated[
-    float, Meta(description="Of the whole call: the stages and what lies between them; 0 for a kept reply")
+    float | None,
+    Meta(
+        description=f"Of the whole call: the stages and what lies between them; 0: of a kept reply; {HIDDEN}"
+    ),
 ]
 SignedReceipt = Annotated[
     str,
@@ -19,13 +26,26 @@ SignedReceipt = Annotated[
 ]
 Shows = Annotated[
     Literal["decision", "score"],
-    Meta(description="What the use case lets anybody see; `decision`: scores are null for every caller"),
+    Meta(
+        description="The most that the use case shows anybody. `decision`: scores are null for every caller; "
+        "`score`: they are shown to callers who may see scores"
+    ),
 ]
-Score = Annotated[float, Meta(description="Cosine, -1 to 1, higher is more alike")]
+Score = Annotated[
+    float | None,
+    Meta(description=f"Cosine, -1 to 1, higher is more alike; {HIDDEN}"),
+]
+Threshold = Annotated[
+    float | None,
+    Meta(
+        description="Least score of a MATCH; null: not shown to this caller, or, where scores are shown, "
+        "the calibration supports no rate so low, and there is no MATCH"
+    ),
+]
 PhotoKeptUntil = Annotated[
-    float | None, Meta(description="Seconds since the epoch (UTC); null: the photo is not kept")
+    Seconds | None,
+    Meta(description=f"{EPOCH}; null: the photo is not kept"),
 ]
-# What a caller is not shown is null.
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,23 +54,26 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     receipt: SignedReceipt
     decision: Decision
-    score: Score | None
-    threshold: Annotated[
-        float | None,
-        Meta(
-            description="Least score of a MATCH; null where the calibration supports no rate so low: no MATCH"
-        ),
-    ]
+    score: Score
+    threshold: Threshold
     fmr_target: Annotated[float, Meta(description="False match rate the use case allows")]
     fmr_at_score: Annotated[
-        float | None, Meta(description="False match rate if the threshold were at this score")
+        float | None,
+        Meta(description=f"False match rate if the threshold were at this score; {HIDDEN}"),
     ]
     fmr_at_score_upper: Annotated[
         float | None,
-        Meta(description="95 % upper bound of that rate for other people photographed like the data set"),
+        Meta(
+            description="95 % upper bound of that rate for other people photographed like the data set; "
+            f"{HIDDEN}"
+        ),
     ]
     fmr_is_upper_bound: Annotated[
-        bool | None, Meta(description="The true rate is lower than the data can show")
+        bool | None,
+        Meta(
+            description="The true rate is lower than the data can show: fmr_at_score is the lowest it knows; "
+            f"{HIDDEN}"
+        ),
     ]
     use_case: str
     policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
@@ -59,7 +82,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     calibration_id: str
     comparisons: Annotated[
-        int | None, Meta(description="References the probe was compared with; the score is the highest")
+        int | None,
+        Meta(description=f"References the probe was compared with; the score is the highest; {HIDDEN}"),
     ]
     subject_id: str | None
     quality: Annotated[tuple[QualityMeasure, ...], Meta(description="Of the probe; empty for a template")]
@@ -71,12 +95,22 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A subject a search found."""
 
     subject_id: str
-    score: Score | None
+    score: Score
     decision: Decision
     fpir_at_score: Annotated[
         float | None,
-        Meta(description="Chance that such a search for a stranger names anyone with so high a score"),
+        Meta(
+            description="Chance that such a search for a stranger names anyone with so high a score; "
+            f"{HIDDEN}"
+        ),
     ]
+    fpir_is_upper_bound: Annotated[
+        bool | None,
+        Meta(
+            description="The true chance is lower than the data can show: fpir_at_score is the lowest it "
+            f"knows; {HIDDEN}"
+        ),
+    ] = None
 
 
 class Identification(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,14 +120,12 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     receipt: SignedReceipt
     decision: Decision
     candidates: Annotated[tuple[Candidate, ...], Meta(description="MATCH and INCONCLUSIVE only, best first")]
-    threshold: Annotated[
-        float | None,
-        Meta(
-            description="Least score of a MATCH; null where the calibration supports no rate so low: no MATCH"
-        ),
-    ]
+    threshold: Threshold
     fpir_target: float
-    gallery_size: Annotated[int | None, Meta(description="References the probe was compared with")]
+    gallery_size: Annotated[
+        int | None,
+        Meta(description=f"References the probe was compared with; {HIDDEN}"),
+    ]
     use_case: str
     policy: Annotated[str, Meta(description="The use case with its version and a digest of its figures")]
     shows: Shows
@@ -116,7 +148,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     case_id: Annotated[int | None, Meta(description="The case that holds the subject")] = None
     reference_id: int
     model_id: str
-    created_at: float
+    created_at: Seconds
     quality: tuple[QualityMeasure, ...]
     photo_kept_until: PhotoKeptUntil = None
     possible_duplicates: Annotated[
@@ -168,7 +200,7 @@ class ReferenceSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     reference_id: int
     model_id: str
-    created_at: float
+    created_at: Seconds
     quality: tuple[QualityMeasure, ...]
     photo_kept_until: PhotoKeptUntil = None
 
@@ -177,7 +209,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """An enrolled person."""
 
     subject_id: str
-    created_at: float
+    created_at: Seconds
     held: bool
     groups: tuple[str, ...]
     references: tuple[ReferenceSummary, ...]

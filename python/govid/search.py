@@ -37,6 +37,7 @@ class Finding:
             score=judged.score,
             decision=judged.decision,
             fpir_at_score=judged.fmr_at_score,
+            fpir_is_upper_bound=judged.fmr_is_upper_bound,
         )
 
     @property

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 """A picture: (height, width, 3) uint8 RGB, C-contiguous."""
 
+EPOCH = "Seconds since 1970-01-01 00:00 UTC (the epoch)"
+Seconds = Annotated[float, msgspec.Meta(description=EPOCH)]
+"""When something was or will be."""
+
 Embedding: TypeAlias = NDArray[np.float32]
 """A face in memory: (dimension,) float32 of unit L2 norm."""
 

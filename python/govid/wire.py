@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     remedy: str = ""
     reason: Annotated[
         str, Meta(description="Only of a refused photo: FACE_NOT_DETECTED, MULTIPLE_FACES ...")
+    ] = ""
+    photo: Annotated[
+        Literal["", "reference", "probe"],
+        Meta(description="Only of a photo that `POST /v1/compare` refused: which of the two"),
     ] = ""
     job_id: Annotated[int | None, Meta(description="Only of `job-running`: the job that runs")] = None
 

@@ -46,8 +46,9 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /console/cases/{case_id}": frozenset({Scope.ADJUDICATE}),
     "POST /console/cases/{case_id}/photos": frozenset({Scope.ADJUDICATE}),
     "POST /console/cases/{case_id}/verdicts": frozenset({Scope.ADJUDICATE}),
-    # What each purpose allows is no secret to whoever works here.
+    # What each purpose allows is no secret to whoever has to name one, or works here.
     "GET /console/policies": Door.KNOWN,
+    "GET /v1/use-cases": Door.KNOWN,
     "GET /v1/models": Door.KNOWN,
     "POST /v1/compare": frozenset({Scope.VERIFY}),
     "POST /v1/verify": frozenset({Scope.VERIFY}),
@@ -67,10 +68,9 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /v1/audit/checkpoints": Door.OPEN,
     "GET /v1/receipts/keys": Door.OPEN,
     # Of whoever holds the receipt: it is the proof.
-    "POST /v1/receipts/{receipt_id}/feedback": Door.OPEN,
+    "POST /v1/receipts/{request_id}/feedback": Door.OPEN,
     "GET /v1/complaints": frozenset({Scope.AUDIT}),
     "POST /v1/complaints/{complaint_id}/answer": frozenset({Scope.AUDIT}),
-    "GET /v1/use-cases": frozenset({Scope.VERIFY}),
     "GET /v1/gallery": frozenset({Scope.ADMIN}),
     # It takes the machine for hours; who starts a job sees how far it is, and not what it finds.
     "POST /v1/dedup/jobs": frozenset({Scope.ADMIN}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -12,15 +13,18 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from govid import subject_export
+from govid.audit_words import OPERATIONS, OUTCOMES
 from govid.disclosure import shown
+from govid.errors import InvalidParameter
 from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
 from govid.pipeline import Engine
 from govid.store.audit import MAX_ROWS, AuditFilter
-from govid.store.feedback import Complaint, Rating
+from govid.store.feedback import ComplaintPage, Rating
+from govid.types import EPOCH
 from govid.wire import CheckpointList, Jwks
 from server import bodies
 from server.bodies import JSON
-from server.controllers.reply import about, caller_of, request_id
+from server.controllers.reply import about, caller_of
 from server.openapi import OPEN, problems, reads
 from server.service import Service
 
@@ -47,6 +51,17 @@ class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     answer: Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT)]
 
 
+def _one_of(words: Mapping[str, str]) -> QueryParameter:
+    # Said here and judged by ``_check_word``: as a type it would have to be written out.
+    return QueryParameter(schema_extra={"enum": sorted(words)})
+
+
+def _check_word(name: str, word: str | None, known: Mapping[str, str]) -> None:
+    """Raises InvalidParameter for a word that no record has: nothing found would read as nothing done."""
+    if word is not None and word not in known:
+        raise InvalidParameter(f"no audit record has {word[:64]!r} as {name}")
+
+
 class AuditController(Controller):
     """Reads the chain."""
 
@@ -62,14 +77,16 @@ class AuditController(Controller):
         about_request: Annotated[str | None, QueryParameter(name="request_id")] = None,
         caller: FromQuery[str | None] = None,
         use_case: FromQuery[str | None] = None,
-        operation: FromQuery[str | None] = None,
-        outcome: FromQuery[str | None] = None,
-        since: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
-        until: Annotated[float | None, QueryParameter(description="Seconds since the epoch")] = None,
+        operation: Annotated[str | None, _one_of(OPERATIONS)] = None,
+        outcome: Annotated[str | None, _one_of(OUTCOMES)] = None,
+        since: Annotated[float | None, QueryParameter(description=f"{EPOCH}; from then on")] = None,
+        until: Annotated[float | None, QueryParameter(description=f"{EPOCH}; before then")] = None,
         before: Before = None,
         limit: Limit = 100,
     ) -> AuditPage:
-        """Rows of the audit, newest first."""
+        """Rows of the audit, newest first, page by page."""
+        _check_word("operation", operation, OPERATIONS)
+        _check_word("outcome", outcome, OUTCOMES)
         wanted = AuditFilter(
             subject_id=subject_id,
             request_id=about_request,
@@ -93,7 +110,7 @@ class AuditController(Controller):
         after: Annotated[int, QueryParameter(description="Those whose last row is above this one")] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_CHECKPOINTS)] = MAX_CHECKPOINTS,
     ) -> CheckpointList:
-        """Signed Merkle roots, by pages. Publish them: no row that one covers can be touched unnoticed."""
+        """Signed Merkle roots of the audit, by pages. Publish them: a change of what they cover shows."""
 
         def call(engine: Engine) -> CheckpointList:
             # Anybody may ask: an answer that grows with the years would be the easiest flood.
@@ -121,7 +138,7 @@ class AuditController(Controller):
         )
 
     @get("/subjects/{subject_id:str}/export", responses=problems(422, 503), media_type=JSON)
-    async def export(
+    async def export_subject(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], subject_id: FromPath[str]
     ) -> Stream:
         """All that is held on one subject, templates and photos among it, with a signed digest at the end."""
@@ -135,27 +152,26 @@ class AuditController(Controller):
         return Stream(pieces, media_type=JSON, headers=headers)
 
     @get("/receipts/keys", security=OPEN, responses=problems(503))
-    async def keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:
+    async def receipt_keys(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Jwks:
         """Public keys that receipts and checkpoints are checked with."""
         return await service.run(request, "keys", lambda engine: Jwks(**engine.ledger.signer.verifier.jwks()))
 
     @post(
-        "/receipts/{receipt_id:str}/feedback",
+        "/receipts/{request_id:str}/feedback",
         security=OPEN,
         operation_class=reads(FeedbackRequest),
         status_code=201,
         responses=problems(400, 408, 409, 413, 415, 422, 503),
     )
     async def feedback(
-        self, request: Request[Any, Any, Any], service: NamedDependency[Service], receipt_id: FromPath[str]
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], request_id: FromPath[str]
     ) -> Rated:
-        """Rate a decision. A bad rating opens a case that has to be answered."""
+        """Rate a decision by its receipt. A bad rating opens a complaint that has to be answered."""
 
         def call(engine: Engine, body: bodies.Body) -> Rated:
             said = body.parse(FeedbackRequest)
-            return engine.ledger.rate(
-                receipt_id, said.receipt, said.rating, said.text, request_id=request_id(request)
-            )
+            this = about(request)["request_id"]
+            return engine.ledger.rate(request_id, said.receipt, said.rating, said.text, request_id=this)
 
         return await service.answer(request, "feedback", call)
 
@@ -167,8 +183,8 @@ class AuditController(Controller):
         after: Annotated[int, QueryParameter(description="Complaints whose number is above this one")] = 0,
         limit: Limit = 100,
         open_only: FromQuery[bool] = True,
-    ) -> list[Complaint]:
-        """Bad ratings and how they were answered, oldest first."""
+    ) -> ComplaintPage:
+        """Bad ratings and how they were answered, oldest first, page by page."""
         return await service.run(
             request,
             "complaints",
@@ -181,7 +197,7 @@ class AuditController(Controller):
         status_code=204,
         responses=problems(400, 404, 408, 413, 415, 422, 503),
     )
-    async def answer(
+    async def answer_complaint(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], complaint_id: FromPath[int]
     ) -> None:
         """Close a complaint with its answer."""

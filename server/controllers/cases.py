@@ -8,8 +8,8 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from govid import case_photos
 from govid.adjudication import MAX_PAGE, Adjudication, Case, CasePage
-from govid.case_photos import case_photo
 from govid.disclosure import shown
 from govid.face_region import MEDIA_TYPE
 from govid.pipeline import Engine
@@ -37,7 +37,7 @@ class CaseController(Controller):
         after: Annotated[int, QueryParameter(description="Return cases behind this one")] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
     ) -> CasePage:
-        """The queue, the oldest case first, page by page."""
+        """Cases of suspected duplicates, the oldest first, page by page."""
         page = await service.run(
             request,
             "cases",
@@ -58,7 +58,7 @@ class CaseController(Controller):
         media_type=MEDIA_TYPE,
         responses=problems(404, 409, 503),
     )
-    async def photo(
+    async def case_photo(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
@@ -69,7 +69,7 @@ class CaseController(Controller):
         photo = await service.run(
             request,
             "view_photo",
-            lambda engine: case_photo(engine.store, case_id, reference_id, **about(request)),
+            lambda engine: case_photos.case_photo(engine.store, case_id, reference_id, **about(request)),
         )
         return Response(photo.data, media_type=photo.media_type)
 
@@ -86,7 +86,7 @@ class CaseController(Controller):
         case_id: FromPath[int],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Case]:
-        """Say what the subjects are to each other. The reply is the case as it then is."""
+        """Say what the subjects of a case are to each other. The reply is the case as it then is."""
         key = checked_key(request, idempotency_key)
 
         def call(engine: Engine, body: bodies.Body) -> Case:

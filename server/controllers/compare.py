@@ -15,7 +15,9 @@ from server.openapi import problems, reads
 from server.schemas import CompareRequest, EmbedRequest, IdentifyRequest, VerifyRequest
 from server.service import Service
 
-PROBLEMS = problems(400, 404, 408, 409, 413, 415, 422, 503)
+_BODY = (408, 413, 415, 422, 503)
+# 501: the use case demands what this govid cannot do.
+_USE_CASE = (*_BODY, 501)
 
 
 class ComparisonController(Controller):
@@ -28,7 +30,7 @@ class ComparisonController(Controller):
     @post(
         "/compare",
         operation_class=reads(CompareRequest),
-        responses=PROBLEMS,
+        responses=problems(*_USE_CASE),
         request_max_body_size=bodies.TWO_PHOTO_BODY,
         status_code=200,
     )
@@ -51,7 +53,12 @@ class ComparisonController(Controller):
         result = await service.answer(request, "compare", call)
         return timed(request, service.metrics, "compare", result)
 
-    @post("/verify", operation_class=reads(VerifyRequest), responses=PROBLEMS, status_code=200)
+    @post(
+        "/verify",
+        operation_class=reads(VerifyRequest),
+        responses=problems(*_USE_CASE, 404, 409),
+        status_code=200,
+    )
     async def verify(
         self,
         request: Request[Any, Any, Any],
@@ -71,7 +78,9 @@ class ComparisonController(Controller):
         result = await service.answer(request, "verify", call)
         return timed(request, service.metrics, "verify", result)
 
-    @post("/identify", operation_class=reads(IdentifyRequest), responses=PROBLEMS, status_code=200)
+    @post(
+        "/identify", operation_class=reads(IdentifyRequest), responses=problems(*_USE_CASE), status_code=200
+    )
     async def identify(
         self,
         request: Request[Any, Any, Any],
@@ -93,7 +102,7 @@ class ComparisonController(Controller):
         result = await service.answer(request, "identify", call)
         return timed(request, service.metrics, "identify", result)
 
-    @post("/embed", operation_class=reads(EmbedRequest), responses=PROBLEMS, status_code=200)
+    @post("/embed", operation_class=reads(EmbedRequest), responses=problems(*_BODY), status_code=200)
     async def embed(
         self,
         request: Request[Any, Any, Any],

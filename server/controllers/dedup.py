@@ -33,8 +33,10 @@ class DedupController(Controller):
         responses=problems(400, 404, 408, 409, 413, 415, 503),
         status_code=202,
     )
-    async def start(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> DedupJob:
-        """Start a job. 409 names the one of the same kind that is running."""
+    async def start_dedup(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> DedupJob:
+        """Start a dedup job. 409 names the one of the same kind that is running."""
 
         def call(_: Engine, body: bodies.Body) -> DedupJob:
             asked = body.parse(DedupRequest)
@@ -43,39 +45,39 @@ class DedupController(Controller):
         return await service.answer(request, "dedup_start", call)
 
     @get(responses=problems(400, 503))
-    async def jobs(
+    async def dedup_jobs(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         before: Annotated[int | None, QueryParameter(description="Return jobs older than this one")] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 20,
     ) -> DedupJobs:
-        """Jobs, the newest first, page by page."""
+        """Dedup jobs, the newest first, page by page."""
         return await service.run(
             request, "dedup_jobs", lambda _: service.dedup.jobs.jobs(before=before, limit=limit)
         )
 
     @get("/{job_id:int}", responses=problems(404, 503))
-    async def job(
+    async def dedup_job(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
-        """One job: progress, time left, and how many pairs of strangers to expect."""
+        """One dedup job: progress, time left, and how many pairs of strangers to expect."""
         return await service.run(request, "dedup_job", lambda _: service.dedup.jobs.job(job_id))
 
     @post("/{job_id:int}/cancel", status_code=200, responses=problems(404, 409, 503))
-    async def cancel(
+    async def cancel_dedup(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
-        """Stop a job; what it found stays. Again, it stays cancelled."""
+        """Stop a dedup job; what it found stays. Again, it stays cancelled."""
         return await service.run(
             request, "dedup_cancel", lambda _: service.dedup.jobs.cancel(job_id, **about(request))
         )
 
     @post("/{job_id:int}/resume", status_code=202, responses=problems(400, 404, 409, 503))
-    async def resume(
+    async def resume_dedup(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[int]
     ) -> DedupJob:
-        """Go on with a job that was cancelled or whose workers died."""
+        """Go on with a dedup job that was cancelled or whose workers died."""
         return await service.run(
             request, "dedup_resume", lambda _: service.dedup.resume(job_id, **about(request))
         )
@@ -86,7 +88,7 @@ class DedupController(Controller):
         operation_class=answers(*MEDIA_TYPES.values()),
         responses=problems(400, 404, 503),
     )
-    async def export(
+    async def export_dedup(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
@@ -95,7 +97,7 @@ class DedupController(Controller):
             Literal["json", "csv"], QueryParameter(name="format", description="A JSON object a line, or CSV")
         ] = "json",
     ) -> Stream:
-        """The pairs found so far: ids and scores, never templates."""
+        """The pairs that a dedup job found so far: ids and scores, never templates."""
         jobs, caller = service.dedup.jobs, caller_of(request)
         # Before the first byte: a status cannot be taken back.
         await service.run(request, "dedup_export", lambda _: jobs.job(job_id))

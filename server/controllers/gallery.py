@@ -22,5 +22,5 @@ class GalleryController(Controller):
     async def gallery(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
     ) -> GalleryStats:
-        """Tier, size, memory and measured recall; the answer holds nothing about a person."""
+        """What searches work on: tier, size, memory and measured recall. It holds nothing about a person."""
         return await service.run(request, "gallery", lambda engine: engine.gallery.stats())

@@ -25,12 +25,8 @@ from server.openapi import problems, reads
 from server.schemas import EnrolRequest, ReferenceRequest
 from server.service import Service
 
-REPLIES = {
-    202: ResponseSpec(
-        Enrolment, description="Kept, and held until a case is decided", generate_examples=False
-    ),
-    **problems(400, 404, 408, 409, 413, 415, 422, 503),
-}
+_BODY = (408, 409, 413, 415, 422, 503)
+_HELD = ResponseSpec(Enrolment, description="Kept, and held until a case is decided", generate_examples=False)
 
 
 class SubjectController(Controller):
@@ -40,7 +36,7 @@ class SubjectController(Controller):
     tags = ("subjects",)
     request_max_body_size = bodies.ONE_PHOTO_BODY
 
-    @post(operation_class=reads(EnrolRequest), responses=REPLIES)
+    @post(operation_class=reads(EnrolRequest), responses={202: _HELD, **problems(*_BODY)})
     async def enrol(
         self,
         request: Request[Any, Any, Any],
@@ -63,7 +59,11 @@ class SubjectController(Controller):
 
         return _stored(request, service.metrics, "enrol", await service.answer(request, "enrol", call))
 
-    @post("/{subject_id:str}/references", operation_class=reads(ReferenceRequest), responses=REPLIES)
+    @post(
+        "/{subject_id:str}/references",
+        operation_class=reads(ReferenceRequest),
+        responses=problems(*_BODY, 404),
+    )
     async def add_reference(
         self,
         request: Request[Any, Any, Any],

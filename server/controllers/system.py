@@ -28,15 +28,16 @@ class SystemController(Controller):
 
     @get("/healthz", security=OPEN)
     async def healthz(self) -> Health:
-        """The process runs."""
+        """Whether the process runs."""
         return Health(status="alive", checks={})
 
     @get("/readyz", security=OPEN, responses={503: _NOT_READY})
     async def readyz(self, service: NamedDependency[Service]) -> Response[Health]:
-        """200 once the models are warm, the gallery is loaded and the store answers, until a stop begins.
+        """Whether requests are answered: the models are warm, the gallery is loaded and the store answers.
 
-        Anything else that is wrong, a shared gallery that is away among it, is named and does not change the
-        status: a part of the work goes on without, and all servers would leave the balancer at once.
+        200 from then until a stop begins. Anything else that is wrong, a shared gallery away among it,
+        is named and does not change the status: a part of the work goes on without, and all servers would
+        leave the balancer at once.
         """
         health = await readiness(service)
         if health.status in {"ready", "degraded"}:
@@ -44,7 +45,7 @@ class SystemController(Controller):
         return Response(health, status_code=503, headers={"Retry-After": "1"})
 
     @get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=problems(503))
-    async def prometheus(self, service: NamedDependency[Service]) -> bytes:
+    async def metrics(self, service: NamedDependency[Service]) -> bytes:
         """Metrics in Prometheus' text format."""
         return service.metrics.render()
 

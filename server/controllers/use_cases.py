@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Controller, Request, Response, get
+from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 
 from govid.pipeline import Engine, Purpose
@@ -15,6 +16,8 @@ from server.messages import message
 from server.openapi import problems
 from server.service import Service
 
+SPOKEN = ResponseHeader(name="Content-Language", documentation_only=True)
+
 
 class UseCaseController(Controller):
     """What each purpose allows and asks for."""
@@ -22,11 +25,11 @@ class UseCaseController(Controller):
     path = "/v1/use-cases"
     tags = ("system",)
 
-    @get(responses=problems(503))
+    @get(responses=problems(503), response_headers=[SPOKEN])
     async def use_cases(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
     ) -> Response[list[UseCaseInfo]]:
-        """All use cases, by name."""
+        """All use cases, and whether each is available here."""
         spoken = language.of(request.scope["headers"])
         found = await service.run(request, "use_cases", lambda engine: use_cases(engine, spoken))
         return Response(found, headers=language.headers(spoken))

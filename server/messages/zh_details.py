@@ -34,6 +34,7 @@ DETAILS: Mapping[str, str] = {
     "{} has a weight of {}, not {}": "{} 的权重为 {}，应为 {}",
     "{}: its constant is no more than {} of a part": "{}：其常数项不超过该部分的 {}",
     # The body
+    "no audit record has {} as {}": "没有任何审计记录以 {} 为 {}",
     "give exactly one of photo and template": "photo 与 template 必须且只能提供其中一个",
     "a field comes twice": "有字段重复出现",
     "the part {} comes twice": "部分 {} 重复出现",

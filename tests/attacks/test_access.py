@@ -153,7 +153,7 @@ ESCALATIONS = [
     ("operator", "GET", "/v1/dedup/jobs/1/export"),
     ("hotel", "GET", "/v1/subjects/alice/uses"),
     ("hotel", "GET", "/v1/gallery"),
-    ("registry", "GET", "/v1/use-cases"),
+    ("registry", "GET", "/v1/complaints"),
     ("registry", "POST", "/v1/complaints/1/answer"),
     ("adjudicator", "POST", "/v1/dedup/jobs"),
     ("adjudicator", "POST", "/v1/dedup/jobs/1/cancel"),

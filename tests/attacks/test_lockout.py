@@ -157,7 +157,7 @@ def test_an_unknown_subject_looks_like_a_stranger(
     unknown = verify(api, keys[party], f"nobody-{party}-at-all", photo=b64(BIDEN))
     assert shape(known) == shape(unknown)
     assert unknown.json()["decision"] == "NON_MATCH"
-    for hidden in ("score", "threshold", "fmr_at_score", "comparisons"):
+    for hidden in ("score", "threshold", "fmr_at_score", "fmr_is_upper_bound", "comparisons", "milliseconds"):
         assert unknown.json()[hidden] is None
     assert unknown.json()["stages"] == {}
     assert "server-timing" not in unknown.headers
@@ -234,7 +234,10 @@ def test_a_use_case_that_shows_decisions_shows_nobody_a_score(
         shown = reply.json()
         assert (shown["decision"], shown["shows"], shown["threshold"]) == ("MATCH", "decision", None)
         assert shown.get("score") is None
-        assert {candidate["score"] for candidate in shown.get("candidates", ())} <= {None}
+        assert shown["milliseconds"] is None
+        for candidate in shown.get("candidates", ()):
+            hidden = (candidate[name] for name in ("score", "fpir_at_score", "fpir_is_upper_bound"))
+            assert set(hidden) == {None}
         asked = {"request_id": shown["request_id"]}
         (row,) = api.get("/v1/audit", params=asked, headers=bearer(keys["inspector"])).json()["rows"]
         assert {"score", "threshold", "salt"}.isdisjoint(row["record"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from govid.cli import cli
 from govid.config import Settings, load
 from server.access.routes import ROUTES
 from server.access.settings import AccessSettings
@@ -50,6 +53,10 @@ def test_the_service_file_is_one_that_systemd_takes(tmp_path: Path) -> None:
     assert written == {f"/var/lib/{folder}" for folder in folders.split()}, (
         "the keys lie apart from the records"
     )
+    # Another command on the folders would open them to others: systemd sets the mode anew at each start.
+    for setting in (f"StateDirectory={folders}", "StateDirectoryMode=0700", "UMask=0077", "DynamicUser=yes"):
+        assert re.search(rf"^# .*-p '?{setting}'? ", text, re.MULTILINE), setting
+        assert re.search(rf"^{setting}$", text, re.MULTILINE), setting
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
     assert int(seconds) > server.drain_seconds + 10
     if shutil.which("systemd-analyze") is None:
@@ -81,6 +88,23 @@ def test_the_container_runs_as_nobody_and_copies_what_is_there() -> None:
                 assert (ROOT / source).exists(), source
     (copied,) = [what for kind, what in final if kind == "COPY"]
     assert copied == "--from=build /opt/govid /opt/govid"
+
+
+def test_container_and_pods_give_commands_that_govid_has() -> None:
+    lines = (DEPLOY / "container" / "Containerfile").read_text().replace("\\\n", " ").splitlines()
+    (entry,) = [json.loads(line.split(None, 1)[1]) for line in lines if line.startswith("ENTRYPOINT ")]
+    (command,) = [json.loads(line.split(None, 1)[1]) for line in lines if line.startswith("CMD ")]
+    assert entry == ["govid"]
+    told = [
+        line.partition(" govid govid")[2].partition("#")[0].split() for line in lines if "podman run" in line
+    ]
+    assert len(told) == 2, "the comments say how to begin"
+    started = [one["args"] for one in (*pod()["initContainers"], *pod()["containers"])]
+    assert all("command" not in one for one in (*pod()["initContainers"], *pod()["containers"]))
+    for arguments in (command, *told, *started):
+        asked = CliRunner().invoke(cli, [*arguments, "--help"])  # read, and not done
+        assert asked.exit_code == 0, asked.output
+    assert CliRunner().invoke(cli, [*command, "--none", "--help"]).exit_code == 2
 
 
 def test_only_what_is_copied_comes_into_the_container() -> None:
@@ -155,7 +179,13 @@ def test_the_keys_of_the_templates_outlive_the_pods() -> None:
 def test_the_deployment_has_settings_that_the_server_takes() -> None:
     one = container()
     environment = {variable["name"]: variable.get("value", "") for variable in one["env"]}
-    _, server, access = understood(environment)
+    (given,) = [each["valueFrom"] for each in one["env"] if each["name"] == "GOVID_WORKERS"]
+    assert given == {"resourceFieldRef": {"resource": "requests.cpu"}}
+    environment["GOVID_WORKERS"] = one["resources"]["requests"]["cpu"]
+    settings, server, access = understood(environment)
+    (models,) = pod()["initContainers"]
+    assert {"name": "GOVID_DATA_DIR", "value": settings.data_dir} in models["env"]
+    assert f"cat {settings.erasures_file} " in (KUBERNETES / "deployment.yaml").read_text()
     server.check()
     assert access.authentication == "required"
     assert {port["containerPort"] for port in one["ports"]} == {server.port}
@@ -168,8 +198,8 @@ def test_the_deployment_has_settings_that_the_server_takes() -> None:
         assert (asked["scheme"] == "HTTPS") is server.tls
     mounted = [mount["mountPath"] for mount in one["volumeMounts"]]
     for name, value in environment.items():
-        if name.endswith("_FILE") or name in {"GOVID_TLS_KEY", "GOVID_TLS_CERTIFICATE"}:
-            assert any(value.startswith(f"{path}/") for path in mounted), name
+        if value.startswith("/"):
+            assert any(f"{value}/".startswith(f"{path}/") for path in mounted), name
 
 
 def test_no_pod_makes_keys_of_its_own() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from govid import config
@@ -74,11 +75,10 @@ def test_engine_and_server_read_one_environment() -> None:
     assert (server.port, engine) == (9, Settings(data_dir="d"))
 
 
-def test_every_setting_says_what_it_is() -> None:
-    import msgspec
-
-    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
-    assert all(value.get("description") for value in schema.values())
+@pytest.mark.parametrize("kind", [Settings, ServerSettings, AccessSettings])
+def test_every_setting_says_what_it_is(kind: type[msgspec.Struct]) -> None:
+    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+    assert [name for name, value in schema.items() if not value.get("description")] == []
 
 
 def test_the_engine_knows_which_settings_are_the_servers() -> None:

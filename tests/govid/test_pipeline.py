@@ -244,6 +244,20 @@ def test_a_smaller_search_needs_a_lower_score_and_says_its_rate(engine: Engine) 
     assert everybody.candidates[0].fpir_at_score > few.candidates[0].fpir_at_score
 
 
+def test_a_rate_that_the_data_cannot_show_is_marked_in_a_search_as_in_a_verification(engine: Engine) -> None:
+    near, far = (np.frombuffer(engine.embed(photo).embedding, "<f4") for photo in (OBAMA, BIDEN))
+    engine.enrol("obama", OBAMA)
+    marks = []
+    for part in (0.0, 0.75):  # of another face; the last value is the model's constant
+        face = (1 - part) * near[:-1] + part * far[:-1]
+        face *= np.linalg.norm(near[:-1]) / np.linalg.norm(face)
+        probe = Template(engine.model_id, np.append(face, near[-1]).astype(np.float32))
+        verified, found = engine.verify("obama", probe), engine.identify(probe)
+        assert found.candidates[0].fpir_is_upper_bound == verified.fmr_is_upper_bound
+        marks.append(verified.fmr_is_upper_bound)
+    assert marks == [True, False]
+
+
 @pytest.mark.parametrize("group", ["", "a b", "x" * 65, "Ä", "../etc"])
 def test_a_group_has_a_plain_name(engine: Engine, group: str) -> None:
     with pytest.raises(InvalidGroup):

@@ -8,9 +8,14 @@ from typing import Any
 
 import httpx
 import numpy as np
+import PIL.Image
 import pytest
 
-from tests.support import BIDEN, OBAMA, OBAMA_LATER, b64
+from govid.client import RefusedPhoto
+from tests.conftest import Served
+from tests.support import BIDEN, OBAMA, OBAMA_LATER, b64, encoded
+
+BLANK = encoded(PIL.Image.new("RGB", (200, 200), (80, 120, 160)))
 
 
 def enrol(api: httpx.Client, subject: str, photo: bytes = OBAMA, **headers: str) -> httpx.Response:
@@ -47,6 +52,20 @@ def test_multipart_and_json_give_the_same_answer(api: httpx.Client) -> None:
     )
     assert as_parts.status_code == 200
     assert as_parts.json()["score"] == as_json.json()["score"]
+
+
+@pytest.mark.parametrize("which", ["reference", "probe"])
+def test_a_refusal_says_which_of_two_photos_it_is_about(
+    api: httpx.Client, served: Served, which: str
+) -> None:
+    photos = {"reference_photo": OBAMA, "probe_photo": OBAMA_LATER, f"{which}_photo": BLANK}
+    reply = api.post("/v1/compare", files=photos)
+    assert (reply.json()["slug"], reply.json()["photo"]) == ("face-not-detected", which)
+    with served.client("desk") as client, pytest.raises(RefusedPhoto) as refused:
+        client.compare(**photos)
+    assert refused.value.photo == which
+    alone = api.post("/v1/verify", data={"subject_id": "nobody"}, files={"photo": BLANK})
+    assert "photo" not in alone.json()
 
 
 def test_compare_two_photos(api: httpx.Client) -> None:

@@ -62,9 +62,8 @@ def test_a_bad_rating_is_answered(api: httpx.Client) -> None:
     assert api.post(f"/v1/complaints/{number}/answer", json={"answer": "checked"}).status_code == 204
     again = api.post(f"/v1/complaints/{number}/answer", json={"answer": "checked"})
     assert (again.status_code, again.json()["slug"]) == (404, "unknown-complaint")
-    (complaint,) = api.get(
-        "/v1/complaints", params={"after": number - 1, "limit": 1, "open_only": False}
-    ).json()
+    page = api.get("/v1/complaints", params={"after": number - 1, "limit": 1, "open_only": False}).json()
+    (complaint,) = page["complaints"]
     assert (complaint["comment"], complaint["answer"]) == ("我没有去过那里", "checked")
 
 

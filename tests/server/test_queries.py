@@ -17,6 +17,8 @@ from server.app import create_app
         ("/v1/subjects?lmit=3", ["'lmit'", "after", "limit"]),
         ("/v1/audit?subject=alice", ["'subject'", "subject_id", "request_id"]),
         ("/v1/audit?about_request=x", ["'about_request'"]),
+        ("/v1/audit?operation=nonsense", ["'nonsense'", "operation"]),
+        ("/v1/audit?outcome=match", ["'match'", "outcome"]),
         ("/v1/audit?outcome=MATCH&outcome=NON_MATCH", ["twice"]),
         ("/v1/audit?x", ["'x'"]),
         ("/v1/audit?%ff%00=1", ["known are"]),
@@ -39,6 +41,8 @@ def test_a_right_query_passes(api: httpx.Client) -> None:
         "/v1/audit?request_id=x&since=0",
         "/healthz",
         "/v1/cases?state=closed",
+        "/v1/audit?operation=view_photo&outcome=FACE_NOT_DETECTED",
+        "/v1/audit?outcome=unknown-subject",
     ):
         assert api.get(address).status_code == 200
 

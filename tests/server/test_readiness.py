@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -208,6 +209,7 @@ def test_announcements_wait_only_where_somebody_is_to_hear_them(engine: Engine) 
 def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tmp_path: Path) -> None:
     folder = support.data_dir(tmp_path / "var")
     with support.server(folder, GOVID_DRAIN_SECONDS="60") as (client, process):
+        assert "connection" not in client.get("/readyz").headers
         process.terminate()
         wait_until(lambda: client.get("/readyz").status_code != 200)
         ready = client.get("/readyz")
@@ -215,6 +217,8 @@ def test_a_server_that_is_told_to_stop_answers_until_its_balancer_has_noticed(tm
         assert client.get("/healthz").status_code == 200
         compared = client.post("/v1/compare", files={"reference_photo": OBAMA, "probe_photo": OBAMA})
         assert compared.json()["decision"] == "MATCH"
+        # Its caller opens another one, to another server: none is left to be cut off at the end.
+        assert {reply.headers["connection"] for reply in (ready, compared)} == {"close"}
         process.terminate()
         assert process.wait(timeout=PATIENCE_SECONDS) == 0, "a second signal does not wait"
 
@@ -237,6 +241,23 @@ def test_what_was_begun_before_the_stop_is_answered(tmp_path: Path) -> None:
             connection.sendall(body[-1:])
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
         assert process.wait(timeout=PATIENCE_SECONDS) == 0
+
+
+def test_an_idle_tls_connection_is_not_waited_for(tmp_path: Path) -> None:
+    """It would be an error in the log at every stop, and as long a wait as for a request that is computed."""
+    certificate, key, _ = (authority := Authority(tmp_path / "ca")).issue("localhost")
+    folder = support.data_dir(tmp_path / "var")
+    with support.server(
+        folder,
+        tls=ssl.create_default_context(cafile=authority.file),
+        GOVID_TLS_CERTIFICATE=str(certificate),
+        GOVID_TLS_KEY=str(key),
+    ) as (client, process):
+        # The client's pool keeps it, and reads from it only when it is used.
+        assert client.get("/healthz").status_code == 200
+        process.terminate()
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
+    assert "error" not in (folder / "server.log").read_text().lower()
 
 
 def accepts(client: httpx.Client) -> bool:

@@ -9,7 +9,8 @@
 ``AsyncClient`` is the same for asyncio. docs/integrators.md says more.
 """
 
-from govid.adjudication import Verdict
+from govid.adjudication import Case, CasePage, CasePair, CaseSummary, Verdict
+from govid.audit import AuditRecord
 from govid.client import problems
 from govid.client._async.api import AsyncClient
 from govid.client._sync.api import Client
@@ -24,24 +25,70 @@ from govid.client.errors import (
     Unreachable,
 )
 from govid.client.options import Options
-from govid.types import Decision, PackedTemplate
+from govid.gallery import GalleryStats
+from govid.ledger.ledger import AuditPage, Rated, Use, UsePage
+from govid.ledger.receipts import Receipt
+from govid.results import (
+    Candidate,
+    Deletion,
+    EmbeddedTemplate,
+    Enrolment,
+    Identification,
+    Subject,
+    SubjectPage,
+    Verification,
+)
+from govid.store.audit import AuditRow
+from govid.store.feedback import Complaint, ComplaintPage, Rating
+from govid.types import Decision, PackedTemplate, QualityMeasure
+from govid.wire import CheckpointList, Jwks, ModelInfo, ModelList, Problem, UseCaseInfo
 
 __all__ = [
     "Announcement",
     "ApiError",
     "AsyncClient",
+    "AuditPage",
+    "AuditRecord",
+    "AuditRow",
     "CallFailed",
     "CallerProblem",
+    "Candidate",
+    "Case",
+    "CasePage",
+    "CasePair",
+    "CaseSummary",
+    "CheckpointList",
     "Client",
+    "Complaint",
+    "ComplaintPage",
     "Decision",
+    "Deletion",
+    "EmbeddedTemplate",
+    "Enrolment",
     "ForgedAnnouncement",
+    "GalleryStats",
+    "Identification",
+    "Jwks",
+    "ModelInfo",
+    "ModelList",
     "OperatorProblem",
     "Options",
     "PackedTemplate",
+    "Problem",
+    "QualityMeasure",
+    "Rated",
+    "Rating",
+    "Receipt",
     "RefusedPhoto",
+    "Subject",
+    "SubjectPage",
     "UnexpectedReply",
     "Unreachable",
+    "Use",
+    "UseCaseInfo",
+    "UsePage",
     "Verdict",
+    "Verification",
     "checked_announcement",
     "problems",
 ]

@@ -78,3 +78,8 @@ class RefusedPhoto(CallerProblem):
     def reason(self) -> str:
         """The word of ISO/IEC 2382-37 style reports: FACE_NOT_DETECTED, MULTIPLE_FACES, LOW_QUALITY ..."""
         return self.problem.reason
+
+    @property
+    def photo(self) -> str:
+        """Of ``compare``: ``reference`` or ``probe``; "" where there was one photo."""
+        return self.problem.photo

@@ -47,12 +47,6 @@ class PhotoTooSmall(RefusedPhoto):
     slug = "photo-too-small"
 
 
-class PhotoUnreadable(RefusedPhoto):
-    """The photo file cannot be opened. Check its path and permissions."""
-
-    slug = "photo-unreadable"
-
-
 class DecompressionBomb(RefusedPhoto):
     """The photo unpacks to far more data than it may.
 
@@ -333,21 +327,6 @@ class IdempotencyKeyReused(CallerProblem):
     slug = "idempotency-key-reused"
 
 
-class KeyNameTaken(CallerProblem):
-    """The relying party has a key already.
-
-    Give it a new one by `govid keys rotate`, or end the old one by `govid keys revoke`.
-    """
-
-    slug = "key-name-taken"
-
-
-class UnknownKey(CallerProblem):
-    """No such valid key. See `govid keys list` for names and ids."""
-
-    slug = "unknown-key"
-
-
 class UnknownJob(CallerProblem):
     """No such dedup job. See GET /v1/dedup/jobs, or `govid dedup status`."""
 
@@ -574,15 +553,6 @@ class ModelUnusable(OperatorProblem):
     slug = "model-unusable"
 
 
-class ModelSourceUnreachable(OperatorProblem):
-    """A model could not be fetched.
-
-    Check the network or proxy, or put the files in a folder: `govid models pull --from FOLDER`.
-    """
-
-    slug = "model-source-unreachable"
-
-
 class ProviderMissing(OperatorProblem):
     """A requested ONNX Runtime provider is not available.
 
@@ -636,21 +606,6 @@ class ModelNotServing(OperatorProblem):
     """
 
     slug = "model-not-serving"
-
-
-class NoMigration(OperatorProblem):
-    """No migration to another model is under way. Start one with `govid migrate start`."""
-
-    slug = "no-migration"
-
-
-class MigrationRefused(OperatorProblem):
-    """The migration cannot take this step now.
-
-    Mend what the detail names; `govid migrate status` and `govid migrate report` say where it is.
-    """
-
-    slug = "migration-refused"
 
 
 class LivenessUnavailable(OperatorProblem):
@@ -716,52 +671,6 @@ class AuditBroken(OperatorProblem):
     """
 
     slug = "audit-broken"
-
-
-class BackupFailed(OperatorProblem):
-    """The backup could not be made or restored.
-
-    Mend what the detail names and start again: nothing half-done is kept.
-    """
-
-    slug = "backup-failed"
-
-
-class BackupToolMissing(OperatorProblem):
-    """The programs that copy PostgreSQL are not installed.
-
-    Install pg_dump and pg_restore of the server's version or a newer one (postgresql-client).
-    """
-
-    slug = "backup-tool-missing"
-
-
-class BackupBroken(OperatorProblem):
-    """The backup is not what was written, or nobody here can tell.
-
-    Use another backup; keep this one as evidence if somebody may have altered it.
-    """
-
-    slug = "backup-broken"
-
-
-class TargetNotEmpty(OperatorProblem):
-    """Something is there already.
-
-    Name a new folder or an empty database: nothing is ever overwritten.
-    """
-
-    slug = "target-not-empty"
-
-
-class ErasuresUnknown(OperatorProblem):
-    """Nobody says who was erased after the backup was made.
-
-    Give keys/erasures.jws of the lost installation (--erasures FILE), or its audit, exported after the
-    backup (--newer-audit FILE); if it is certain that nobody was erased since, --none-erased.
-    """
-
-    slug = "erasures-unknown"
 
 
 class ClockDoubtful(OperatorProblem):
@@ -862,9 +771,6 @@ class ChoreFailing(OperatorProblem):
 
 BY_SLUG: dict[str, type[ApiError]] = {
     "audit-broken": AuditBroken,
-    "backup-broken": BackupBroken,
-    "backup-failed": BackupFailed,
-    "backup-tool-missing": BackupToolMissing,
     "body-too-large": BodyTooLarge,
     "body-too-slow": BodyTooSlow,
     "case-closed": CaseClosed,
@@ -874,7 +780,6 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "disk-low": DiskLow,
     "duplicate-face": DuplicateFace,
     "encryption-key-missing": EncryptionKeyMissing,
-    "erasures-unknown": ErasuresUnknown,
     "face-not-detected": FaceNotDetected,
     "feedback-exists": FeedbackExists,
     "foreign-page": ForeignPage,
@@ -897,21 +802,17 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "job-ended": JobEnded,
     "job-running": JobRunning,
     "job-too-loose": JobTooLoose,
-    "key-name-taken": KeyNameTaken,
     "liveness-unavailable": LivenessUnavailable,
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
     "malformed-request": MalformedRequest,
     "method-not-allowed": MethodNotAllowed,
-    "migration-refused": MigrationRefused,
     "model-digest-mismatch": ModelDigestMismatch,
     "model-missing": ModelMissing,
     "model-not-serving": ModelNotServing,
-    "model-source-unreachable": ModelSourceUnreachable,
     "model-unusable": ModelUnusable,
     "multiple-faces": MultipleFaces,
     "no-comparable-reference": NoComparableReference,
-    "no-migration": NoMigration,
     "not-calibrated": NotCalibrated,
     "not-found": NotFound,
     "not-ready": NotReady,
@@ -924,7 +825,6 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "photo-too-many-pixels": PhotoTooManyPixels,
     "photo-too-small": PhotoTooSmall,
     "photo-truncated": PhotoTruncated,
-    "photo-unreadable": PhotoUnreadable,
     "precision-unavailable": PrecisionUnavailable,
     "profile-unavailable": ProfileUnavailable,
     "provider-missing": ProviderMissing,
@@ -944,7 +844,6 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "subject-exists": SubjectExists,
     "subject-held": SubjectHeld,
     "subject-locked": SubjectLocked,
-    "target-not-empty": TargetNotEmpty,
     "template-implausible": TemplateImplausible,
     "template-not-accepted": TemplateNotAccepted,
     "template-not-finite": TemplateNotFinite,
@@ -958,7 +857,6 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "unknown-complaint": UnknownComplaint,
     "unknown-field": UnknownField,
     "unknown-job": UnknownJob,
-    "unknown-key": UnknownKey,
     "unknown-subject": UnknownSubject,
     "unknown-use-case": UnknownUseCase,
     "unlike-subject": UnlikeSubject,

@@ -26,6 +26,8 @@ def result(reply: httpx.Response, wanted: type[T]) -> T:
         raise _error(reply)
     if wanted is type(None) and not reply.content:
         return None
+    if wanted is bytes:  # a document or a picture, as it came
+        return reply.content  # type: ignore[return-value]
     try:
         return msgspec.json.decode(reply.content, type=wanted)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

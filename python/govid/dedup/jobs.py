@@ -27,7 +27,7 @@ from govid.store import Store, migration
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
-from govid.types import Template
+from govid.types import Seconds, Template
 
 MAX_PAGE = 1000
 CACHE_BYTES = 256 * 1024 * 1024
@@ -36,7 +36,7 @@ MOST_FALSE_PAIRS = 10_000_000
 
 
 class DedupJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job, how far it is, and what its threshold means. Times are seconds since the epoch (UTC)."""
+    """A job, how far it is, and what its threshold means."""
 
     job_id: int
     kind: Annotated[Literal["full", "incremental"], Meta(description="All against all, or new against all")]
@@ -62,8 +62,8 @@ class DedupJob(msgspec.Struct, frozen=True, kw_only=True):
     pairs_within_subjects: Annotated[int, Meta(description="Above the threshold, and no duplicates")]
     left_out_references: Annotated[int, Meta(description="New references that another model made")]
     cases: int
-    created_at: float
-    ended_at: float | None
+    created_at: Seconds
+    ended_at: Seconds | None
     eta_seconds: Annotated[float | None, Meta(description="At the speed since the job was resumed last")]
 
 
@@ -83,7 +83,7 @@ class DedupPair(msgspec.Struct, frozen=True, kw_only=True):
     subject_b: str
     reference_a: int
     reference_b: int
-    score: Score | None
+    score: Score
     case_id: int | None
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from govid.types import EPOCH, Seconds
+
 Probes: TypeAlias = NDArray[np.float32]
 """(p, dimension) float32 of unit L2 norm, C-contiguous; p may be 0."""
 
@@ -56,13 +58,14 @@ class GalleryStats(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="References that are searched exactly beside the index until the next build")
     ] = 0
     building: bool = False
-    built_at: Annotated[float | None, Meta(description="Seconds since the epoch")] = None
+    built_at: Seconds | None = None
     build_seconds: float = 0.0
     recall: Annotated[Recall | None, Meta(description="null: every reference is compared")] = None
     refused: Annotated[str, Meta(description="Why the index of the last build does not serve")] = ""
-    snapshot_at: Annotated[float | None, Meta(description="Seconds since the epoch; null: there is none")] = (
-        None
-    )
+    snapshot_at: Annotated[
+        Seconds | None,
+        Meta(description=f"{EPOCH}; null: there is none"),
+    ] = None
     snapshot_sequence: Annotated[
         int | None, Meta(description="Change of the store at which the snapshot stands")
     ] = None

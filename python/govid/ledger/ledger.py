@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from govid import subject_id
-from govid.audit import AuditRecord
+from govid.audit import AuditRecord, Operation, Outcome
 from govid.callers import LOCAL, Caller
 from govid.errors import InvalidParameter, InvalidReceipt, UnknownComplaint
 from govid.ledger import checkpoints, erasures, receipts
@@ -21,7 +21,8 @@ from govid.ledger.signing import Signer
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditLog, AuditRow
 from govid.store.database import MAX_INTEGER, Database
 from govid.store.erasures import Erased
-from govid.store.feedback import Complaint, Feedback, Rating
+from govid.store.feedback import ComplaintPage, Feedback, Rating
+from govid.types import EPOCH, Seconds
 
 MAX_COMMENT = 2000
 
@@ -39,11 +40,11 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     """One use of a subject's face."""
 
     audit_id: int
-    time: float
+    time: Seconds
     caller: str | None
-    operation: str
+    operation: Operation
     use_case: str | None
-    outcome: str
+    outcome: Outcome
     request_id: str
     as_candidate: Annotated[bool, Meta(description="Somebody else was searched for, and this subject shown")]
     rating: str | None
@@ -62,8 +63,11 @@ class Rated(msgspec.Struct, frozen=True, kw_only=True):
 
     request_id: Annotated[str, Meta(description="Of the decision that was rated")]
     rating: str
-    complaint_id: Annotated[int | None, Meta(description="The case that a bad rating opened")]
-    due_at: Annotated[float | None, Meta(description="By when it has to be answered")]
+    complaint_id: Annotated[int | None, Meta(description="The complaint that a bad rating opened")]
+    due_at: Annotated[
+        Seconds | None,
+        Meta(description=f"{EPOCH}: when it has to be answered; null: none was opened"),
+    ]
 
 
 class Ledger:
@@ -160,8 +164,11 @@ class Ledger:
         )
         return UsePage(subject_id=subject, uses=uses, next_before=page.next_before)
 
-    def rate(self, receipt_id: str, receipt: str, rating: Rating, comment: str, *, request_id: str) -> Rated:
+    def rate(self, rated: str, receipt: str, rating: Rating, comment: str, *, request_id: str) -> Rated:
         """Rate the decision of a receipt; whoever holds the receipt may, and add to a complaint.
+
+        Args:
+            rated: request id of the decision.
 
         Raises:
             InvalidReceipt, FeedbackExists, InvalidParameter, OperatorError.
@@ -173,7 +180,7 @@ class Ledger:
             row = self.log.find(claims.jti, claims.audit)
             if row is None or int(row.time) != claims.iat:
                 raise InvalidReceipt("its key was retired before")
-        if claims.jti != receipt_id:
+        if claims.jti != rated:
             raise InvalidParameter("the receipt is of another decision")
         _check_comment(comment)
         now = time.time()
@@ -183,14 +190,14 @@ class Ledger:
             request_id=request_id,
             # Whoever holds the receipt: the citizen, not the relying party.
             caller=None,
-            about=receipt_id,
+            about=rated,
             operation="rate",
             outcome=f"RATED_{rating.upper()}",
             use_case=claims.use_case,
         )
-        opened = self._feedback.add(receipt_id, rating, comment, record, due_at=due_at)
+        opened = self._feedback.add(rated, rating, comment, record, due_at=due_at)
         return Rated(
-            request_id=receipt_id,
+            request_id=rated,
             rating=rating,
             complaint_id=opened.complaint_id if opened else None,
             due_at=opened.due_at if opened else None,
@@ -198,16 +205,19 @@ class Ledger:
 
     # --- operators ----------------------------------------------------------------------------------
 
-    def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> list[Complaint]:
-        """Complaints, oldest first.
+    def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> ComplaintPage:
+        """Complaints behind an id, oldest first, ``limit`` (1 to 1000) at a time.
 
         Raises:
             InvalidParameter, OperatorError.
         """
         _check_limit(limit)
-        return self._feedback.complaints(
-            after=min(max(after, 0), MAX_INTEGER), limit=limit, open_only=open_only
+        found = self._feedback.complaints(
+            after=min(max(after, 0), MAX_INTEGER), limit=limit + 1, open_only=open_only
         )
+        page = found[:limit]
+        more = len(found) > limit
+        return ComplaintPage(complaints=tuple(page), next_after=page[-1].complaint_id if more else None)
 
     def close_complaint(
         self, complaint_id: int, answer: str, *, request_id: str, caller: Caller = LOCAL

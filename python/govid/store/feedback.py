@@ -1,4 +1,4 @@
-"""Ratings of decisions by those whom they concern, the cases that bad ratings open, and who is to be told."""
+"""Ratings of decisions by those whom they concern, the complaints they open, and who is to be told."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from govid.errors import FeedbackExists, UnknownComplaint
 from govid.store.audit import append
 from govid.store.database import Database
 from govid.store.notifications import enqueue
+from govid.types import Seconds
 
 Rating = Literal["good", "bad"]
 MAX_PAGE = 1000
@@ -21,16 +22,23 @@ MAX_SAID = 20_000
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
-    """A bad rating, which somebody has to answer by ``due_at``. Times are seconds since the epoch."""
+    """A bad rating, which somebody has to answer by ``due_at``."""
 
     complaint_id: int
     request_id: Annotated[str, Meta(description="Of the decision; the audit has it under this id")]
     comment: str
-    created_at: float
-    due_at: float
-    closed_at: float | None
+    created_at: Seconds
+    due_at: Seconds
+    closed_at: Seconds | None
     answer: str | None
     closed_by: str | None
+
+
+class ComplaintPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some complaints in order of their numbers."""
+
+    complaints: tuple[Complaint, ...]
+    next_after: Annotated[int | None, Meta(description="Pass as `after` for the next page; null at the end")]
 
 
 class Opened(NamedTuple):

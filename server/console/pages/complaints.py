@@ -34,13 +34,13 @@ class ComplaintPages(Controller):
         found = await console.service.run(
             request,
             "complaints",
-            lambda engine: engine.ledger.complaints(after=after, limit=ROWS + 1, open_only=not everything),
+            lambda engine: engine.ledger.complaints(after=after, limit=ROWS, open_only=not everything),
         )
         return console.page(
             request,
             "complaints",
-            complaints=found[:ROWS],
-            next_after=found[ROWS - 1].complaint_id if len(found) > ROWS else None,
+            complaints=found.complaints,
+            next_after=found.next_after,
             everything=everything,
             after=after,
             done=done,

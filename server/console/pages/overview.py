@@ -96,7 +96,7 @@ def _inside(engine: Engine, caller: Caller) -> Inside:
     if may(caller, Scope.ADJUDICATE):
         cases = len(queue(engine).page(limit=_MOST).cases)
     if may(caller, Scope.AUDIT):
-        waiting = engine.ledger.complaints(limit=_MOST)
+        waiting = engine.ledger.complaints(limit=_MOST).complaints
         complaints, overdue = len(waiting), sum(one.due_at < time.time() for one in waiting)
     return Inside(models(engine), gallery, live_isa(), cases, complaints, overdue)
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import msgspec
+import PIL.Image
 import pytest
 
+import govid.client
 from govid.client import AsyncClient, Client, Decision, PackedTemplate, Verdict, problems
 from govid.ledger.receipts import Receipt
 from tests.conftest import Served
@@ -47,12 +53,19 @@ def test_a_subject_from_enrolment_to_deletion(client: Client) -> None:
     assert [one.subject_id for one in found.candidates] == [BOB]
     assert client.identify(template, subjects=["nobody"]).decision is Decision.NON_MATCH
 
-    client.add_reference(BOB, OBAMA_LATER)
+    client.add_reference(BOB, OBAMA_LATER, keep_photo_days=0)
+    with pytest.raises(problems.InvalidParameter):
+        client.add_reference(BOB, OBAMA_LATER, keep_photo_days=8)
     held = client.subject(BOB)
     assert (len(held.references), held.groups) == (2, ("staff",))
+    assert [bool(one.photo_kept_until) for one in held.references] == [True, False]
     assert BOB in client.subjects(after="client", limit=10).subjects
     assert client.uses(BOB, limit=3).uses[0].operation == "add_reference"
     assert client.audit(request_id=answer.request_id).rows[0].record.outcome == "MATCH"
+
+    handed_over = client.export_subject(BOB)
+    assert json.loads(handed_over).keys() == {"export", "proof"}
+    assert BOB in handed_over.decode()
 
     assert client.delete(BOB).subject_id == BOB
     with pytest.raises(problems.UnknownSubject):
@@ -87,9 +100,10 @@ def test_a_receipt_is_checked_here_and_rated_there(client: Client) -> None:
         client.feedback(answer.receipt, "bad")
     with pytest.raises(problems.InvalidReceipt):
         client.feedback("nonsense", "bad")
-    assert client.complaints(after=rated.complaint_id - 1)[0].comment == "我没有去过那里"
+    assert client.complaints(after=rated.complaint_id - 1).complaints[0].comment == "我没有去过那里"
     client.answer_complaint(rated.complaint_id, "looked at")
-    assert client.complaints(after=rated.complaint_id - 1, limit=1, open_only=False)[0].answer == "looked at"
+    (answered,) = client.complaints(after=rated.complaint_id - 1, limit=1, open_only=False).complaints
+    assert answered.answer == "looked at"
 
 
 def test_a_case_is_decided(client: Client) -> None:
@@ -101,6 +115,10 @@ def test_a_case_is_decided(client: Client) -> None:
         client.verify(TWIN, OBAMA_LATER)
     assert twin.case_id in {case.case_id for case in client.cases().cases}
     assert set(client.case(twin.case_id).subjects) == {BOB, TWIN}
+    photo = client.case_photo(twin.case_id, twin.reference_id)
+    assert PIL.Image.open(BytesIO(photo)).format == "JPEG"
+    with pytest.raises(problems.PhotoNotKept):
+        client.case_photo(twin.case_id, 10**9)
     decided = client.decide(twin.case_id, Verdict.TWINS, subjects=(BOB, TWIN), note="birth records")
     assert decided.closed_at is not None
     assert twin.case_id in {case.case_id for case in client.cases(state="closed").cases}
@@ -112,10 +130,21 @@ def test_the_installation(client: Client) -> None:
     assert by_name["general"].available
     assert not by_name["portal_login"].available
     assert by_name["portal_login"].largest_gallery is None
+    assert client.checkpoints(limit=1).next_after is None
     lowest = client.models().calibration_lowest_fmr
     assert by_name["general"].largest_gallery == pytest.approx(1e-2 / lowest, abs=1)
     assert by_name["security_check"].largest_gallery == pytest.approx(1e-3 / lowest, abs=1)
     assert client.gallery().dimension == client.models().template_dimension
+
+
+def test_every_type_that_a_method_answers_comes_from_one_place() -> None:
+    answered = set()
+    for name, method in inspect.getmembers(Client, inspect.isfunction):
+        if not name.startswith("_"):
+            said = inspect.get_annotations(method, eval_str=True).get("return")
+            answered |= {one for one in (said, *get_args(said)) if inspect.isclass(one)}
+    ours = {one.__name__ for one in answered if one.__module__.startswith("govid.")}
+    assert {"AuditPage", "ComplaintPage", "Receipt"} <= ours <= set(govid.client.__all__)
 
 
 def test_who_may_not_is_told_so(served: Served) -> None:

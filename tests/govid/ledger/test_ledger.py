@@ -271,20 +271,20 @@ def test_a_citizen_sees_every_use_of_the_own_face(store: SqlStore, ledger: Ledge
     ]
 
 
-def test_a_bad_rating_opens_a_case_with_a_deadline_and_tells_the_operator(
+def test_a_bad_rating_opens_a_complaint_with_a_deadline_and_tells_the_operator(
     store: SqlStore, ledger: Ledger
 ) -> None:
     rated = ledger.rate("r1", receipt(store, ledger), "bad", "it was not me", request_id="x")
     assert rated.due_at == pytest.approx(time.time() + 2 * 86400, abs=60)
-    (complaint,) = ledger.complaints()
+    (complaint,) = ledger.complaints().complaints
     assert (complaint.complaint_id, complaint.comment) == (rated.complaint_id, "it was not me")
     told = Outbox(store.database).claim(now=time.time(), lease_seconds=1)
     assert told is not None
     assert told.kind == "complaint.opened"
     assert b"not me" not in told.body
     ledger.close_complaint(complaint.complaint_id, "we are sorry", request_id="y")
-    assert ledger.complaints() == []
-    assert ledger.complaints(open_only=False)[0].answer == "we are sorry"
+    assert ledger.complaints().complaints == ()
+    assert ledger.complaints(open_only=False).complaints[0].answer == "we are sorry"
     with pytest.raises(UnknownComplaint):
         ledger.close_complaint(complaint.complaint_id, "again", request_id="z")
     outcomes = [row.record.outcome for row in ledger.rows(AuditFilter()).rows]
@@ -294,7 +294,7 @@ def test_a_bad_rating_opens_a_case_with_a_deadline_and_tells_the_operator(
 
 def test_a_good_rating_opens_none(store: SqlStore, ledger: Ledger) -> None:
     assert ledger.rate("r1", receipt(store, ledger), "good", "", request_id="x").complaint_id is None
-    assert ledger.complaints() == []
+    assert ledger.complaints().complaints == ()
     assert Outbox(store.database).waiting() == 0
 
 
@@ -306,7 +306,7 @@ def test_a_decision_is_rated_once_but_nobody_can_praise_a_complaint_away(
     with pytest.raises(FeedbackExists):
         ledger.rate("r1", token, "good", "", request_id="y")
     assert ledger.rate("r1", token, "bad", "it was not me", request_id="z").complaint_id is not None
-    assert [complaint.comment for complaint in ledger.complaints()] == ["it was not me"]
+    assert [complaint.comment for complaint in ledger.complaints().complaints] == ["it was not me"]
     for rating in ("good", "bad"):
         with pytest.raises(FeedbackExists):
             ledger.rate("r1", token, rating, "", request_id="w")
@@ -324,22 +324,22 @@ def test_nobody_uses_up_the_complaint_of_another(store: SqlStore, ledger: Ledger
     ledger.close_complaint(hotel.complaint_id, "we are sorry", request_id="c")
     with pytest.raises(FeedbackExists):
         ledger.rate("r1", token, "bad", "it was not me", request_id="d")
-    assert ledger.complaints() == []
+    assert ledger.complaints().complaints == ()
     ledger.rate("r1", token, "bad", "nor the second time", request_id="e")
-    (complaint,) = ledger.complaints()
+    (complaint,) = ledger.complaints().complaints
     assert (complaint.complaint_id, complaint.answer) == (hotel.complaint_id, None)
     assert complaint.comment == "it was not me\n[we are sorry]\nnor the second time"
     assert Outbox(store.database).waiting() == 2
     for number in range(20):
         with suppress(FeedbackExists):
             ledger.rate("r1", token, "bad", f"{number} " + "x" * 1990, request_id="f")
-    assert len(ledger.complaints()[0].comment) <= MAX_SAID
+    assert len(ledger.complaints().complaints[0].comment) <= MAX_SAID
 
 
 def test_numbers_beyond_the_database_are_no_accident(ledger: Ledger) -> None:
     for number in (2**63, 2**70, -(2**70)):
         assert ledger.rows(AuditFilter(), before=number).rows == ()
-        assert ledger.complaints(after=number) == []
+        assert ledger.complaints(after=number).complaints == ()
         with pytest.raises(UnknownComplaint):
             ledger.close_complaint(number, "x", request_id="r")
 
@@ -353,7 +353,7 @@ def test_a_receipt_rates_its_own_decision_only(store: SqlStore, ledger: Ledger) 
     (_, statement) = ledger.log.checkpoints()[0]
     with pytest.raises(InvalidReceipt):
         ledger.rate("r1", statement, "bad", "", request_id="x")
-    assert ledger.complaints() == []
+    assert ledger.complaints().complaints == ()
 
 
 @pytest.fixture
@@ -361,6 +361,15 @@ def outbox(store: SqlStore, ledger: Ledger) -> Outbox:
     for number in (1, 2):
         ledger.rate(f"r{number}", receipt(store, ledger, number), "bad", "", request_id="x")
     return Outbox(store.database)
+
+
+def test_complaints_come_by_pages(outbox: Outbox, ledger: Ledger) -> None:
+    first = ledger.complaints(limit=1)
+    assert [one.request_id for one in first.complaints] == ["r1"]
+    assert first.next_after == first.complaints[0].complaint_id
+    last = ledger.complaints(after=first.next_after, limit=1)
+    assert [one.request_id for one in last.complaints] == ["r2"]
+    assert last.next_after is None
 
 
 def test_a_message_is_claimed_by_one_and_comes_back_until_it_arrived(outbox: Outbox) -> None:

@@ -23,8 +23,8 @@ from govid.results import (
     SubjectPage,
     Verification,
 )
-from govid.store.feedback import Complaint, Rating
-from govid.wire import Jwks, ModelList, UseCaseInfo
+from govid.store.feedback import ComplaintPage, Rating
+from govid.wire import CheckpointList, Jwks, ModelList, UseCaseInfo
 
 
 class AsyncClient:
@@ -113,18 +113,37 @@ class AsyncClient:
     # --- subjects -----------------------------------------------------------------------------------
 
     async def enrol(
-        self, subject_id: str, portrait: Portrait, *, groups: Sequence[str] = (), idempotency_key: str = ""
+        self,
+        subject_id: str,
+        portrait: Portrait,
+        *,
+        groups: Sequence[str] = (),
+        keep_photo_days: float | None = None,
+        idempotency_key: str = "",
     ) -> Enrolment:
-        """Create a subject. ``held`` says that a person has to decide first whether it is a duplicate."""
-        body = bodies.of_portrait(portrait, subject_id=subject_id, groups=groups)
+        """Create a subject. ``held`` says that a person has to decide first whether it is a duplicate.
+
+        Args:
+            keep_photo_days: how long the photo is kept, at most as long as the server's settings say; 0: not
+                at all; None: so long.
+        """
+        body = bodies.of_portrait(
+            portrait, subject_id=subject_id, groups=groups, keep_photo_days=keep_photo_days
+        )
         return await self._call(Enrolment, "POST", "/v1/subjects", body, key=idempotency_key)
 
     async def add_reference(
-        self, subject_id: str, portrait: Portrait, *, idempotency_key: str = ""
+        self,
+        subject_id: str,
+        portrait: Portrait,
+        *,
+        keep_photo_days: float | None = None,
+        idempotency_key: str = "",
     ) -> Enrolment:
-        """Add a portrait to a subject."""
+        """Add a portrait to a subject; ``keep_photo_days`` as in ``enrol``."""
         path = f"{_subject(subject_id)}/references"
-        return await self._call(Enrolment, "POST", path, bodies.of_portrait(portrait), key=idempotency_key)
+        body = bodies.of_portrait(portrait, keep_photo_days=keep_photo_days)
+        return await self._call(Enrolment, "POST", path, body, key=idempotency_key)
 
     async def delete(self, subject_id: str, *, idempotency_key: str = "") -> Deletion:
         """Delete a subject with all its references."""
@@ -137,6 +156,14 @@ class AsyncClient:
     async def subjects(self, *, after: str = "", limit: int = 100) -> SubjectPage:
         """Ids in order; pass ``next_after`` as ``after`` for the next page."""
         return await self._call(SubjectPage, "GET", "/v1/subjects", bodies.of_query(after=after, limit=limit))
+
+    async def export_subject(self, subject_id: str) -> bytes:
+        """All that is held on a subject, as the JSON document that is handed over, byte for byte.
+
+        Its last line is a signed digest of the lines before; `govid subject check` checks it. It has
+        templates and photos in it: write it nowhere but where the person gets it from.
+        """
+        return await self._call(bytes, "GET", f"{_subject(subject_id)}/export")
 
     # --- what was done ------------------------------------------------------------------------------
 
@@ -181,12 +208,10 @@ class AsyncClient:
             Rated, "POST", path, bodies.of_json(receipt=receipt, rating=rating, text=text)
         )
 
-    async def complaints(
-        self, *, after: int = 0, limit: int = 100, open_only: bool = True
-    ) -> list[Complaint]:
-        """Bad ratings and how they were answered, oldest first."""
+    async def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> ComplaintPage:
+        """Bad ratings and how they were answered, oldest first; for the next page ``after=next_after``."""
         query = bodies.of_query(after=after, limit=limit, open_only=open_only)
-        return await self._call(list[Complaint], "GET", "/v1/complaints", query)
+        return await self._call(ComplaintPage, "GET", "/v1/complaints", query)
 
     async def answer_complaint(self, complaint_id: int, answer: str) -> None:
         """Close a complaint with its answer."""
@@ -209,6 +234,11 @@ class AsyncClient:
             keys = self._receipt_keys = self._receipt_keys or await self.receipt_keys()
         return receipts.checked(receipt, keys)
 
+    async def checkpoints(self, *, after: int = 0, limit: int = 100) -> CheckpointList:
+        """Signed Merkle roots of the audit, oldest first; for the next page ``after=next_after``."""
+        query = bodies.of_query(after=after, limit=limit)
+        return await self._call(CheckpointList, "GET", "/v1/audit/checkpoints", query)
+
     async def receipt_keys(self) -> Jwks:
         """The public keys that sign receipts: keep them, and receipts can be checked without a server."""
         return await self._call(Jwks, "GET", "/v1/receipts/keys")
@@ -225,6 +255,10 @@ class AsyncClient:
     async def case(self, case_id: int) -> Case:
         """One case with its pairs and verdicts."""
         return await self._call(Case, "GET", f"/v1/cases/{case_id:d}")
+
+    async def case_photo(self, case_id: int, reference_id: int) -> bytes:
+        """The kept photo of a reference of an open case, as JPEG. Each look leaves an audit record."""
+        return await self._call(bytes, "GET", f"/v1/cases/{case_id:d}/photos/{reference_id:d}")
 
     async def decide(
         self,

@@ -26,8 +26,8 @@ from govid.results import (
     SubjectPage,
     Verification,
 )
-from govid.store.feedback import Complaint, Rating
-from govid.wire import Jwks, ModelList, UseCaseInfo
+from govid.store.feedback import ComplaintPage, Rating
+from govid.wire import CheckpointList, Jwks, ModelList, UseCaseInfo
 
 
 class Client:
@@ -116,16 +116,37 @@ class Client:
     # --- subjects -----------------------------------------------------------------------------------
 
     def enrol(
-        self, subject_id: str, portrait: Portrait, *, groups: Sequence[str] = (), idempotency_key: str = ""
+        self,
+        subject_id: str,
+        portrait: Portrait,
+        *,
+        groups: Sequence[str] = (),
+        keep_photo_days: float | None = None,
+        idempotency_key: str = "",
     ) -> Enrolment:
-        """Create a subject. ``held`` says that a person has to decide first whether it is a duplicate."""
-        body = bodies.of_portrait(portrait, subject_id=subject_id, groups=groups)
+        """Create a subject. ``held`` says that a person has to decide first whether it is a duplicate.
+
+        Args:
+            keep_photo_days: how long the photo is kept, at most as long as the server's settings say; 0: not
+                at all; None: so long.
+        """
+        body = bodies.of_portrait(
+            portrait, subject_id=subject_id, groups=groups, keep_photo_days=keep_photo_days
+        )
         return self._call(Enrolment, "POST", "/v1/subjects", body, key=idempotency_key)
 
-    def add_reference(self, subject_id: str, portrait: Portrait, *, idempotency_key: str = "") -> Enrolment:
-        """Add a portrait to a subject."""
+    def add_reference(
+        self,
+        subject_id: str,
+        portrait: Portrait,
+        *,
+        keep_photo_days: float | None = None,
+        idempotency_key: str = "",
+    ) -> Enrolment:
+        """Add a portrait to a subject; ``keep_photo_days`` as in ``enrol``."""
         path = f"{_subject(subject_id)}/references"
-        return self._call(Enrolment, "POST", path, bodies.of_portrait(portrait), key=idempotency_key)
+        body = bodies.of_portrait(portrait, keep_photo_days=keep_photo_days)
+        return self._call(Enrolment, "POST", path, body, key=idempotency_key)
 
     def delete(self, subject_id: str, *, idempotency_key: str = "") -> Deletion:
         """Delete a subject with all its references."""
@@ -138,6 +159,14 @@ class Client:
     def subjects(self, *, after: str = "", limit: int = 100) -> SubjectPage:
         """Ids in order; pass ``next_after`` as ``after`` for the next page."""
         return self._call(SubjectPage, "GET", "/v1/subjects", bodies.of_query(after=after, limit=limit))
+
+    def export_subject(self, subject_id: str) -> bytes:
+        """All that is held on a subject, as the JSON document that is handed over, byte for byte.
+
+        Its last line is a signed digest of the lines before; `govid subject check` checks it. It has
+        templates and photos in it: write it nowhere but where the person gets it from.
+        """
+        return self._call(bytes, "GET", f"{_subject(subject_id)}/export")
 
     # --- what was done ------------------------------------------------------------------------------
 
@@ -180,10 +209,10 @@ class Client:
         path = f"/v1/receipts/{quote(receipts.request_id(receipt), safe='')}/feedback"
         return self._call(Rated, "POST", path, bodies.of_json(receipt=receipt, rating=rating, text=text))
 
-    def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> list[Complaint]:
-        """Bad ratings and how they were answered, oldest first."""
+    def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> ComplaintPage:
+        """Bad ratings and how they were answered, oldest first; for the next page ``after=next_after``."""
         query = bodies.of_query(after=after, limit=limit, open_only=open_only)
-        return self._call(list[Complaint], "GET", "/v1/complaints", query)
+        return self._call(ComplaintPage, "GET", "/v1/complaints", query)
 
     def answer_complaint(self, complaint_id: int, answer: str) -> None:
         """Close a complaint with its answer."""
@@ -206,6 +235,11 @@ class Client:
             keys = self._receipt_keys = self._receipt_keys or self.receipt_keys()
         return receipts.checked(receipt, keys)
 
+    def checkpoints(self, *, after: int = 0, limit: int = 100) -> CheckpointList:
+        """Signed Merkle roots of the audit, oldest first; for the next page ``after=next_after``."""
+        query = bodies.of_query(after=after, limit=limit)
+        return self._call(CheckpointList, "GET", "/v1/audit/checkpoints", query)
+
     def receipt_keys(self) -> Jwks:
         """The public keys that sign receipts: keep them, and receipts can be checked without a server."""
         return self._call(Jwks, "GET", "/v1/receipts/keys")
@@ -222,6 +256,10 @@ class Client:
     def case(self, case_id: int) -> Case:
         """One case with its pairs and verdicts."""
         return self._call(Case, "GET", f"/v1/cases/{case_id:d}")
+
+    def case_photo(self, case_id: int, reference_id: int) -> bytes:
+        """The kept photo of a reference of an open case, as JPEG. Each look leaves an audit record."""
+        return self._call(bytes, "GET", f"/v1/cases/{case_id:d}/photos/{reference_id:d}")
 
     def decide(
         self,
