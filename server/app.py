@@ -22,6 +22,7 @@ from server import queries
 from server.access.browser import Cookies
 from server.access.gate import Gate
 from server.access.settings import AccessSettings
+from server.bodies import SMALL_BODY
 from server.console.console import Console, templates
 from server.console.routes import Failures
 from server.console.routes import router as console_router
@@ -40,8 +41,6 @@ from server.observer import RequestObserver
 from server.openapi import SECURITY, SECURITY_SCHEMES, Yaml
 from server.service import Service
 from server.settings import ServerSettings
-
-SMALL_BODY = 64 * 1024
 
 
 def create_app(
@@ -70,6 +69,7 @@ def create_app(
         cookies,
         may_be_open=not server.exposed,
     )
+    service.confirm = gate.confirm
     history = History(metrics)
     console = Console(service, gate, cookies, history)
 

@@ -17,6 +17,7 @@ from multipart import MultipartError, MultipartParser, parse_options_header
 
 from govid.choices import choices
 from govid.errors import InvalidBase64, InvalidBody, InvalidParameter, MalformedBody, UnknownField
+from govid.pipeline import MAX_PAGE
 from server.errors import UnsupportedContentType
 from server.queries import MAX_ECHO
 from server.schemas import TemplateIn
@@ -26,8 +27,12 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 BINARY = "application/octet-stream"
 MAX_PARTS = 8
+MOST_QUOTES = 16 * MAX_PAGE
+"""Quotation marks in JSON: two for each name and string, of which a list has ``MAX_PAGE``, some inside."""
 # Fields that hold several values, which parts and parameters, being text, write as JSON.
 LISTS = frozenset({"subjects", "groups"})
+SMALL_BODY = 64 * 1024
+"""Bytes of what holds no photo: such a body takes its place when it is there."""
 # Photos are limited by the engine; this bounds what is read before it can look: base64 adds a third.
 ONE_PHOTO_BODY = 14 * 1024 * 1024 + 4096
 TWO_PHOTO_BODY = 2 * ONE_PHOTO_BODY
@@ -56,8 +61,7 @@ class Body:
             raise InvalidParameter(f"parameters go with {BINARY}; here the body has the fields")
         try:
             if media_type == JSON:
-                _check_no_duplicates(self._data, schema)
-                return msgspec.json.decode(self._data, type=schema)
+                return _decoded(self._data, schema)
             if media_type == MULTIPART:
                 return msgspec.convert(
                     self._parts(options.get("boundary", ""), schema),
@@ -152,8 +156,9 @@ def _value(name: str, raw: bytes) -> object:
     if name.endswith("photo"):
         return raw
     if name == "template":
-        _check_no_duplicates(raw, TemplateIn)
-        return msgspec.to_builtins(msgspec.json.decode(raw, type=TemplateIn), builtin_types=(bytes,))
+        return msgspec.to_builtins(_decoded(raw, TemplateIn), builtin_types=(bytes,))
+    if name in LISTS:
+        _check_few_strings(raw)
     return _text(name, raw.decode("utf-8"))
 
 
@@ -164,8 +169,28 @@ def _text(name: str, value: str) -> object:
     return msgspec.json.decode(value, type=list[str]) if value.startswith("[") else [value]
 
 
+def _decoded(data: bytes, schema: type[T]) -> T:
+    """JSON as ``schema``. What is none is refused where it begins to be none, whatever comes behind."""
+    _check_few_strings(data)
+    found = msgspec.json.decode(data, type=schema)
+    _check_no_duplicates(data, schema)
+    return found
+
+
+def _check_few_strings(data: bytes) -> None:
+    """Millions of small things take a hundred times the memory of the body, and seconds: nobody needs it."""
+    at = -1
+    for _ in range(MOST_QUOTES + 1):
+        if (at := data.find(b'"', at + 1)) < 0:
+            return
+    raise InvalidBody("it has more fields and strings than any request")
+
+
 def _check_no_duplicates(data: bytes, schema: type[msgspec.Struct]) -> None:
-    """A field given twice means one thing to a gateway and another to us (msgspec takes the last)."""
+    """A field given twice means one thing to a gateway and another to us (msgspec takes the last).
+
+    Only of what fits the schema otherwise, and so is no tree of other things.
+    """
     names = _field_names(schema).findall(data)
     # A value may look so, too: only now is the whole body parsed once more.
     if b"\\u" in data or len(set(names)) < len(names):

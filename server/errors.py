@@ -16,8 +16,11 @@ from server import language, queries
 from server.access import errors as access
 from server.language import Language
 from server.messages import message
+from server.scarce import Scarce
 
 log = logging.getLogger("govid.server")
+# Anybody may ask again and again while the records are away, and whoever found a mistake of ours as well.
+_mistakes, _failures = Scarce(), Scarce()
 
 
 class UnsupportedContentType(CallerError):
@@ -157,11 +160,19 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     status = status_of(type(known))
     request_id = request.scope["state"]["request_id"]
     if known.fault is Fault.GOVID:
-        log.error("request %s: internal error", request_id, exc_info=error, extra={"request_id": request_id})
-    # Overload and an issuer that is away are logged where they arise, once in a while: a flood of requests
-    # that nobody authenticated must not write the disk full.
+        _mistakes.say(
+            log,
+            logging.ERROR,
+            "request %s: internal error",
+            request_id,
+            exc_info=error,
+            extra={"request_id": request_id},
+        )
+    # Overload and an issuer that is away are logged where they arise, once in a while.
     elif known.fault is Fault.OPERATOR and not isinstance(known, Overloaded | access.IssuerUnreachable):
-        log.warning(
+        _failures.say(
+            log,
+            logging.WARNING,
             "request %s: %s: %s (%s)",
             request_id,
             known.slug,

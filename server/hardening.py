@@ -17,7 +17,7 @@ from govid.errors import GovidError
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
 from govid.store.opening import open_store, store_url
-from server import machine, tls
+from server import files, machine, tls
 from server.access.certificates import Parties
 from server.access.settings import AccessSettings, is_loopback
 from server.settings import ServerSettings
@@ -190,6 +190,10 @@ def _ledger(settings: Settings, server: ServerSettings) -> Iterator[str]:
 
 
 def _operation(settings: Settings, server: ServerSettings, access: AccessSettings) -> Iterator[str]:
+    try:
+        files.provide(server.worker_count)
+    except GovidError as error:
+        yield f"the server would not start: {error.detail}"
     if settings.on_duplicate == "report":
         yield "on_duplicate is `report`: a second identity of one person is enrolled all the same; set `hold`"
     if server.log_level == "debug":

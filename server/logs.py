@@ -7,7 +7,6 @@ would hold photos.
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,13 +16,23 @@ import structlog
 from govid.callers import ANYBODY, Caller
 from govid.errors import GovidError
 from server.errors import Overloaded
+from server.scarce import Scarce
 
 Format = Literal["text", "json"]
-# Lines in a second for requests of nobody known and of those turned away: a flood must not write the disk
-# full that the audit needs.
-SCARCE_PER_SECOND = 10
 # Asked every few seconds by machines.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+# Controls, ends of lines and changes of direction, as Python writes them.
+_SHOWN = {
+    code: repr(chr(code))[1:-1]
+    for code in (
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        0x2028,
+        0x2029,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+}
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 requests = logging.getLogger("govid.requests")
 
@@ -40,7 +49,7 @@ def configure(level: str, form: Format, *, each_request: bool = True) -> None:
     if form == "json":
         handler.setFormatter(_json())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What libraries say of their own connections names hosts and paths; an operator can act on none of it.
     for library in ("httpx", "httpcore"):
@@ -52,6 +61,18 @@ class _About(dict[str, Any]):
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.items() if value != "")
+
+
+class _Text(logging.Formatter):
+    """A line a record: no words of somebody else begin another one, turn it around or steer a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own
+        return super().formatMessage(record).translate(_SHOWN)
+
+    def formatException(self, *about: Any) -> str:  # noqa: ANN401, N802 - logging's own
+        # Indented, or the words of an error could pass for a line.
+        lines = super().formatException(*about).split("\n")
+        return "\n".join(f"  {line.translate(_SHOWN)}" for line in lines)
 
 
 class _Json(structlog.stdlib.ProcessorFormatter):
@@ -96,9 +117,7 @@ class RequestLog:
     """A line for each request, after its reply, with the route, never the address: that holds subjects."""
 
     def __init__(self) -> None:
-        self._second = 0
-        self._left = SCARCE_PER_SECOND
-        self._unlogged = 0
+        self._scarce = Scarce()
 
     def __call__(
         self, state: dict[str, Any], route: str, method: str, status: int, seconds: float, use_case: str
@@ -109,7 +128,7 @@ class RequestLog:
         caller: Caller | None = state.get("caller")
         problem: GovidError | None = state.get("problem")
         scarce = caller is None or caller is ANYBODY or isinstance(problem, Overloaded)
-        if scarce and not self._may_log_scarce():
+        if scarce and not self._scarce.may():
             return
         about = _About(
             request_id=state["request_id"],
@@ -122,15 +141,6 @@ class RequestLog:
         )
         if problem:
             about["slug"] = problem.slug
-        if self._unlogged:
-            about["unlogged"], self._unlogged = self._unlogged, 0
+        if unlogged := self._scarce.unlogged():
+            about["unlogged"] = unlogged
         requests.info(about)
-
-    def _may_log_scarce(self) -> bool:
-        if (second := int(time.monotonic())) != self._second:
-            self._second, self._left = second, SCARCE_PER_SECOND
-        if self._left:
-            self._left -= 1
-            return True
-        self._unlogged += 1
-        return False

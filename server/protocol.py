@@ -18,6 +18,8 @@ MAX_CONNECTIONS = 1024
 MAX_TOLD = 256
 """Connections beyond that are told so once they ask. More are closed at once: each takes a file."""
 MAX_HEAD = 64 * 1024
+MAX_COOKIES = 8 * 1024
+"""Bytes of cookies: the console's own are three short ones, and a browser sends those of the whole host."""
 MAX_PATH = 4 * 1024
 """Bytes of an address before its query. Litestar's router remembers a thousand of them, whoever sent them."""
 HEAD_SECONDS = 10
@@ -124,12 +126,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _refusal(self) -> bytes | None:
-        """The answer to an endless address, or what a proxy may have seen as another request (RFC 9112).
+        """The answer to an endless address or cookie, or what a proxy may have seen differently (RFC 9112).
 
         The parser is more lenient, and stops behind the head of a request that would speak another protocol,
         as Java's client does in the clear: without this its body would seem to be empty, or be a request.
         """
         version, hosts, codings, has_body = self.parser.get_http_version(), 0, [], False
+        cookies = 0
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
@@ -137,7 +140,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 codings.append(value.strip().lower())
             elif name == b"content-length":
                 has_body = value != b"0"
-        if len(self.url.split(b"?", 1)[0]) > MAX_PATH:
+            elif name == b"cookie":
+                cookies += len(value)
+        if len(self.url.split(b"?", 1)[0]) > MAX_PATH or cookies > MAX_COOKIES:
             return _HEAD_TOO_LARGE
         if version not in {"1.0", "1.1"} or hosts > 1 or (not hosts and version == "1.1"):
             return _MALFORMED

@@ -15,6 +15,8 @@ from govid.errors import InvalidParameter
 
 MAX_ECHO = 200
 """Characters of what a caller sent that are sent back."""
+MAX_QUERY = 8 * 1024
+"""Bytes of a query that Litestar reads: it remembers a thousand of them, whoever sent them."""
 
 
 def check(scope: Any) -> None:  # noqa: ANN401 - an ASGI scope with Litestar's own keys
@@ -30,6 +32,8 @@ def check(scope: Any) -> None:  # noqa: ANN401 - an ASGI scope with Litestar's o
     # Where there is a body, its parser reads the query, too.
     if not query or getattr(handler, "operation_class", Operation) is not Operation:
         return
+    if len(query) > MAX_QUERY:
+        raise InvalidParameter(f"the query has {len(query)} bytes, at most {MAX_QUERY}")
     # What is no ASCII, and more of them than any route has, is for the check of the names to refuse.
     names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
     known = (*_known(handler), *handler.opt.get("query", ()))

@@ -6,9 +6,12 @@ import json
 import os
 import signal
 import socket
+import ssl
 import threading
 import warnings
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -18,6 +21,7 @@ from server import files, logs, tls
 from server.access import startup
 from server.access.settings import AccessSettings
 from server.app import create_app
+from server.handshake import TlsServer
 from server.memory import give_back
 from server.metrics import Metrics
 from server.protocol import BoundedHttpProtocol
@@ -28,10 +32,32 @@ from server.settings import ServerSettings
 class DrainingServer(uvicorn.Server):
     """Goes on for a while when it is told to stop, and says at /readyz that it will."""
 
-    def __init__(self, service: Service, drain_seconds: float, config: uvicorn.Config) -> None:
+    def __init__(
+        self,
+        service: Service,
+        drain_seconds: float,
+        config: uvicorn.Config,
+        secured: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(config)
         self._service = service
         self._drain_seconds = drain_seconds
+        self._secured = secured
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen; what speaks TLS, with bounds that uvicorn leaves open."""
+        if self._secured is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        speaking: Any = self.config.http_protocol_class
+        protocol = partial(
+            speaking, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        self.servers += [
+            TlsServer(one, self._secured, protocol, self.server_state.connections)  # type: ignore[misc]
+            for one in sockets
+        ]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called with each signal. The second one does not wait."""
@@ -89,9 +115,9 @@ def run(settings: Settings, server: ServerSettings, access: AccessSettings, *, a
             ws="none",
             # A forwarded address would decide whose Client-Cert header is believed.
             proxy_headers=False,
-            ssl_context_factory=(lambda *_: secured) if secured else None,
             lifespan="on",
         ),
+        secured,
     )
 
     def give_up() -> None:

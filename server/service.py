@@ -7,26 +7,29 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from litestar import Request
 
-from govid.callers import LOCAL, Caller
+from govid.callers import ANYBODY, LOCAL, Caller
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
 from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server import health, tracing, webhook
 from server.access.errors import QuotaExceeded
+from server.access.keyring import MAX_AGE_SECONDS
 from server.access.settings import AccessSettings
-from server.bodies import Body
+from server.bodies import SMALL_BODY, Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
 from server.drift import DriftWatch
 from server.errors import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded, UnsupportedContentType
+from server.examination import Examination
 from server.metrics import Metrics
 from server.settings import ServerSettings
 from server.watch import Watch
@@ -35,6 +38,8 @@ from server.workers import Workers
 R = TypeVar("R")
 # Nobody stands before a desk for these: they are computed when nothing interactive waits, or in between.
 BATCH = frozenset({"embed", "enrol", "add_reference"})
+# Whoever has to look why a server is full gets in all the same: by a key that is good, five tries at once.
+SIGN_IN = "sign_in"
 LONGEST_RETRY_SECONDS = 30
 WARNING_SECONDS = 10
 DRAIN_SECONDS = 10
@@ -72,7 +77,12 @@ class Service:
         self._in_flight = 0
         self._in_flight_of: dict[str, int] = {}
         self._at_once = (access or AccessSettings()).requests_at_once
-        self._body_bytes = 0
+        # Of those whom nobody knows, all together; and of those who sign in.
+        self._strangers = max(1, self._capacity // 4)
+        # A body costs its sender nothing to delay: half of the places stay for others meanwhile.
+        self._arriving_at_once = max(1, self._capacity // 2)
+        self._arriving_of: dict[str, int] = {}
+        self._body_bytes = self._small_bytes = 0
         self._body_seconds = server.body_seconds
         self._turned_away = 0
         self._next_warning = 0.0
@@ -81,9 +91,12 @@ class Service:
         self._engine: Engine | None = None
         self._dedup_resume = server.dedup_resume
         self._dedup: BackgroundDedup | None = None
+        self.examination = Examination(lambda: self._in_flight > 0)
         self.failure: GovidError | None = None
         self.stuck = False
         self.stopped_loading = False
+        self.confirm: Callable[[Any], Awaitable[None]] = _nothing_to_confirm
+        """Whether the caller of an ASGI scope may still ask; raises if not."""
         self.on_failure: Callable[[], None] = lambda: None
 
     @property
@@ -162,12 +175,13 @@ class Service:
     ) -> R:
         """Read the body and call the engine on a worker thread.
 
-        A place is taken before the body is read: what cannot be answered is not received either.
+        For a photo a place is taken before it is read: what cannot be answered is not received either.
 
         Raises:
             NotReady: the engine is still loading.
             QuotaExceeded: the caller has as many requests in hand as it may.
-            Overloaded: all workers are busy and the queue is full.
+            Unauthenticated: its key ended while the body was under way.
+            Overloaded: all workers are busy and the queue is full, or too many ask whom nobody knows.
             BodyTooLarge: it is longer than the route takes.
             BodyTooSlow: the body did not arrive in time.
             ClientGone: nor will it.
@@ -177,36 +191,64 @@ class Service:
         if _only(request, b"content-encoding").lower() not in {"", "identity"}:
             # Somebody in front may unpack it; here it would be taken as it is, or be a bomb.
             raise UnsupportedContentType("send the body without a Content-Encoding")
+        most = request.route_handler.resolve_request_max_body_size() or 0
+        begun = time.monotonic()
+        data = await self._receive(request, most) if most <= SMALL_BODY else None
         with self._place(operation, request.scope["state"]["caller"]) as place:
-            try:
-                async with asyncio.timeout(self._body_seconds):
-                    data = await self._receive(request, place)
-            except TimeoutError:
-                raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
+            if data is None:
+                with self._arriving(request.scope["state"]["caller"]):
+                    data = await self._receive(request, most, place)
+            if time.monotonic() - begun > MAX_AGE_SECONDS:
+                await self.confirm(request.scope)
             body = Body(content_type, request.scope["query_string"], data)
             return await self._run(place, operation, self._traced(request, lambda: call(engine, body)))
 
-    async def _receive(self, request: Request[Any, Any, Any], place: _Place) -> bytes:
-        """The body, charged to the place as it comes: what is only announced takes no memory."""
+    async def _receive(
+        self, request: Request[Any, Any, Any], most: int, place: _Place | None = None
+    ) -> bytes:
+        """The body, charged to the place, if it has one, as it comes: an announcement takes no memory."""
+        small = _Place("")
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                charge = partial(self._charge, place) if place else partial(self._charge_small, small)
+                return await self._received(request, most, charge)
+        except TimeoutError:
+            raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
+        finally:
+            self._small_bytes -= small.body_bytes
+
+    async def _received(
+        self, request: Request[Any, Any, Any], most: int, charge: Callable[[int], None]
+    ) -> bytes:
         # Not by Litestar's stream, which makes a dictionary of all headers and a generator for each body.
-        most = request.route_handler.resolve_request_max_body_size() or 0
         # Zeros in front are allowed, and Python reads no number of thousands of digits.
         if int(_only(request, b"content-length").lstrip("0") or 0) > most:
             raise BodyTooLarge
-        chunks, more = [], True
+        chunks, length, more = [], 0, True
         while more:
             event: Any = await request.receive()
             if event["type"] == "http.disconnect":
                 raise ClientGone
             chunk, more = event.get("body", b""), event.get("more_body", False)
-            place.body_bytes += len(chunk)
-            self._body_bytes += len(chunk)
-            if place.body_bytes > most:
+            length += len(chunk)
+            if length > most:
                 raise BodyTooLarge
-            if self._body_bytes > self._max_body_bytes:
-                raise self._overloaded()
+            charge(len(chunk))
             chunks.append(chunk)
         return b"".join(chunks)
+
+    def _charge(self, place: _Place, length: int) -> None:
+        place.body_bytes += length
+        self._body_bytes += length
+        if self._body_bytes > self._max_body_bytes:
+            raise self._overloaded()
+
+    def _charge_small(self, place: _Place, length: int) -> None:
+        # By themselves: whoever needs no key for them must not take the bytes of photos.
+        place.body_bytes += length
+        self._small_bytes += length
+        if self._small_bytes > self._max_body_bytes // 2:
+            raise self._overloaded()
 
     async def run(self, request: Request[Any, Any, Any], operation: str, call: Callable[[Engine], R]) -> R:
         """Call the engine on a worker thread, for a request without a body.
@@ -251,20 +293,39 @@ class Service:
 
     @contextmanager
     def _place(self, operation: str, caller: Caller) -> Iterator[_Place]:
-        of_caller = self._in_flight_of.get(caller.name, 0)
-        if of_caller >= self._at_once and caller is not LOCAL:
+        name = SIGN_IN if operation == SIGN_IN else caller.name
+        of_name = self._in_flight_of.get(name, 0)
+        if caller is ANYBODY:
+            if of_name >= self._strangers:
+                raise self._overloaded()
+        elif caller is not LOCAL and of_name >= self._at_once:
             raise QuotaExceeded(self._queue_seconds())
-        if self._in_flight >= (self._batch_capacity if operation in BATCH else self._capacity):
+        most = self._batch_capacity if operation in BATCH else self._capacity
+        if self._in_flight >= most and operation != SIGN_IN:
             raise self._overloaded()
-        place = _Place(caller.name)
+        place = _Place(name)
         self._in_flight += 1
-        self._in_flight_of[caller.name] = of_caller + 1
+        self._in_flight_of[name] = of_name + 1
         self.metrics.waiting.inc()
         try:
             yield place
         finally:
             if not place.held:
                 self._leave(place)
+
+    @contextmanager
+    def _arriving(self, caller: Caller) -> Iterator[None]:
+        """While its body arrives, a request has a place that nothing is done in."""
+        arriving = self._arriving_of.get(caller.name, 0)
+        if arriving >= self._arriving_at_once and caller is not LOCAL:
+            raise QuotaExceeded(self._queue_seconds())
+        self._arriving_of[caller.name] = arriving + 1
+        try:
+            yield
+        finally:
+            self._arriving_of[caller.name] -= 1
+            if not self._arriving_of[caller.name]:
+                del self._arriving_of[caller.name]
 
     def _overloaded(self) -> Overloaded:
         """A refusal that asks to come back when what waits now should be done."""
@@ -316,6 +377,7 @@ class Service:
         # Killed inside a model load, the process would abort.
         if self._loader.ident is not None:
             self._loader.join()
+        self.examination.stop()
         if self._dedup is not None:
             self._dedup.stop()
         self._workers.stop()
@@ -338,6 +400,10 @@ class _Place:
     caller: str
     body_bytes: int = 0
     held: bool = False
+
+
+async def _nothing_to_confirm(_: object) -> None:
+    pass
 
 
 def _only(request: Request[Any, Any, Any], name: bytes) -> str:

@@ -77,3 +77,48 @@ def test_only_one_rust_module_knows_python() -> None:
     source = ROOT / "core" / "src"
     guilty = {f.relative_to(source).parts[0] for f in source.rglob("*.rs") if "pyo3::" in f.read_text()}
     assert guilty == {"python.rs", "python"}
+
+
+_COOKIES_OF_LITESTAR = {"CookieParameter", "FromCookie", "RequestCookies", "CSRFConfig"}
+
+
+def reads_cookies_of_litestar(source: str) -> bool:
+    """Whether a file has Litestar parse the cookies of a request: as attribute, parameter or middleware."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr == "cookies":
+            # The console's own cookies, which it keeps by that name.
+            if not (isinstance(node.value, ast.Name) and node.value.id in {"console", "self"}):
+                return True
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
+            if any(argument.arg == "cookies" for argument in node.args.args):
+                return True
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("litestar"):
+            if str(node.module).startswith(("litestar.middleware", "litestar.security")):
+                return True
+            if _COOKIES_OF_LITESTAR & {name.name for name in node.names}:
+                return True
+    return False
+
+
+def test_nothing_has_litestar_parse_cookies() -> None:
+    guilty = [
+        file.name
+        for file in (ROOT / "server").rglob("*.py")
+        if reads_cookies_of_litestar(file.read_text("utf-8"))
+    ]
+    assert guilty == [], "take server.access.browser.Cookies.sent: its time grows with the length alone"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "word = request.cookies.get(name)",
+        "ASGIConnection(scope).cookies",
+        "@get('/')\nasync def page(request, cookies): ...",
+        "from litestar.config.csrf import CSRFConfig",
+        "from litestar.params import CookieParameter",
+        "from litestar.middleware.session.client_side import CookieBackendConfig",
+    ],
+)
+def test_the_check_of_cookies_can_fail(source: str) -> None:
+    assert reads_cookies_of_litestar(source)

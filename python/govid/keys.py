@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ PREFIX = "govid_"
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _LENGTH = len(PREFIX) + 2 * _ID_BYTES + 1 + 2 * _SECRET_BYTES
+_ID = re.compile(rf"{PREFIX}([0-9a-f]{{{2 * _ID_BYTES}}})_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,9 @@ def make(caller: Caller, *, expires_at: float | None = None) -> tuple[str, ApiKe
 
 
 def id_of(presented: str) -> str | None:
-    """The id in what was presented; None if it cannot be a key."""
-    if len(presented) != _LENGTH or not presented.startswith(PREFIX):
-        return None
-    return presented[len(PREFIX) :].partition("_")[0]
+    """The id in what was presented, which may be logged; None if it cannot be a key."""
+    found = _ID.match(presented) if len(presented) == _LENGTH else None
+    return found[1] if found else None
 
 
 def _digest(key: str) -> bytes:

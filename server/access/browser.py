@@ -28,6 +28,25 @@ class Cookies:
         self.session = f"{prefix}govid_session"
         self.visit = f"{prefix}govid_visit"
         self.language = f"{prefix}govid_language"
+        self._names = {self.session, self.visit, self.language}
+
+    def sent(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+        """The console's own cookies among these headers, as they are; one that comes twice is none.
+
+        Never by Litestar's ``request.cookies``: Python unquotes in the square of the length, and Litestar
+        keeps a thousand headers with what is in them. No value of ours needs quotes.
+        """
+        found: dict[str, str] = {}
+        twice = set()
+        for header, value in headers:
+            if header == b"cookie":
+                for pair in value.decode("latin-1").split(";"):
+                    name, _, content = pair.strip().partition("=")
+                    if name in found:
+                        twice.add(name)
+                    elif name in self._names:
+                        found[name] = content
+        return {name: content for name, content in found.items() if name not in twice}
 
     def make(self, name: str, value: str, *, seconds: int | None = None) -> Cookie:
         """A cookie of that name; without ``seconds`` it ends with the browser."""

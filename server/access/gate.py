@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from litestar.connection import ASGIConnection
-
 from govid import keys
 from govid.callers import ANYBODY, LOCAL, Caller, Scope
 from govid.keys import ApiKey
@@ -101,6 +99,16 @@ class Gate:
         if isinstance(door, frozenset) and not door & caller.scopes:
             raise NotAllowed(f"one of: {', '.join(sorted(door))}")
 
+    async def confirm(self, scope: Any) -> None:  # noqa: ANN401 - as above
+        """Look once more who asks: a body took its time, and a key may have ended meanwhile.
+
+        Raises:
+            Unauthenticated, UntrustedProxy, OperatorError.
+        """
+        admitted: Caller = scope["state"]["caller"]
+        if admitted is not ANYBODY and admitted is not LOCAL and await self._caller(scope) != admitted:
+            raise InvalidCredential
+
     async def _caller(self, scope: Any) -> Caller:  # noqa: ANN401 - an ASGI scope with its server's own keys
         found: dict[bytes, list[bytes]] = {b"authorization": [], b"client-cert": []}
         for name, value in scope["headers"]:
@@ -122,7 +130,7 @@ class Gate:
         if await self.is_open():
             browser.check_local_page(scope["headers"])
             return LOCAL
-        word = ASGIConnection[Any, Any, Any, Any](scope).cookies.get(self._cookies.session)
+        word = self._cookies.sent(scope["headers"]).get(self._cookies.session)
         key_id = await asyncio.to_thread(self.sessions().key_of, word) if word else None
         caller = self._ring.holder(key_id) if key_id else None
         if caller is None:

@@ -47,9 +47,8 @@ class Console:
 
     def words(self, request: Request[Any, Any, Any]) -> catalogue.Words:
         """The texts in the reader's language."""
-        return catalogue.chosen(
-            request.cookies.get(self.cookies.language), request.headers.get("accept-language", "")
-        )
+        kept = self.cookies.sent(request.scope["headers"]).get(self.cookies.language)
+        return catalogue.chosen(kept, request.headers.get("accept-language", ""))
 
     def said(self, request: Request[Any, Any, Any], error: GovidError) -> Message:
         """What the interface says of an error, in the reader's language."""
@@ -68,7 +67,7 @@ class Console:
         # A request that nobody let in has no caller: an error before or at the gate.
         caller: Caller = request.scope["state"].get("caller", ANYBODY)
         cookies: list[Cookie] = []
-        token = self.cookies.form_token(request.cookies)
+        token = self.cookies.form_token(self.cookies.sent(request.scope["headers"]))
         if token is None:
             visit = self.cookies.make(self.cookies.visit, secrets.token_urlsafe(32))
             token = self.cookies.form_token({self.cookies.visit: str(visit.value)})

@@ -20,7 +20,7 @@ def failed(console: Console, request: Request[Any, Any, Any], error: Exception) 
     known: GovidError = request.scope["state"]["problem"]
     if isinstance(known, SignedOut):
         back = f"?next={quote(request.scope['path'], safe='/')}" if request.method == "GET" else ""
-        had = console.cookies.session in request.cookies
+        had = console.cookies.session in console.cookies.sent(request.scope["headers"])
         if not had:
             return to(f"{CONSOLE}/sign-in{back}")
         ended = f"{back}&ended=1" if back else "?ended=1"

@@ -46,7 +46,7 @@ async def read(request: Request[Any, Any, Any], cookies: Cookies) -> dict[str, s
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise InvalidBody("a field comes twice")
-    expected = cookies.form_token(request.cookies)
+    expected = cookies.form_token(cookies.sent(request.scope["headers"]))
     if expected is None or not hmac.compare_digest(expected.encode(), fields.pop("token", "").encode()):
         raise FormExpired
     return fields

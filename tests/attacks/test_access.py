@@ -18,7 +18,7 @@ from govid.callers import Scope, Sight
 from govid.store.keys import KeyStore
 from govid.store.sqlite import SqliteStore
 from tests import support
-from tests.attacks.wire import raw
+from tests.attacks.wire import connected, raw
 from tests.server.access import (
     AUDIENCE,
     ISSUER,
@@ -243,6 +243,25 @@ def test_a_revoked_key_ends_within_a_second(guarded: Guarded) -> None:
     guarded.key_store().revoke(kept.key_id)
     time.sleep(1)
     assert guarded.status(key) == 401
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_a_body_that_takes_its_time_does_not_outlive_its_key(guarded: Guarded, revoked: bool) -> None:
+    key, kept = guarded.key_store().create(caller(f"slow{revoked}", Scope.VERIFY))
+    body = json.dumps({"reference_photo": b64(OBAMA), "probe_photo": b64(OBAMA)}).encode()
+    head = (
+        f"POST /v1/compare HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    time.sleep(1)
+    with connected(guarded.client) as connection:
+        connection.sendall(head.encode() + body[:1000])
+        time.sleep(0.5)
+        if revoked:
+            guarded.key_store().revoke(kept.key_id)
+        time.sleep(1)
+        connection.sendall(body[1000:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401" if revoked else b"HTTP/1.1 200")
 
 
 def test_a_rotated_key_ends_after_its_grace(guarded: Guarded) -> None:

@@ -9,6 +9,9 @@ import PIL.Image
 import PIL.PngImagePlugin
 import pytest
 
+from govid.config import Settings
+from govid.containers import check_structure
+from govid.decode import Decoder
 from tests.support import BIDEN, OBAMA, encoded, opened
 
 
@@ -60,6 +63,18 @@ def scans(count: int) -> bytes:
     return photo[:last] + photo[last:-2] * count + photo[-2:]
 
 
+def large_scans(count: int) -> bytes:
+    """The same of 25 megapixels by its header; whoever begins to read it finds less."""
+    photo = scans(count)
+    frame = photo.index(b"\xff\xc2") + 5
+    return photo[:frame] + struct.pack(">HH", 5000, 5000) + photo[frame + 4 :]
+
+
+def started(word: bytes) -> bytes:
+    """A portrait with some of this in front of its first segment; of ten mebibytes each byte took a step."""
+    return OBAMA[:2] + word * (200_000 // len(word)) + OBAMA[2:]
+
+
 BOMB_TEXT = (b"zTXt", b"c\0\0" + zlib.compress(b"0" * 80_000_000))
 BOMB_PROFILE = (b"iCCP", b"a\0\0" + zlib.compress(b"0" * 80_000_000))
 # A thousand times what the header says: what is too much is never unpacked.
@@ -91,6 +106,23 @@ HOSTILE = {
         "photo-decompression-bomb",
     ),
     "a million fill bytes": (OBAMA[:2] + b"\xff" * 1_000_000 + OBAMA[2:], 422, "photo-decompression-bomb"),
+    **{
+        f"{name} before the first segment": (photo, 422, "photo-decompression-bomb")
+        for name, photo in {
+            "zeros": started(b"\0"),
+            "escaped bytes": started(b"\xff\0"),
+            "padding in pieces": started(b"\xff" * 9999 + b"\0"),
+            "short padding": started(b"\xff\xff\0"),
+            "RST markers": started(b"\xff\xd0"),
+            "starts": started(b"\xff\xd8"),
+            "ends": started(b"\xff\xd9"),
+            "extensions": started(b"\xff\xf0\xff\xff" + b"\0" * 65_533),
+            "gaps": started(b"\xff\xe5\x04\x00" + b"\0" * 0x800),
+            "an end and segments": OBAMA[:2] + b"\xff\xd9" + b"\xff\xe5\0\2" * 100_000 + OBAMA[2:],
+        }.items()
+    },
+    "zeros and no segment": (OBAMA[:2] + bytes(200_000), 422, "photo-decompression-bomb"),
+    "many scans of 25 megapixels": (large_scans(25), 422, "photo-decompression-bomb"),
     "many chunks": (png(64, 64, b"", *[(b"tEXt", b"a\0b")] * 20_000), 422, "photo-decompression-bomb"),
     "over 10 MiB": (OBAMA + b"\0" * (10 << 20), 413, "photo-too-large"),
     "animated": (
@@ -113,6 +145,18 @@ def test_hostile_photo_is_refused_by_name(api: httpx.Client, name: str) -> None:
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json()["reason"] in {"REFUSED_INPUT", "FACE_NOT_DETECTED", "MULTIPLE_FACES", "LOW_QUALITY"}
     assert api.get("/healthz").status_code == 200
+
+
+def test_an_ordinary_progressive_photo_may_have_25_megapixels() -> None:
+    noise = PIL.Image.fromarray(np.random.default_rng(1).integers(0, 256, (500, 500, 3), dtype=np.uint8))
+    photo = encoded(noise.resize((5000, 5000), PIL.Image.Resampling.NEAREST), "JPEG", progressive=True)
+    assert photo.count(b"\xff\xda") == 10
+    check_structure(photo)
+
+
+def test_a_photo_may_have_some_padding() -> None:
+    photo = OBAMA[:2] + b"\xff" * 1000 + OBAMA[2:]
+    assert np.array_equal(Decoder(Settings()).decode(photo), Decoder(Settings()).decode(OBAMA))
 
 
 @pytest.mark.parametrize("canvas", [(800, 600), (2400, 1800), (4000, 3000)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from govid.callers import Scope
 from govid.store.keys import KeyStore
 from govid.store.sqlite import SqliteStore
+from server import scarce
 from server.access.routes import ROUTES
 from tests import support
 from tests.console.conftest import MARKUP, Site
@@ -138,6 +140,36 @@ def test_who_guesses_is_locked_out_and_others_are_not(site: Site) -> None:
     log = (site.folder / "server.log").read_text()
     assert "sign-in with key id" in log
     assert wrong not in log
+
+
+def test_what_was_presented_as_a_key_is_not_in_the_log(site: Site) -> None:
+    visitor, good = site.visitor(), site.keys["auditor"]
+    forged = "govid_\n2026-11-26 01:29:59,000 INFO govid.requests: caller=forged"
+    presented = [
+        f"{forged}_".ljust(len(good), "x"),
+        "govid_\x1b[2K\x1b]0;forged\x07".ljust(len(good), "_"),
+        good[::-1].replace("_", "-"),
+        "-".join(good.rsplit("_", 1)),  # mistyped by a letter
+        good.replace("_", "__", 1)[:-1],
+        good.upper(),
+    ]
+    for key in presented:
+        assert visitor.submit("/console/sign-in", {"key": key}).status_code in {401, 429}
+    log = (site.folder / "server.log").read_text()
+    assert "forged" not in log
+    assert "\x1b" not in log
+    secret = good.rpartition("_")[2]
+    assert not any(part in log for part in (secret, secret[::-1], secret.upper(), secret[:-1]))
+
+
+def test_a_flood_of_sign_ins_does_not_fill_the_log(site: Site) -> None:
+    visitor = site.visitor()
+    token = visitor.token()
+    begun, before = time.monotonic(), (site.folder / "server.log").read_text().count("sign-in with key id")
+    for _ in range(150):
+        visitor.post("/console/sign-in", data={"token": token, "key": "govid_zz"})
+    lines = (site.folder / "server.log").read_text().count("sign-in with key id") - before
+    assert lines <= scarce.PER_SECOND * (time.monotonic() - begun + 2)
 
 
 def test_a_key_or_session_is_in_no_page_file_or_log(site: Site) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,17 @@ def test_a_key_that_may_not_be_looked_at_ends_no_report(tmp_path: Path) -> None:
     hidden = str(tmp_path / ("x" * 300))
     settings = Settings(data_dir=str(tmp_path / "var"), signing_key_file=hidden, encryption_keys_file=hidden)
     assert "no TLS" in found(settings, ServerSettings(tls_key=hidden), AccessSettings())
+
+
+def test_too_few_files_are_named(tmp_path: Path) -> None:
+    program = f"""
+import resource
+from govid.config import Settings
+from server.access.settings import AccessSettings
+from server.hardening import missing
+from server.settings import ServerSettings
+resource.setrlimit(resource.RLIMIT_NOFILE, (1500, 1500))
+print("\\n".join(missing(Settings(data_dir={str(tmp_path)!r}), ServerSettings(), AccessSettings())))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "the server would not start: open files: " in done.stdout

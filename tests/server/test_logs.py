@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from govid.callers import ANYBODY, LOCAL
-from server import logs
+from server import logs, scarce
 from server.errors import Overloaded
 from tests import support
 from tests.support import OBAMA, OBAMA_LATER
@@ -93,7 +93,7 @@ def test_a_flood_of_strangers_and_of_refused_ones_has_few_lines(
     kept: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(logs.time, "monotonic", lambda: now)
+    monkeypatch.setattr(scarce.time, "monotonic", lambda: now)
     log = logs.RequestLog()
     nobody: list[dict[str, Any]] = [
         {"request_id": "r"},
@@ -102,13 +102,49 @@ def test_a_flood_of_strangers_and_of_refused_ones_has_few_lines(
     ]
     for n in range(300):
         log(nobody[n % 3], "/v1/verify", "POST", 503, 0.001, "")
-    assert len(kept) == logs.SCARCE_PER_SECOND
+    assert len(kept) == scarce.PER_SECOND
     log({"request_id": "known", "caller": LOCAL}, "/v1/verify", "POST", 200, 0.001, "general")
-    assert kept[-1].endswith(f"unlogged={300 - logs.SCARCE_PER_SECOND}")
+    assert kept[-1].endswith(f"unlogged={300 - scarce.PER_SECOND}")
     now += 1
     log(nobody[0], "/v1/verify", "POST", 401, 0.001, "")
-    assert len(kept) == logs.SCARCE_PER_SECOND + 2
+    assert len(kept) == scarce.PER_SECOND + 2
     assert "unlogged" not in kept[-1]
+
+
+def test_what_anybody_can_cause_is_said_now_and_then_with_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(scarce.time, "monotonic", lambda: now)
+    log, said = logging.getLogger("govid.test"), list[str]()
+    monkeypatch.setattr(log, "handle", lambda record: said.append(record.getMessage()))
+    one, another = scarce.Scarce(), scarce.Scarce()
+    for n in range(100):
+        one.say(log, logging.WARNING, "line %d", n)
+    assert said == [f"line {n}" for n in range(scarce.PER_SECOND)]
+    another.say(log, logging.WARNING, "of another kind")
+    now += 1
+    one.say(log, logging.WARNING, "line %d", 100)
+    assert said[-2:] == ["of another kind", "line 100; 90 such lines before it were left out"]
+
+
+def test_words_of_others_begin_no_line_of_the_text_log() -> None:
+    program = r"""
+import logging
+from server import logs
+logs.configure("info", "text")
+log = logging.getLogger("govid.server")
+evil = "a\n2026-11-26 INFO forged\x1b[2J\r\u2028\u202e\x85"
+log.warning("said %s", evil)
+try:
+    raise ValueError(evil)
+except ValueError:
+    log.exception("failed")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    first, second, *traceback = done.stderr.splitlines()
+    assert first.endswith(r"WARNING govid.server: said a\n2026-11-26 INFO forged\x1b[2J\r\u2028\u202e\x85")
+    assert second.endswith("ERROR govid.server: failed")
+    assert traceback[0] == "  Traceback (most recent call last):"
+    assert all(line.startswith("  ") and line.isprintable() for line in traceback)
 
 
 def test_requests_need_not_be_logged(tmp_path: Path) -> None:

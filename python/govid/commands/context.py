@@ -56,8 +56,10 @@ def written(out: Path) -> Iterator[IO[bytes]]:
     """A file for its owner only, under its name once it is whole; until then what bore it stays as it is.
 
     Raises:
-        InvalidParameter: it cannot be written.
+        InvalidParameter: it cannot be written, or is a link to a file, which others may have put there.
     """
+    if out.is_symlink() and (out.is_file() or not out.exists()) and not out.absolute().is_relative_to("/dev"):
+        raise InvalidParameter(f"{out}: a link; name the file itself")
     try:
         if out.is_symlink() or (out.exists() and not out.is_file()):
             # /dev/stdout, or a pipe: written to, and never replaced.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -102,12 +102,15 @@ def _make_one(log: AuditLog, signer: Signer, most: int) -> Checkpoint | None:
     return checkpoint if log.add_checkpoint(ids[0], ids[-1], statement, since=signer.since) else None
 
 
-def examine_log(log: AuditLog, verifier: Verifier) -> Finding:
-    """Examine a whole audit in its store, and that each row is filed under what it says."""
+def examine_log(log: AuditLog, verifier: Verifier, at_row: Callable[[], None] = lambda: None) -> Finding:
+    """Examine a whole audit in its store, and that each row is filed under what it says.
+
+    ``at_row`` is called at each row that is read.
+    """
     # First, so that no row is covered by one and not read.
     statements = [statement for _, statement in log.checkpoints()]
-    found = examine(log.links(), statements, verifier)
-    if found.intact and (row := log.misfiled()) is not None:
+    found = examine(log.links(at_row=at_row), statements, verifier)
+    if found.intact and (row := log.misfiled(at_row)) is not None:
         reason = "it is not found under what its record says"
         return msgspec.structs.replace(found, broken_at=row, reason=reason)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -120,9 +121,12 @@ class Ledger:
         rows = rows[:limit]
         return AuditPage(rows=tuple(rows), next_before=rows[-1].audit_id if more else None)
 
-    def examine(self) -> Finding:
-        """Follow the chain, check each checkpoint against it, and that each row is filed as it says."""
-        return checkpoints.examine_log(self.log, self.signer.verifier)
+    def examine(self, at_row: Callable[[], None] = lambda: None) -> Finding:
+        """Follow the chain, check each checkpoint against it, and that each row is filed as it says.
+
+        ``at_row`` is called at each row that is read, to give way or, by an error, to stop.
+        """
+        return checkpoints.examine_log(self.log, self.signer.verifier, at_row)
 
     def checkpoint(self) -> list[Checkpoint]:
         """Sign what came since the last checkpoint, in one for each million rows; none if nothing did.

@@ -171,12 +171,14 @@ class AuditLog:
             for audit_id, record, digest in found
         ]
 
-    def links(self, *, first: int = 0) -> Iterator[Link]:
+    def links(self, *, first: int = 0, at_row: Callable[[], None] = lambda: None) -> Iterator[Link]:
         """The chain in its order, from that id on; rows from before it are left out."""
         with self._database.reading() as connection:
-            yield from links(connection, first=first)
+            for row in links(connection, first=first):
+                at_row()
+                yield row
 
-    def misfiled(self) -> int | None:
+    def misfiled(self, at_row: Callable[[], None] = lambda: None) -> int | None:
         """The first row of the chain that is not found under what its record says; None if all are.
 
         The digests cover the records. What finds them stands beside, where a row could be hidden.
@@ -192,6 +194,7 @@ class AuditLog:
             )
             place, subjects = next(filed, (0, iter(())))
             for audit_id, text, digest, *found in chain([first] if first else [], rows):
+                at_row()
                 while place < audit_id and (following := next(filed, None)):
                     place, subjects = following
                 if digest is None:

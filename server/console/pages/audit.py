@@ -12,7 +12,6 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from govid.disclosure import shown
-from govid.ledger.checkpoints import Finding
 from govid.ledger.ledger import AuditPage
 from govid.pipeline import Engine
 from govid.store.audit import AuditFilter
@@ -25,7 +24,7 @@ from server.errors import NotFound
 
 ROWS = 50
 MOST_EXAMINED = 1_000_000
-"""Rows of a chain that a worker of the server follows while others wait; more are for the command line."""
+"""Rows of a chain that the server follows while somebody waits; more are for the command line."""
 _FIELDS = ("operation", "outcome", "use_case", "caller", "subject_id", "request_id")
 _TIMES = ("since", "until")
 
@@ -110,7 +109,10 @@ class AuditPages(Controller):
     async def examine(self, request: Request[Any, Any, Any], console: NamedDependency[Console]) -> Template:
         """Follow the whole chain and check each checkpoint against it, as `govid audit verify` does."""
         await forms.read(request, console.cookies)
-        found, finding, signed_to = await console.service.run(request, "examine", _examine)
+        found, signed_to = await console.service.run(request, "audit", _latest)
+        too_long = bool(found.rows) and found.rows[0].audit_id > MOST_EXAMINED
+        service = console.service
+        finding = None if too_long else await service.examination.finding(service.engine.ledger)
         return console.page(
             request,
             "audit",
@@ -119,7 +121,7 @@ class AuditPages(Controller):
             signed_to=signed_to,
             older=urlencode({"before": found.next_before}) if found.next_before else "",
             finding=finding,
-            too_long=finding is None,
+            too_long=too_long,
             wrong_time=False,
         )
 
@@ -134,8 +136,5 @@ def _decisions(engine: Engine, before: int | None) -> AuditPage:
     return AuditPage(rows=tuple(rows), next_before=rows[-1].audit_id if more else None)
 
 
-def _examine(engine: Engine) -> tuple[AuditPage, Finding | None, int]:
-    found = engine.ledger.rows(AuditFilter(), limit=ROWS)
-    too_long = bool(found.rows) and found.rows[0].audit_id > MOST_EXAMINED
-    finding = None if too_long else engine.ledger.examine()
-    return found, finding, engine.ledger.log.signed_to()
+def _latest(engine: Engine) -> tuple[AuditPage, int]:
+    return engine.ledger.rows(AuditFilter(), limit=ROWS), engine.ledger.log.signed_to()

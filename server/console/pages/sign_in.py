@@ -17,10 +17,12 @@ from server.console import catalogue, forms
 from server.console.console import Console, asset, to
 from server.controllers.reply import caller_of, request_id
 from server.errors import NotFound, status_of
+from server.scarce import Scarce
 
 _ASSETS = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 _YEAR = 365 * 86400
 log = logging.getLogger("govid.server")
+_refused = Scarce()
 
 
 class SignInPages(Controller):
@@ -53,7 +55,13 @@ class SignInPages(Controller):
         try:
             key = await console.gate.key(presented, address)
         except (InvalidCredential, TooManyTries) as error:
-            log.warning("console: sign-in with key id %s refused: %s", keys.id_of(presented), error.slug)
+            _refused.say(
+                log,
+                logging.WARNING,
+                "console: sign-in with key id %s refused: %s",
+                keys.id_of(presented),
+                error.slug,
+            )
             wait = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, TooManyTries) else {}
             return console.page(
                 request,
@@ -79,7 +87,7 @@ class SignInPages(Controller):
     async def sign_out(self, request: Request[Any, Any, Any], console: NamedDependency[Console]) -> Redirect:
         """End the session, here and in the records."""
         await forms.read(request, console.cookies)
-        if word := request.cookies.get(console.cookies.session):
+        if word := console.cookies.sent(request.scope["headers"]).get(console.cookies.session):
             name, asked = caller_of(request).name, request_id(request)
             await console.service.run(
                 request, "sign_out", lambda _: console.gate.sessions().end(word, name, request_id=asked)

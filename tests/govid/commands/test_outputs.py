@@ -45,6 +45,19 @@ def test_the_audit_replaces_an_older_export_by_a_whole_one_for_its_owner_only(
     assert json.loads(refused.stdout)["slug"] == "invalid-parameter"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_an_export_follows_no_link_to_a_file(folder: Path, tmp_path: Path, there: bool) -> None:
+    planted, elsewhere = tmp_path / "audit.ndjson", tmp_path / "elsewhere"
+    if there:
+        elsewhere.write_text("of somebody else")
+    planted.symlink_to(elsewhere)
+    refused = govid(folder, "audit", "export", planted, "--json")
+    assert json.loads(refused.stdout)["slug"] == "invalid-parameter"
+    assert planted.is_symlink()
+    assert elsewhere.exists() == there
+    assert not there or elsewhere.read_text() == "of somebody else"
+
+
 def test_a_table_of_calibration_is_not_measured_where_it_cannot_be_written(
     folder: Path, tmp_path: Path
 ) -> None:
