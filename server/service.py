@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from litestar import Request
 
-from govid.callers import ANYBODY, LOCAL, Caller
 from govid.config import Settings
 from govid.dedup.jobs import opened as opened_jobs
 from govid.errors import GovidError, InvalidParameter, NotReady, Refusal
 from govid.pipeline import Engine
 from server import health, tracing, webhook
-from server.access.errors import QuotaExceeded
 from server.access.keyring import MAX_AGE_SECONDS
 from server.access.settings import AccessSettings
 from server.bodies import SMALL_BODY, Body
 from server.chores import Chores
 from server.dedup import BackgroundDedup
 from server.drift import DriftWatch
-from server.errors import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded, UnsupportedContentType
+from server.errors import BodyTooLarge, BodyTooSlow, ClientGone, UnsupportedContentType
 from server.examination import Examination
 from server.metrics import Metrics
+from server.places import BATCH, Place, Places
 from server.settings import ServerSettings
 from server.watch import Watch
 from server.workers import Workers
 
 R = TypeVar("R")
-# Nobody stands before a desk for these: they are computed when nothing interactive waits, or in between.
-BATCH = frozenset({"embed", "enrol", "add_reference"})
-# Whoever has to look why a server is full gets in all the same: by a key that is good, five tries at once.
-SIGN_IN = "sign_in"
-LONGEST_RETRY_SECONDS = 30
-WARNING_SECONDS = 10
 DRAIN_SECONDS = 10
 log = logging.getLogger("govid.server")
 
@@ -67,31 +57,17 @@ class Service:
         self.tracing = tracing.from_environment() if server.tracing else None
         self.draining = False
         """The server has been told to stop, and waits for its balancer to notice."""
-        self._capacity = server.worker_count + server.max_waiting
-        # The last places are kept for those who stand before a desk.
-        self._batch_capacity = self._capacity - server.max_waiting // 4
-        metrics.capacity.set(self._capacity)
         metrics.workers.set(server.worker_count)
         self._workers = Workers(server.worker_count, self._waited, server.unpacked_bytes)
-        self._max_body_bytes = server.max_body_bytes
-        self._in_flight = 0
-        self._in_flight_of: dict[str, int] = {}
-        self._at_once = (access or AccessSettings()).requests_at_once
-        # Of those whom nobody knows, all together; and of those who sign in.
-        self._strangers = max(1, self._capacity // 4)
-        # A body costs its sender nothing to delay: half of the places stay for others meanwhile.
-        self._arriving_at_once = max(1, self._capacity // 2)
-        self._arriving_of: dict[str, int] = {}
-        self._body_bytes = self._small_bytes = 0
+        at_once = (access or AccessSettings()).requests_at_once
+        self._places = Places(server, at_once, self._workers, metrics)
         self._body_seconds = server.body_seconds
-        self._turned_away = 0
-        self._next_warning = 0.0
         self._looking: asyncio.Task[list[health.Check]] | None = None
         self._loader = threading.Thread(target=self._load, name="govid-load")
         self._engine: Engine | None = None
         self._dedup_resume = server.dedup_resume
         self._dedup: BackgroundDedup | None = None
-        self.examination = Examination(lambda: self._in_flight > 0)
+        self.examination = Examination(lambda: self._places.taken > 0)
         self.failure: GovidError | None = None
         self.stuck = False
         self.stopped_loading = False
@@ -159,7 +135,7 @@ class Service:
             self._drift = DriftWatch(engine.drift, self.metrics, every_seconds=self._server.drift_seconds)
             self._drift.start()
             engine.on_verified = self._drift.offer
-        self._dedup = BackgroundDedup(jobs, lambda: self._in_flight > 0)
+        self._dedup = BackgroundDedup(jobs, lambda: self._places.taken > 0)
         self._engine = engine
         if self._dedup_resume:
             self._dedup.resume_running()
@@ -193,62 +169,29 @@ class Service:
             raise UnsupportedContentType("send the body without a Content-Encoding")
         most = request.route_handler.resolve_request_max_body_size() or 0
         begun = time.monotonic()
-        data = await self._receive(request, most) if most <= SMALL_BODY else None
-        with self._place(operation, request.scope["state"]["caller"]) as place:
+        data = None
+        if most <= SMALL_BODY:
+            with self._places.small_body() as small:
+                data = await self._receive(request, most, partial(self._places.charge_small, small))
+        caller = request.scope["state"]["caller"]
+        with self._places.taken_by(operation, caller) as place:
             if data is None:
-                with self._arriving(request.scope["state"]["caller"]):
-                    data = await self._receive(request, most, place)
+                with self._places.arriving(caller):
+                    data = await self._receive(request, most, partial(self._places.charge, place))
             if time.monotonic() - begun > MAX_AGE_SECONDS:
                 await self.confirm(request.scope)
             body = Body(content_type, request.scope["query_string"], data)
             return await self._run(place, operation, self._traced(request, lambda: call(engine, body)))
 
     async def _receive(
-        self, request: Request[Any, Any, Any], most: int, place: _Place | None = None
-    ) -> bytes:
-        """The body, charged to the place, if it has one, as it comes: an announcement takes no memory."""
-        small = _Place("")
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                charge = partial(self._charge, place) if place else partial(self._charge_small, small)
-                return await self._received(request, most, charge)
-        except TimeoutError:
-            raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
-        finally:
-            self._small_bytes -= small.body_bytes
-
-    async def _received(
         self, request: Request[Any, Any, Any], most: int, charge: Callable[[int], None]
     ) -> bytes:
-        # Not by Litestar's stream, which makes a dictionary of all headers and a generator for each body.
-        # Zeros in front are allowed, and Python reads no number of thousands of digits.
-        if int(_only(request, b"content-length").lstrip("0") or 0) > most:
-            raise BodyTooLarge
-        chunks, length, more = [], 0, True
-        while more:
-            event: Any = await request.receive()
-            if event["type"] == "http.disconnect":
-                raise ClientGone
-            chunk, more = event.get("body", b""), event.get("more_body", False)
-            length += len(chunk)
-            if length > most:
-                raise BodyTooLarge
-            charge(len(chunk))
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _charge(self, place: _Place, length: int) -> None:
-        place.body_bytes += length
-        self._body_bytes += length
-        if self._body_bytes > self._max_body_bytes:
-            raise self._overloaded()
-
-    def _charge_small(self, place: _Place, length: int) -> None:
-        # By themselves: whoever needs no key for them must not take the bytes of photos.
-        place.body_bytes += length
-        self._small_bytes += length
-        if self._small_bytes > self._max_body_bytes // 2:
-            raise self._overloaded()
+        """The body, charged as it comes: an announcement takes no memory."""
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await _received(request, most, charge)
+        except TimeoutError:
+            raise BodyTooSlow(f"not within {self._body_seconds:g} s") from None
 
     async def run(self, request: Request[Any, Any, Any], operation: str, call: Callable[[Engine], R]) -> R:
         """Call the engine on a worker thread, for a request without a body.
@@ -257,7 +200,7 @@ class Service:
             NotReady, QuotaExceeded, Overloaded.
         """
         engine = self.engine
-        with self._place(operation, request.scope["state"]["caller"]) as place:
+        with self._places.taken_by(operation, request.scope["state"]["caller"]) as place:
             return await self._run(place, operation, self._traced(request, lambda: call(engine)))
 
     async def look(self) -> list[health.Check]:
@@ -279,74 +222,17 @@ class Service:
     def _waited(self, interactive: bool, seconds: float) -> None:
         self.metrics.queued_of("interactive" if interactive else "batch").observe(seconds)
 
-    async def _run(self, place: _Place, operation: str, call: Callable[[], R]) -> R:
+    async def _run(self, place: Place, operation: str, call: Callable[[], R]) -> R:
         # Given back when the work ends, not when the client leaves: a worker stays busy until then.
         place.held = True
         try:
             result: R = await self._workers.submit(
-                call, interactive=operation not in BATCH, ended=lambda: self._leave(place)
+                call, interactive=operation not in BATCH, ended=lambda: self._places.leave(place)
             )
             return result
         except Refusal as refusal:
             self.metrics.refusals.labels(operation, refusal.reason, refusal.slug).inc()
             raise
-
-    @contextmanager
-    def _place(self, operation: str, caller: Caller) -> Iterator[_Place]:
-        name = SIGN_IN if operation == SIGN_IN else caller.name
-        of_name = self._in_flight_of.get(name, 0)
-        if caller is ANYBODY:
-            if of_name >= self._strangers:
-                raise self._overloaded()
-        elif caller is not LOCAL and of_name >= self._at_once:
-            raise QuotaExceeded(self._queue_seconds())
-        most = self._batch_capacity if operation in BATCH else self._capacity
-        if self._in_flight >= most and operation != SIGN_IN:
-            raise self._overloaded()
-        place = _Place(name)
-        self._in_flight += 1
-        self._in_flight_of[name] = of_name + 1
-        self.metrics.waiting.inc()
-        try:
-            yield place
-        finally:
-            if not place.held:
-                self._leave(place)
-
-    @contextmanager
-    def _arriving(self, caller: Caller) -> Iterator[None]:
-        """While its body arrives, a request has a place that nothing is done in."""
-        arriving = self._arriving_of.get(caller.name, 0)
-        if arriving >= self._arriving_at_once and caller is not LOCAL:
-            raise QuotaExceeded(self._queue_seconds())
-        self._arriving_of[caller.name] = arriving + 1
-        try:
-            yield
-        finally:
-            self._arriving_of[caller.name] -= 1
-            if not self._arriving_of[caller.name]:
-                del self._arriving_of[caller.name]
-
-    def _overloaded(self) -> Overloaded:
-        """A refusal that asks to come back when what waits now should be done."""
-        self._turned_away += 1
-        # One line at a time: a flood must not write the disk full that the audit needs.
-        if (now := time.monotonic()) >= self._next_warning:
-            log.warning("overloaded: %d requests turned away since the last such line", self._turned_away)
-            self._turned_away, self._next_warning = 0, now + WARNING_SECONDS
-        return Overloaded(self._queue_seconds())
-
-    def _queue_seconds(self) -> int:
-        seconds = math.ceil(self._in_flight * self._workers.mean_seconds / self._workers.count)
-        return min(max(seconds, 1), LONGEST_RETRY_SECONDS)
-
-    def _leave(self, place: _Place) -> None:
-        self._in_flight -= 1
-        self._in_flight_of[place.caller] -= 1
-        if not self._in_flight_of[place.caller]:
-            del self._in_flight_of[place.caller]
-        self._body_bytes -= place.body_bytes
-        self.metrics.waiting.dec()
 
     async def stop(self) -> None:
         """Finish what runs, then close the records. The event loop goes on meanwhile.
@@ -393,17 +279,27 @@ class Service:
             self.tracing.close()
 
 
-@dataclass(slots=True)
-class _Place:
-    """One of the requests the server takes on; ``held`` once a worker has to give it back."""
-
-    caller: str
-    body_bytes: int = 0
-    held: bool = False
-
-
 async def _nothing_to_confirm(_: object) -> None:
     pass
+
+
+async def _received(request: Request[Any, Any, Any], most: int, charge: Callable[[int], None]) -> bytes:
+    # Not by Litestar's stream, which makes a dictionary of all headers and a generator for each body.
+    # Zeros in front are allowed, and Python reads no number of thousands of digits.
+    if int(_only(request, b"content-length").lstrip("0") or 0) > most:
+        raise BodyTooLarge
+    chunks, length, more = [], 0, True
+    while more:
+        event: Any = await request.receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGone
+        chunk, more = event.get("body", b""), event.get("more_body", False)
+        length += len(chunk)
+        if length > most:
+            raise BodyTooLarge
+        charge(len(chunk))
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _only(request: Request[Any, Any, Any], name: bytes) -> str:
