@@ -1,4 +1,4 @@
-"""The whole product on one page: the order of the stages, and nothing else.
+"""The whole product: its operations, and the order of their stages.
 
     verify    bytes -> decode -> detect -> align -> quality -> embed -> score -> decide -> audit -> reply
     enrol     bytes -> decode -> detect -> align -> quality -> embed -> duplicates -> store -> reply
@@ -9,26 +9,21 @@ No decision leaves before its audit record is on disk.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
-from govid import audit, calibration, config, lockout, policy, score, subject_id, template, use_cases
+from govid import calibration, config, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.drift import DriftSampler
-from govid.duplicates import DuplicateCheck
+from govid.enrolment import Enroller, idempotency_of
 from govid.errors import (
     CallerError,
-    DuplicateFace,
-    GalleryUnavailable,
     InvalidParameter,
     LivenessUnavailable,
     NoComparableReference,
@@ -37,21 +32,17 @@ from govid.errors import (
     ReferenceTooOld,
     Refusal,
     SubjectHeld,
-    TemplateNotAccepted,
-    TemplateWrongModel,
     UnknownSubject,
-    UnlikeSubject,
-    UseCaseNotAllowed,
 )
-from govid.face_region import MEDIA_TYPE
-from govid.faces import FacePipeline, Photo, read_photo
+from govid.faces import FacePipeline, Photo
 from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
+from govid.inquiry import Inquiries, Inquiry, Probe, Probed
 from govid.ledger.ledger import Ledger
 from govid.migration.companion import Companion
 from govid.models import ModelSpec
-from govid.profiles import Profile, reduced
+from govid.profiles import reduced
 from govid.results import (
     Deletion,
     EmbeddedTemplate,
@@ -63,53 +54,19 @@ from govid.results import (
     Verification,
 )
 from govid.search import Search
-from govid.store import Idempotency, NewReference, Replayed, Store, migration, verdicts
+from govid.store import Replayed, Store, migration
 from govid.store.database import closed_on_error
 from govid.store.erasures import Erased
 from govid.store.opening import open_store
-from govid.store.photos import KeptPhoto
-from govid.timing import StageClock
-from govid.types import Decision, Image, PackedTemplate, QualityMeasure, Reference, Template
+from govid.types import Decision, Template
 from govid.use_cases import UseCases
 from govid.vault.journal import ErasureJournal
 
 if TYPE_CHECKING:
     from govid.gallery.feeder import GalleryFeeder
 
-Probe: TypeAlias = Photo | Template | PackedTemplate
-"""What is compared: a photo, or the template made from one, which is checked like any input."""
-
 MAX_CANDIDATES = 100
 MAX_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Inquiry:
-    """One call: what its reply, its audit record and its timeline have in common."""
-
-    operation: str
-    request_id: str
-    caller: Caller
-    profile: Profile
-    subject: str | None = None
-    purpose: policy.UseCase | None = None
-    clock: StageClock = field(default_factory=StageClock)
-
-    def check_allowed(self) -> None:
-        """Raises UseCaseNotAllowed."""
-        allowed = self.caller.use_cases
-        if self.purpose and allowed is not None and self.purpose.name not in allowed:
-            raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Probed:
-    """What a photo or template gave; ``region``: what is kept of the photo, ``crop``: what was embedded."""
-
-    template: Template
-    quality: tuple[QualityMeasure, ...] = ()
-    region: bytes | None = None
-    crop: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +118,15 @@ class Engine:
             {model.name: model.digest for model in self._faces.models},
             complaint_days=self.settings.complaint_days,
         )
+        self._inquiries = Inquiries(
+            self.settings,
+            self._faces,
+            self._calibrations,
+            self.use_cases,
+            self.store,
+            self._companion,
+            self.ledger,
+        )
         self._erasures = ErasureJournal(
             self.settings.erasures_file, self.store.database, lambda: self.ledger.signer
         )
@@ -175,6 +141,9 @@ class Engine:
             self._fit,
             self.calibration,
             self.settings.max_references,
+        )
+        self._enroller = Enroller(
+            self.settings, self._inquiries, self._search, self.store, self._companion, self.calibration
         )
         self.drift = DriftSampler(self.store, self._faces.profiles, self._calibrations)
         self.on_verified: Callable[[str, Template, policy.UseCase], None] = lambda *_: None
@@ -257,11 +226,11 @@ class Engine:
             UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference, SubjectLocked,
             UseCaseNotAllowed, TemplateNotAccepted, Refusal, InvalidTemplate, OperatorError.
         """
-        inquiry = self._inquiry("verify", request_id, caller, subject_id.checked(subject), use_case)
+        inquiry = self._inquiries.begin("verify", request_id, caller, subject_id.checked(subject), use_case)
         missing: CallerError | None = None
-        with self._refusals_audited(inquiry):
+        with self._inquiries.refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
-                if attempts := self._attempts(inquiry):
+                if attempts := self._inquiries.attempts(inquiry):
                     self.store.check_attempts(attempts)
                 try:
                     known = self._references(subject, inquiry)
@@ -269,7 +238,7 @@ class Engine:
                     if caller.knows_subjects:
                         raise
                     missing, known = error, [inquiry.profile.decoy]
-            probed = self._probe(probe, inquiry)
+            probed = self._inquiries.probe(probe, inquiry)
             try:
                 verification = self._verification(inquiry, probed, known, missing)
             except UnknownSubject as error:
@@ -295,12 +264,12 @@ class Engine:
         Raises:
             UseCaseNotAllowed, Refusal (whose ``photo`` says which), OperatorError.
         """
-        inquiry = self._inquiry("compare", request_id, caller, None, use_case)
-        with self._refusals_audited(inquiry):
+        inquiry = self._inquiries.begin("compare", request_id, caller, None, use_case)
+        with self._inquiries.refusals_audited(inquiry):
             with _refused_as("reference"):
-                known = self._probe(reference, inquiry).template
+                known = self._inquiries.probe(reference, inquiry).template
             with _refused_as("probe"):
-                probed = self._probe(probe, inquiry)
+                probed = self._inquiries.probe(probe, inquiry)
         return self._verification(inquiry, probed, [known])
 
     # --- 1:N ----------------------------------------------------------------------------------------
@@ -333,13 +302,13 @@ class Engine:
         groups = subject_id.checked_groups(groups)
         if not 1 <= max_candidates <= MAX_CANDIDATES:
             raise InvalidParameter(f"max_candidates is {max_candidates}, allowed are 1 to {MAX_CANDIDATES}")
-        inquiry = self._inquiry("identify", request_id, caller, None, use_case)
+        inquiry = self._inquiries.begin("identify", request_id, caller, None, use_case)
         purpose = inquiry.purpose
         assert purpose is not None
         # The gallery holds templates of the settings' profile, and a search is never weaker than asked.
         inquiry = replace(inquiry, profile=self._faces.profile)
-        with self._refusals_audited(inquiry):
-            probed = self._probe(probe, inquiry)
+        with self._inquiries.refusals_audited(inquiry):
+            probed = self._inquiries.probe(probe, inquiry)
         with inquiry.clock.stage("search"):
             self._companion.check(now=True)
             findings = self._search(
@@ -353,7 +322,7 @@ class Engine:
         candidates, best = findings.candidates, findings.best
         with inquiry.clock.stage("audit"):
             shown = tuple(candidate.subject_id for candidate in candidates)
-            receipt = self._audit_judgement(inquiry, best, findings.size, candidates=shown)
+            receipt = self._inquiries.decided(inquiry, best, findings.size, candidates=shown)
         return Identification(
             request_id=inquiry.request_id,
             receipt=receipt,
@@ -403,9 +372,9 @@ class Engine:
             IdempotencyKeyReused, OperatorError.
         """
         groups = subject_id.checked_groups(groups)
-        return self._enrol(
-            "enrol", subject, portrait, keep_photo_days, idempotency_key, request_id, caller, groups
-        )
+        inquiry = self._inquiries.begin("enrol", request_id, caller, subject_id.checked(subject))
+        with self._inquiries.refusals_audited(inquiry):
+            return self._enroller.enrol(inquiry, subject, portrait, keep_photo_days, idempotency_key, groups)
 
     def add_reference(
         self,
@@ -427,9 +396,9 @@ class Engine:
             UnknownSubject, SubjectHeld, TooManyReferences, UnlikeSubject, DuplicateFace, Refusal,
             InvalidTemplate, InvalidParameter, IdempotencyKeyReused, OperatorError.
         """
-        return self._enrol(
-            "add_reference", subject, portrait, keep_photo_days, idempotency_key, request_id, caller
-        )
+        inquiry = self._inquiries.begin("add_reference", request_id, caller, subject_id.checked(subject))
+        with self._inquiries.refusals_audited(inquiry):
+            return self._enroller.enrol(inquiry, subject, portrait, keep_photo_days, idempotency_key)
 
     def delete(
         self,
@@ -446,24 +415,24 @@ class Engine:
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
-        inquiry = self._inquiry("delete", request_id, caller, subject_id.checked(subject))
-        idempotency = _idempotency(idempotency_key, caller, "delete", subject, b"")
+        inquiry = self._inquiries.begin("delete", request_id, caller, subject_id.checked(subject))
+        idempotency = idempotency_of(idempotency_key, caller, "delete", subject, b"")
 
         def deletion(erased: Erased) -> Deletion:
             receipt = self.ledger.erasure_receipt(erased)
             return Deletion(request_id=erased.request_id, subject_id=subject, receipt=receipt)
 
-        with self._refusals_audited(inquiry):
+        with self._inquiries.refusals_audited(inquiry):
             outcome = self.store.delete_subject(
                 subject,
-                self._record(inquiry, "DELETED"),
+                self._inquiries.record(inquiry, "DELETED"),
                 idempotency,
                 lambda erased: msgspec.json.encode(deletion(erased)),
                 adjudicators=self.settings.adjudicators_required,
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._announce()
+        self._enroller.announce()
         self._erasures.catch_up()
         return deletion(outcome)
 
@@ -514,8 +483,8 @@ class Engine:
 
     def _about(self, purpose: policy.UseCase) -> Purpose:
         try:
-            profile = self._profile(purpose)
-            self._purpose(purpose.name)
+            profile = self._inquiries.profile(purpose)
+            self._inquiries.purpose(purpose.name)
         except (ProfileUnavailable, LivenessUnavailable) as error:
             return Purpose(purpose, obstacle=error)
         threshold = self._calibrations[profile.name].threshold(purpose.fmr)
@@ -537,11 +506,11 @@ class Engine:
         Raises:
             Refusal, OperatorError.
         """
-        inquiry = self._inquiry("embed", request_id, caller)
-        with self._refusals_audited(inquiry):
+        inquiry = self._inquiries.begin("embed", request_id, caller)
+        with self._inquiries.refusals_audited(inquiry):
             sample = self._faces.sample(photo, inquiry.clock)
         with inquiry.clock.stage("audit"):
-            self.store.append_audit(self._record(inquiry, "EMBEDDED"))
+            self.store.append_audit(self._inquiries.record(inquiry, "EMBEDDED"))
         x, y, width, height = sample.face.box.tolist()
         return EmbeddedTemplate(
             request_id=inquiry.request_id,
@@ -581,51 +550,12 @@ class Engine:
             snapshot.delete(self.settings.gallery_dir / self.store.identity)
         return gallery, GalleryFollower(gallery, self.store, self._fit, kept)
 
-    def _announce(self) -> None:
-        """Bring what was just committed to the gallery.
-
-        Where that is away it stays committed: no search answers before it has caught up.
-        """
-        with suppress(GalleryUnavailable):
-            self._search.follower.catch_up()
-
     def _check_calibration(self, purpose: policy.UseCase) -> None:
         table = self._calibrations.get(purpose.profile or self._faces.profile.name)
         if table:
             policy.check_supported(purpose, self.settings.max_references, table)
 
-    def _purpose(self, use_case: str) -> policy.UseCase:
-        purpose = self.use_cases(use_case)
-        if purpose.liveness is not policy.Liveness.NONE:
-            raise LivenessUnavailable(f"{purpose.name} demands {purpose.liveness}")
-        return purpose
-
-    def _inquiry(
-        self,
-        operation: str,
-        request_id: str | None,
-        caller: Caller,
-        subject: str | None = None,
-        use_case: str | None = None,
-    ) -> _Inquiry:
-        self._companion.check()
-        request_id = request_id or audit.new_request_id()
-        inquiry = _Inquiry(operation, request_id, caller, self._faces.profile, subject)
-        if use_case is None:
-            return inquiry
-        # A name that is none is not written down: the caller chose it.
-        with self._refusals_audited(inquiry):
-            inquiry = replace(inquiry, purpose=self.use_cases(use_case))
-        with self._refusals_audited(inquiry):
-            return replace(inquiry, profile=self._profile(self._purpose(use_case)))
-
-    def _profile(self, purpose: policy.UseCase | None) -> Profile:
-        name = purpose.profile if purpose and purpose.profile else self._faces.profile.name
-        if name not in self._faces.profiles:
-            raise ProfileUnavailable(f"{purpose.name if purpose else ''} needs {name}")
-        return self._faces.profiles[name]
-
-    def _references(self, subject: str, inquiry: _Inquiry) -> list[Template]:
+    def _references(self, subject: str, inquiry: Inquiry) -> list[Template]:
         """The subject's templates that the inquiry compares with; raises as ``verify``."""
         not_before = policy.oldest_reference(inquiry.purpose, time.time())
         templates = self.store.templates(subject, not_before=not_before)
@@ -636,32 +566,10 @@ class Engine:
             raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
         return known
 
-    def _probe(self, probe: Probe, inquiry: _Inquiry, *, keep: bool = False) -> _Probed:
-        if isinstance(probe, Template):
-            probe = PackedTemplate(probe.model_id, template.pack(probe))
-        purpose = inquiry.purpose
-        if isinstance(probe, PackedTemplate):
-            if purpose and not purpose.accepts_templates:
-                raise TemplateNotAccepted
-            made = self._faces.unpack(probe.model_id, probe.data)
-            if (fitting := reduced(made, inquiry.profile)) is None:
-                raise TemplateWrongModel(f"the use case compares templates of {inquiry.profile.model_id}")
-            return _Probed(fitting)
-        sample = self._faces.sample(
-            probe,
-            inquiry.clock,
-            profile=inquiry.profile,
-            second_face_ratio=purpose.second_face_ratio if purpose else None,
-            keep=keep,
-        )
-        if purpose:
-            policy.check_quality(sample.quality, purpose)
-        return _Probed(sample.template, sample.quality, sample.region, sample.crop)
-
     def _verification(
         self,
-        inquiry: _Inquiry,
-        probed: _Probed,
+        inquiry: Inquiry,
+        probed: Probed,
         references: Sequence[Template],
         missing: CallerError | None = None,
     ) -> Verification:
@@ -676,7 +584,7 @@ class Engine:
             if missing:
                 judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
-            receipt = self._audit_judgement(inquiry, judgement, len(references), missing=missing)
+            receipt = self._inquiries.decided(inquiry, judgement, len(references), missing=missing)
         if not missing:
             self._companion.offer(probed.crop, inquiry.subject, purpose, judgement)
         return Verification(
@@ -708,185 +616,6 @@ class Engine:
         # Where no score is a MATCH, the strictest one the data knows is INCONCLUSIVE.
         return judgement.threshold or float(self.calibration.score[-1])
 
-    def _enrol(
-        self,
-        operation: str,
-        subject: str,
-        portrait: Probe,
-        keep_days: float | None,
-        key: str | None,
-        request_id: str | None,
-        caller: Caller,
-        groups: tuple[str, ...] = (),
-    ) -> Enrolment:
-        inquiry = self._inquiry(operation, request_id, caller, subject_id.checked(subject))
-        with self._refusals_audited(inquiry):
-            return self._enrolment(inquiry, subject, portrait, keep_days, key, groups)
-
-    def _enrolment(
-        self,
-        inquiry: _Inquiry,
-        subject: str,
-        portrait: Probe,
-        keep_days: float | None,
-        key: str | None,
-        groups: tuple[str, ...],
-    ) -> Enrolment:
-        clock = inquiry.clock
-        content = _content(portrait)
-        asked = groups if keep_days is None else (*groups, f"keep {keep_days!r}")
-        idempotency = _idempotency(key, inquiry.caller, inquiry.operation, subject, content, *asked)
-        if idempotency and (replayed := self.store.recall(idempotency)):
-            return msgspec.json.decode(replayed.reply, type=Enrolment)
-        now = time.time()
-        kept_until = policy.photo_kept_until(self.settings.keep_photos_days, keep_days, now)
-        probed = self._probe(
-            content if isinstance(portrait, Path) else portrait, inquiry, keep=kept_until is not None
-        )
-        made, quality, region = probed.template, probed.quality, probed.region
-        photo = KeptPhoto(MEDIA_TYPE, region, kept_until) if region and kept_until else None
-        first = inquiry.operation == "enrol"
-        likeness = None
-        if not first:
-            with clock.stage("score"):
-                likeness = self._likeness(subject, made)
-        second = None
-        if self._companion.second:
-            with clock.stage("second_embed"):
-                second = self._companion.embed(probed.crop)
-        with clock.stage("duplicates"):
-            self._companion.check(now=True)
-            apart = partial(self._apart, subject)
-            check = DuplicateCheck(self._search, made, subject, self.settings.on_duplicate, apart)
-
-        def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
-            return Enrolment(
-                request_id=inquiry.request_id,
-                subject_id=subject,
-                held=case_id is not None,
-                case_id=case_id,
-                reference_id=reference.reference_id,
-                model_id=self.model_id,
-                created_at=reference.created_at,
-                quality=quality,
-                photo_kept_until=photo.kept_until if photo else None,
-                possible_duplicates=check.candidates,
-                stages=clock.stages,
-                milliseconds=clock.milliseconds,
-            )
-
-        def kept(reference: Reference, case_id: int | None) -> bytes:
-            # A replay runs no stage.
-            reply = enrolment(reference, case_id)
-            return msgspec.json.encode(msgspec.structs.replace(reply, stages={}, milliseconds=0.0))
-
-        new = NewReference(subject, made, quality, now, photo, second)
-        record = self._record(inquiry, "ENROLLED", score=likeness)
-        with clock.stage("store"):
-            if first:
-                gate = check.gate(can_hold=True)
-                outcome = self.store.add_subject(new, record, idempotency, kept, groups=groups, gate=gate)
-            else:
-                gate = check.gate(can_hold=False)
-                limit = self.settings.max_references
-                outcome = self.store.add_reference(
-                    new, record, idempotency, kept, max_references=limit, gate=gate
-                )
-        if isinstance(outcome, Replayed):
-            return msgspec.json.decode(outcome.reply, type=Enrolment)
-        with clock.stage("gallery"):
-            self._announce()
-        return enrolment(outcome.reference, outcome.case_id)
-
-    def _likeness(self, subject: str, made: Template) -> float | None:
-        """Highest score against the references that are there; None if none can be compared with.
-
-        Raises:
-            UnknownSubject, SubjectHeld, UnlikeSubject.
-        """
-        held = self.store.templates(subject)
-        known = [fitting for one in held if (fitting := self._fit(one))]
-        if not known:
-            return None
-        highest = float(score.compare_many(made, known).max())
-        judgement = policy.decide(highest, len(known), policy.ENROLMENT, self.calibration)
-        if judgement.decision is Decision.NON_MATCH and self.settings.on_unlike == "reject":
-            raise UnlikeSubject
-        return highest
-
-    def _apart(self, subject: str, others: Iterable[str]) -> set[str]:
-        with self.store.database.reading() as connection:
-            return verdicts.apart(connection, subject, others)
-
-    @contextmanager
-    def _refusals_audited(self, inquiry: _Inquiry) -> Iterator[None]:
-        """What is refused was an attempt too, and leaves a record: a photo, or a use case that is not allowed
-        or that nobody can use here."""
-        try:
-            inquiry.check_allowed()
-            yield
-        except (CallerError, LivenessUnavailable, ProfileUnavailable) as error:
-            outcome = error.reason if isinstance(error, Refusal) else error.slug
-            suspects = error.candidates if isinstance(error, DuplicateFace) else ()
-            record = msgspec.structs.replace(self._record(inquiry, outcome), candidates=suspects)
-            self.store.append_audit(record)
-            raise
-
-    def _audit_judgement(
-        self,
-        inquiry: _Inquiry,
-        judgement: policy.Judgement,
-        comparisons: int,
-        candidates: tuple[str, ...] = (),
-        missing: CallerError | None = None,
-    ) -> str:
-        """Write the decision down and count it; the receipt of it.
-
-        Where nobody is to notice that something is missing, the receipt has the decision that was shown, and
-        the record, whose digest it holds, the reason.
-        """
-        decided = self._record(
-            inquiry,
-            judgement.decision,
-            candidates=candidates,
-            score=judgement.score if comparisons else None,
-            threshold=judgement.threshold,
-            fmr_target=judgement.fmr_target,
-            comparisons=comparisons,
-        )
-        record = decided
-        if missing:
-            record = msgspec.structs.replace(
-                decided, outcome=missing.slug, score=None, threshold=None, comparisons=0
-            )
-        attempts = self._attempts(inquiry)
-        failed = judgement.decision is not Decision.MATCH
-        attempt = lockout.Attempt(attempts, failed) if attempts else None
-        digest = self.store.append_audit(record, attempt, subject_id=inquiry.subject, enrolled=not missing)
-        return self.ledger.receipt(decided, digest)
-
-    def _attempts(self, inquiry: _Inquiry) -> lockout.Attempts | None:
-        """What counts towards a lock: comparisons with one claimed subject, by anybody but this machine."""
-        if inquiry.subject is None or inquiry.caller == LOCAL:
-            return None
-        return lockout.attempts(self.settings, inquiry.subject, inquiry.purpose)
-
-    def _record(self, inquiry: _Inquiry, outcome: str, **grounds: Any) -> audit.AuditRecord:  # noqa: ANN401
-        return audit.AuditRecord(
-            time=time.time(),
-            request_id=inquiry.request_id,
-            caller=inquiry.caller.name,
-            operation=inquiry.operation,
-            outcome=outcome,
-            subject_id=inquiry.subject,
-            use_case=inquiry.purpose.name if inquiry.purpose else None,
-            policy=inquiry.purpose.policy_id if inquiry.purpose else None,
-            shows="decision" if inquiry.purpose and inquiry.purpose.shows == "decision" else None,
-            model_id=inquiry.profile.model_id,
-            calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
-            **grounds,
-        )
-
 
 @contextmanager
 def _refused_as(photo: Literal["reference", "probe"]) -> Iterator[None]:
@@ -896,24 +625,3 @@ def _refused_as(photo: Literal["reference", "probe"]) -> Iterator[None]:
     except Refusal as refusal:
         refusal.photo = photo
         raise
-
-
-def _content(portrait: Probe) -> bytes:
-    """What a portrait is made of, for the digest under which its request is remembered."""
-    if isinstance(portrait, Path):
-        return read_photo(portrait)
-    if isinstance(portrait, Template):
-        return template.pack(portrait)
-    return portrait.data if isinstance(portrait, PackedTemplate) else portrait
-
-
-def _idempotency(
-    key: str | None, caller: Caller, operation: str, subject: str, content: bytes, *groups: str
-) -> Idempotency | None:
-    """Each caller has its own keys: nobody can use up, or ask for the reply of, another's."""
-    if key is None:
-        return None
-    digest = hashlib.sha256()
-    for part in (operation.encode(), subject.encode(), content, *(group.encode() for group in groups)):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return Idempotency(f"{caller.name} {key}", digest.hexdigest())

@@ -316,7 +316,7 @@ def test_nobody_plants_a_face_on_somebody_else(api: httpx.Client, keys: dict[str
 
 def test_nobody_matches_who_was_deleted_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The photo takes time, and a deletion may be answered in it."""
-    probe = engine._probe
+    probe = engine._inquiries.probe
 
     def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         made = probe(*arguments, **options)
@@ -327,7 +327,7 @@ def test_nobody_matches_who_was_deleted_meanwhile(engine: Engine, monkeypatch: p
         engine.enrol("leaving", OBAMA)
         asker = caller("hotel", Scope.VERIFY, sees=sight)
         with monkeypatch.context() as patched:
-            patched.setattr(engine, "_probe", slow)
+            patched.setattr(engine._inquiries, "probe", slow)
             if asker.knows_subjects:
                 with pytest.raises(UnknownSubject):
                     engine.verify("leaving", OBAMA_LATER, caller=asker)
