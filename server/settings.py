@@ -48,7 +48,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 10.0
     max_body_bytes: Annotated[
         int,
-        Meta(ge=1 << 25, description="Bytes of bodies held at once; more gets 503. Photos wait in memory."),
+        Meta(
+            ge=1 << 25,
+            description="Bytes of bodies with photos held at once; more gets 503. They wait in memory. Small "
+            "bodies, of at most 64 KiB, may take half as much beside them.",
+        ),
     ] = 64 * 1024 * 1024
     max_unpacked_bytes: Annotated[
         int,
