@@ -23,7 +23,10 @@ RNG = np.random.default_rng(9)
 
 @pytest.fixture
 def engine(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    settings = msgspec.structs.replace(settings, on_duplicate=getattr(request, "param", "hold"))
+    # Whether a reference is like its subject is not what is asked here.
+    settings = msgspec.structs.replace(
+        settings, on_duplicate=getattr(request, "param", "hold"), on_unlike="report"
+    )
     with Engine(settings) as engine:
         yield engine
 

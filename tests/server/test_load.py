@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.load_report import CLOSED_USERS
 from tests.support import ROOT
 
 # From one step beyond the capacity to the next: a leak of a photo for each request would be more.
@@ -27,8 +28,9 @@ def test_beyond_the_capacity_there_is_no_error_no_lost_write_and_no_growth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "report.html"
-    # Two seconds fill so short a queue, also where the capacity was measured in a bad moment.
-    monkeypatch.setenv("GOVID_MAX_WAITING", "4")
+    # Two seconds fill so short a queue, also if the capacity was measured in a bad moment. Half of its places
+    # are enough for the bodies of the callers of the closed loop.
+    monkeypatch.setenv("GOVID_MAX_WAITING", str(2 * CLOSED_USERS))
     done = ran(
         "benchmarks.load_report", "--scenario", "mixed", "--seconds", "2", "--parts", "0.8", "4", "4",
         "--authenticated", "--out", str(out),
