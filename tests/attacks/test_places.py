@@ -78,6 +78,6 @@ def test_strangers_have_a_quarter_of_the_places_and_who_signs_in_has_one_of_its_
         assert await asyncio.gather(*known) == [True] * 9 + [Overloaded]
         assert await signing_in is True, "full as it is"
         await asyncio.to_thread(service._workers.stop)
-        assert (service._in_flight, service._in_flight_of) == (0, {})
+        assert (service._places.taken, service._places._taken_by) == (0, {})
 
     asyncio.run(run())

@@ -17,7 +17,7 @@ from govid.store.feedback import Rating
 from tests.support import ROOT
 
 # Who makes a record of words that are handed over by place.
-MAKERS = {"_record", "_audit", "audit_of", "_inquiry", "_enrol", "_audit_judgement"}
+MAKERS = {"_record", "_audit", "audit_of", "begin", "record", "decided"}
 WORDS = {"operation": OPERATIONS, "outcome": OUTCOMES}
 
 

@@ -106,7 +106,7 @@ def test_one_party_cannot_take_all_places() -> None:
         assert [type(answer) for answer in answers] == [bool, bool, QuotaExceeded, QuotaExceeded, bool]
         assert await ask("greedy") is True
         await asyncio.to_thread(service._workers.stop)
-        assert service._in_flight_of == {}
+        assert service._places._taken_by == {}
 
     asyncio.run(run())
 

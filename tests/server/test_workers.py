@@ -7,7 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -197,11 +197,16 @@ def test_the_last_places_are_kept_for_interactive_work() -> None:
 
 
 def test_retry_after_is_the_time_the_queue_needs() -> None:
-    service = Idle(ServerSettings(workers=2, max_waiting=100))
-    service._in_flight = 100
-    for mean, seconds in ((0.0, 1), (0.001, 1), (0.08, 4), (60.0, 30)):
-        service._workers.mean_seconds = mean
-        assert service._overloaded().retry_after_seconds == seconds
+    service = Idle(ServerSettings(workers=2, max_waiting=98))
+    with ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(service._places.taken_by("verify", LOCAL))
+        for mean, seconds in ((0.0, 1), (0.001, 1), (0.08, 4), (60.0, 30)):
+            service._workers.mean_seconds = mean
+            with pytest.raises(Overloaded) as refused, service._places.taken_by("verify", LOCAL):
+                pass
+            assert refused.value.retry_after_seconds == seconds
+    assert service._places.taken == 0
 
 
 def test_a_worker_that_waits_keeps_nothing_of_its_last_job() -> None:
