@@ -16,7 +16,7 @@ import numpy as np
 from govid import score
 from govid.calibration import Calibration
 from govid.policy import UseCase
-from govid.profiles import Profile, reduced
+from govid.profiles import Profile, comparable
 from govid.store import Store
 from govid.types import Template
 
@@ -86,4 +86,4 @@ class DriftSampler:
         owners = self._store.owners([int(drawn_id) for drawn_id in drawn])
         chosen = [reference_id for reference_id, owner in owners.items() if owner != subject][:count]
         held = self._store.templates_by_id(chosen).values()
-        return [fitting for template in held if (fitting := reduced(template, profile))]
+        return comparable(held, profile)

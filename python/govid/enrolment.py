@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,17 +11,16 @@ import msgspec
 
 from govid import config, policy, score, template
 from govid.calibration import Calibration
-from govid.callers import Caller
 from govid.duplicates import DuplicateCheck
-from govid.errors import GalleryUnavailable, UnlikeSubject
+from govid.errors import UnlikeSubject
 from govid.face_region import MEDIA_TYPE
 from govid.faces import read_photo
 from govid.inquiry import Inquiries, Inquiry, Probe
 from govid.migration.companion import Companion
-from govid.profiles import reduced
+from govid.profiles import comparable
 from govid.results import Enrolment
 from govid.search import Search
-from govid.store import Idempotency, NewReference, Replayed, Store, verdicts
+from govid.store import NewReference, Replayed, Store, verdicts
 from govid.store.photos import KeptPhoto
 from govid.types import Decision, PackedTemplate, Reference, Template
 
@@ -69,7 +66,7 @@ class Enroller:
         clock = inquiry.clock
         content = _content(portrait)
         asked = groups if keep_days is None else (*groups, f"keep {keep_days!r}")
-        idempotency = idempotency_of(key, inquiry.caller, inquiry.operation, subject, content, *asked)
+        idempotency = inquiry.idempotency(key, content, *asked)
         if idempotency and (replayed := self._store.recall(idempotency)):
             return msgspec.json.decode(replayed.reply, type=Enrolment)
         now = time.time()
@@ -129,7 +126,7 @@ class Enroller:
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):
-            self.announce()
+            self._search.announce()
         return enrolment(outcome.reference, outcome.case_id)
 
     def _likeness(self, inquiry: Inquiry, subject: str, made: Template) -> float | None:
@@ -139,7 +136,7 @@ class Enroller:
             UnknownSubject, SubjectHeld, UnlikeSubject.
         """
         held = self._store.templates(subject)
-        known = [fitting for one in held if (fitting := reduced(one, inquiry.profile))]
+        known = comparable(held, inquiry.profile)
         if not known:
             return None
         highest = float(score.compare_many(made, known).max())
@@ -152,14 +149,6 @@ class Enroller:
         with self._store.database.reading() as connection:
             return verdicts.apart(connection, subject, others)
 
-    def announce(self) -> None:
-        """Bring what was just committed to the gallery.
-
-        Where that is away it stays committed: no search answers before it has caught up.
-        """
-        with suppress(GalleryUnavailable):
-            self._search.follower.catch_up()
-
 
 def _content(portrait: Probe) -> bytes:
     """What a portrait is made of, for the digest under which its request is remembered."""
@@ -168,15 +157,3 @@ def _content(portrait: Probe) -> bytes:
     if isinstance(portrait, Template):
         return template.pack(portrait)
     return portrait.data if isinstance(portrait, PackedTemplate) else portrait
-
-
-def idempotency_of(
-    key: str | None, caller: Caller, operation: str, subject: str, content: bytes, *groups: str
-) -> Idempotency | None:
-    """Each caller has its own keys: nobody can use up, or ask for the reply of, another's."""
-    if key is None:
-        return None
-    digest = hashlib.sha256()
-    for part in (operation.encode(), subject.encode(), content, *(group.encode() for group in groups)):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return Idempotency(f"{caller.name} {key}", digest.hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from govid.faces import FacePipeline, Photo
 from govid.ledger.ledger import Ledger
 from govid.migration.companion import Companion
 from govid.profiles import Profile, reduced
-from govid.store import Store
+from govid.store import Idempotency, Store
 from govid.timing import StageClock
 from govid.types import Decision, Image, PackedTemplate, QualityMeasure, Template
 from govid.use_cases import UseCases
@@ -53,6 +54,19 @@ class Inquiry:
         allowed = self.caller.use_cases
         if self.purpose and allowed is not None and self.purpose.name not in allowed:
             raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
+
+    def idempotency(self, key: str | None, content: bytes = b"", *more: str) -> Idempotency | None:
+        """The caller's key for this call, with a digest of all that is asked; None without a key.
+
+        Each caller has its own keys: nobody can use up, or ask for the reply of, another's.
+        """
+        if key is None:
+            return None
+        digest = hashlib.sha256()
+        asked = (self.operation.encode(), (self.subject or "").encode(), content)
+        for part in (*asked, *(word.encode() for word in more)):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return Idempotency(f"{self.caller.name} {key}", digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +101,6 @@ class Inquiries:
         self._companion = companion
         self._ledger = ledger
 
-    def purpose(self, use_case: str) -> policy.UseCase:
-        """The use case of that name, if it can be used here; raises UnknownUseCase, LivenessUnavailable."""
-        purpose = self._use_cases(use_case)
-        if purpose.liveness is not policy.Liveness.NONE:
-            raise LivenessUnavailable(f"{purpose.name} demands {purpose.liveness}")
-        return purpose
-
     def begin(
         self,
         operation: str,
@@ -114,9 +121,11 @@ class Inquiries:
             return inquiry
         # A name that is none is not written down: the caller chose it.
         with self.refusals_audited(inquiry):
-            inquiry = replace(inquiry, purpose=self._use_cases(use_case))
+            purpose = self._use_cases(use_case)
+        inquiry = replace(inquiry, purpose=purpose)
         with self.refusals_audited(inquiry):
-            return replace(inquiry, profile=self.profile(self.purpose(use_case)))
+            check_liveness(purpose)
+            return replace(inquiry, profile=self.profile(purpose))
 
     def profile(self, purpose: policy.UseCase | None) -> Profile:
         """What a use case compares with; raises ProfileUnavailable."""
@@ -196,7 +205,7 @@ class Inquiries:
         attempts = self.attempts(inquiry)
         failed = judgement.decision is not Decision.MATCH
         attempt = lockout.Attempt(attempts, failed) if attempts else None
-        digest = self._store.append_audit(record, attempt, subject_id=inquiry.subject, enrolled=not missing)
+        digest = self._store.append_audit(record, attempt, enrolled=not missing)
         return self._ledger.receipt(decided, digest)
 
     def attempts(self, inquiry: Inquiry) -> lockout.Attempts | None:
@@ -221,3 +230,9 @@ class Inquiries:
             calibration_id=self._calibrations[inquiry.profile.name].calibration_id,
             **grounds,
         )
+
+
+def check_liveness(purpose: policy.UseCase) -> None:
+    """Refuse a use case that demands what this govid cannot do; raises LivenessUnavailable."""
+    if purpose.liveness is not policy.Liveness.NONE:
+        raise LivenessUnavailable(f"{purpose.name} demands {purpose.liveness}")

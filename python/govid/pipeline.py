@@ -21,7 +21,7 @@ import msgspec
 from govid import calibration, config, policy, score, subject_id, template, use_cases
 from govid.callers import LOCAL, Caller
 from govid.drift import DriftSampler
-from govid.enrolment import Enroller, idempotency_of
+from govid.enrolment import Enroller
 from govid.errors import (
     CallerError,
     InvalidParameter,
@@ -38,11 +38,11 @@ from govid.faces import FacePipeline, Photo
 from govid.gallery import Gallery, snapshot
 from govid.gallery.follower import GalleryFollower
 from govid.gallery.opened import open_gallery
-from govid.inquiry import Inquiries, Inquiry, Probe, Probed
+from govid.inquiry import Inquiries, Inquiry, Probe, Probed, check_liveness
 from govid.ledger.ledger import Ledger
 from govid.migration.companion import Companion
 from govid.models import ModelSpec
-from govid.profiles import reduced
+from govid.profiles import comparable, reduced
 from govid.results import (
     Deletion,
     EmbeddedTemplate,
@@ -416,7 +416,7 @@ class Engine:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
         inquiry = self._inquiries.begin("delete", request_id, caller, subject_id.checked(subject))
-        idempotency = idempotency_of(idempotency_key, caller, "delete", subject, b"")
+        idempotency = inquiry.idempotency(idempotency_key)
 
         def deletion(erased: Erased) -> Deletion:
             receipt = self.ledger.erasure_receipt(erased)
@@ -432,7 +432,7 @@ class Engine:
             )
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._enroller.announce()
+        self._search.announce()
         self._erasures.catch_up()
         return deletion(outcome)
 
@@ -484,7 +484,7 @@ class Engine:
     def _about(self, purpose: policy.UseCase) -> Purpose:
         try:
             profile = self._inquiries.profile(purpose)
-            self._inquiries.purpose(purpose.name)
+            check_liveness(purpose)
         except (ProfileUnavailable, LivenessUnavailable) as error:
             return Purpose(purpose, obstacle=error)
         threshold = self._calibrations[profile.name].threshold(purpose.fmr)
@@ -559,7 +559,7 @@ class Engine:
         """The subject's templates that the inquiry compares with; raises as ``verify``."""
         not_before = policy.oldest_reference(inquiry.purpose, time.time())
         templates = self.store.templates(subject, not_before=not_before)
-        known = [fitting for held in templates if (fitting := reduced(held, inquiry.profile))]
+        known = comparable(templates, inquiry.profile)
         if not known:
             # Another model may have taken over this moment: then this is no answer about the subject.
             self._companion.check(now=True)

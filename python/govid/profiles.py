@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -219,3 +220,8 @@ def reduced(template: Template, profile: Profile) -> Template | None:
         return None
     first = np.ascontiguousarray(template.embedding[: profile.dimension])
     return Template(profile.model_id, _core.l2_normalize(first))
+
+
+def comparable(templates: Iterable[Template], profile: Profile) -> list[Template]:
+    """Those of the templates that ``profile`` compares, ``reduced`` to it."""
+    return [fitting for template in templates if (fitting := reduced(template, profile))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from govid import policy, score
 from govid.calibration import Calibration
+from govid.errors import GalleryUnavailable
 from govid.gallery import Gallery
 from govid.gallery.follower import GalleryFollower
 from govid.results import Candidate
@@ -90,6 +92,14 @@ class Search:
         self._calibration = calibration
         self._max_references = max_references
         self.follower = follower
+
+    def announce(self) -> None:
+        """Bring what was just committed to the gallery.
+
+        Where that is away it stays committed: no search answers before it has caught up.
+        """
+        with suppress(GalleryUnavailable):
+            self.follower.catch_up()
 
     def __call__(
         self,

@@ -205,18 +205,13 @@ class Store(Protocol):
         """All active references of these subjects and of the members of these groups."""
 
     def append_audit(
-        self,
-        record: AuditRecord,
-        attempt: Attempt | None = None,
-        *,
-        subject_id: str | None = None,
-        enrolled: bool = True,
+        self, record: AuditRecord, attempt: Attempt | None = None, *, enrolled: bool | None = None
     ) -> bytes:
         """Count the attempt and keep one audit record; its digest in the chain, 32 bytes.
 
         Args:
-            subject_id: whose references the record says something of.
-            enrolled: whether it had some when they were read.
+            enrolled: whether the subject of the record had references when they were read; None: it says
+                nothing of them.
 
         Raises SubjectLocked, or UnknownSubject where that one was deleted before, and keeps neither.
         """

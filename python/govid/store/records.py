@@ -197,22 +197,17 @@ class SqlStore:
             self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
     def append_audit(
-        self,
-        record: AuditRecord,
-        attempt: Attempt | None = None,
-        *,
-        subject_id: str | None = None,
-        enrolled: bool = True,
+        self, record: AuditRecord, attempt: Attempt | None = None, *, enrolled: bool | None = None
     ) -> bytes:
         with self.database.writing() as connection:
             if attempt is not None:
                 # Before the audit, whose lock is the last one.
                 attempts.count(connection, attempt)
             digest = append_audit(connection, record)
-            if subject_id is not None:
+            if enrolled is not None and record.subject_id is not None:
                 # Behind that lock: a deletion with a row before this one is complete, and is seen. The look
                 # is taken for those who are not enrolled, too: time follows from work.
-                found = connection.row("SELECT 1 FROM subject WHERE subject_id = ?", (subject_id,))
+                found = connection.row("SELECT 1 FROM subject WHERE subject_id = ?", (record.subject_id,))
                 if enrolled and not found:
                     raise UnknownSubject
             return digest
