@@ -4,7 +4,10 @@ use crate::check::{exact_square_sum, trusted};
 use crate::cosine::cosine;
 use crate::error::{CoreError, Operand};
 use crate::kernels::{Kernels, MANY, Panel};
-use crate::walk::{Comparison, Group, REFERENCE_BYTES, Walk, check_out, check_rows, to_score};
+use crate::walk::{
+    Comparison, Group, PANEL_REFERENCE_BYTES, REFERENCE_BYTES, Walk, check_out, check_rows,
+    to_score,
+};
 
 /// Comparison scores of each probe with each reference, in [-1, 1]: a row of `out` for each probe.
 /// Both matrices are stored row after row, `dimensions` elements each.
@@ -25,9 +28,6 @@ pub fn cosine_block(
     let comparison = Float32::new(kernels, dimensions, probes, references);
     Walk::new(comparison, dimensions, probes, references)?.fill(out)
 }
-
-/// Bytes of a group of references that is compared by a panel.
-const PANEL_REFERENCE_BYTES: usize = 128 << 10;
 
 /// Comparison of rows of f32.
 pub(crate) struct Float32<'a> {
@@ -118,7 +118,6 @@ impl Comparison<f32> for Float32<'_> {
         Ok(())
     }
 
-    /// With a panel each reference is read once: the second cache will do.
     fn reference_bytes(&self) -> usize {
         if self.panel.is_some() { PANEL_REFERENCE_BYTES } else { REFERENCE_BYTES }
     }

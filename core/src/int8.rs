@@ -3,8 +3,11 @@
 //! A cosine does not depend on length, so that a row of codes needs no scale beside it.
 
 use crate::error::{CoreError, Operand};
-use crate::kernels::{Kernels, MAX_CODES, prefetch_all};
-use crate::walk::{Comparison, Group, ROWS_OF_ONE, Walk, check_out, check_rows, to_score};
+use crate::kernels::{CodePanel, Kernels, MAX_CODES, SEVERAL, prefetch_all};
+use crate::walk::{
+    Comparison, Group, PANEL_REFERENCE_BYTES, REFERENCE_BYTES, ROWS_OF_ONE, Walk, check_out,
+    check_rows, to_score,
+};
 
 /// Rows between two looks at their sums of squares.
 const BLOCK: usize = ROWS_OF_ONE;
@@ -57,7 +60,7 @@ pub fn cosine_block_int8(
 ) -> Result<(), CoreError> {
     check_codes(dimensions, probes, references)?;
     check_out(dimensions, probes, references, out)?;
-    let comparison = Int8::new(kernels, dimensions);
+    let comparison = Int8::new(kernels, dimensions, probes.len() / dimensions);
     Walk::new(comparison, dimensions, probes, references)?.fill(out)
 }
 
@@ -125,12 +128,17 @@ pub(crate) struct Int8<'a> {
     kernels: &'a Kernels,
     dimensions: usize,
     squares: Squares,
+    /// For several probes, if the kernels have it.
+    panel: Option<CodePanel>,
+    /// Without it.
     dots: Vec<i32>,
 }
 
 impl<'a> Int8<'a> {
-    pub(crate) fn new(kernels: &'a Kernels, dimensions: usize) -> Self {
-        Self { kernels, dimensions, squares: Squares([0; BLOCK]), dots: Vec::new() }
+    /// For so many probes.
+    pub(crate) fn new(kernels: &'a Kernels, dimensions: usize, probes: usize) -> Self {
+        let (squares, panel) = (Squares([0; BLOCK]), kernels.panel_int8_for(probes));
+        Self { kernels, dimensions, squares, panel, dots: Vec::new() }
     }
 }
 
@@ -150,6 +158,10 @@ impl Comparison<i8> for Int8<'_> {
         Ok(())
     }
 
+    fn reference_bytes(&self) -> usize {
+        if self.panel.is_some() { PANEL_REFERENCE_BYTES } else { REFERENCE_BYTES }
+    }
+
     fn compare(
         &mut self,
         probes: &Group<i8>,
@@ -157,6 +169,13 @@ impl Comparison<i8> for Int8<'_> {
         scores: &mut [f32],
         stride: usize,
     ) -> Result<(), CoreError> {
+        if let Some(panel) = &mut self.panel
+            && probes.inverse_norms.len() >= SEVERAL
+        {
+            let dimensions = self.dimensions;
+            self.kernels.panel_int8(panel, dimensions, probes, references, scores, stride);
+            return Ok(());
+        }
         let columns = references.inverse_norms.len();
         self.dots.resize(probes.inverse_norms.len() * columns, 0);
         self.kernels.block_int8(probes.rows, references.rows, self.dimensions, &mut self.dots);

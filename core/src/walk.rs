@@ -12,6 +12,9 @@ use crate::kernels::prefetch_all;
 /// Bytes of a group of references: with the few probes of a tile, a first cache.
 pub(crate) const REFERENCE_BYTES: usize = 24 << 10;
 
+/// The same, where each reference is read once: the second cache will do.
+pub(crate) const PANEL_REFERENCE_BYTES: usize = 128 << 10;
+
 /// Bytes of a group of probes: a quarter of a second cache.
 const PROBE_BYTES: usize = 128 << 10;
 

@@ -103,6 +103,6 @@ fn an_instruction_set_is_named_or_refused() {
     }
     let error = Isa::named("mmx").expect_err("unknown");
     assert_eq!(error, CoreError::UnknownIsa { received: "mmx".into() });
-    assert!(error.to_string().contains("scalar, neon, avx2, avxvnni, avx512, avx512vnni"));
+    assert!(error.to_string().contains("scalar, neon, avx2, avxvnni, avx512, avx512vnni, amx"));
     assert!(active().isa().is_available());
 }

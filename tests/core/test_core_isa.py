@@ -10,7 +10,7 @@ import pytest
 
 from govid import _core
 
-ISAS = ["scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni"]
+ISAS = ["scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni", "amx"]
 
 COMPARE = """
 import numpy as np

@@ -31,6 +31,10 @@ pub(super) static KERNELS: Kernels = TABLE;
 pub(super) static WITH_VNNI: Kernels =
     Kernels { isa: Isa::Avx512Vnni, int8: int8::avx512vnni::KERNELS, ..TABLE };
 
+/// The same, but for blocks of int8.
+pub(super) static WITH_AMX: Kernels =
+    Kernels { isa: Isa::Amx, int8: int8::avx512vnni::WITH_AMX, ..TABLE };
+
 const LANES: usize = 16;
 type Lanes = [f32; LANES];
 

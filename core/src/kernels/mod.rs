@@ -26,6 +26,7 @@ use crate::error::CoreError;
 use crate::walk::Group;
 use int8::Int8Kernels;
 pub use int8::MAX_CODES;
+pub(crate) use int8::{CodePanel, SEVERAL};
 pub(crate) use panel::{MANY, Panel};
 pub(crate) use prefetch::prefetch_all;
 
@@ -45,14 +46,23 @@ pub enum Isa {
     Avx512,
     /// AVX-512F, and AVX-512 BW and VNNI for int8, `x86_64`.
     Avx512Vnni,
+    /// The same, and AMX-INT8 for blocks of int8, `x86_64` on Linux.
+    Amx,
     /// NEON, `aarch64`.
     Neon,
 }
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Self; 6] =
-        [Self::Scalar, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
+    pub const ALL: [Self; 7] = [
+        Self::Scalar,
+        Self::Neon,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Amx,
+    ];
 
     /// The name, as `GOVID_ISA` takes it.
     pub const fn name(self) -> &'static str {
@@ -62,6 +72,7 @@ impl Isa {
             Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
+            Self::Amx => "amx",
             Self::Neon => "neon",
         }
     }
@@ -101,13 +112,9 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 if has_avx512() => Ok(&avx512::KERNELS),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni
-                if has_avx512()
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vnni") =>
-            {
-                Ok(&avx512::WITH_VNNI)
-            }
+            Self::Avx512Vnni if has_avx512_vnni() => Ok(&avx512::WITH_VNNI),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx if has_avx512_vnni() && int8::has_amx() => Ok(&avx512::WITH_AMX),
             #[cfg(target_arch = "aarch64")]
             Self::Neon if std::arch::is_aarch64_feature_detected!("neon") => Ok(&neon::KERNELS),
             isa => Err(CoreError::IsaUnavailable { isa }),
@@ -124,6 +131,11 @@ fn has_avx2() -> bool {
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
     has_avx2() && is_x86_feature_detected!("avx512f")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512_vnni() -> bool {
+    has_avx512() && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni")
 }
 
 /// The three sums that make a cosine.
@@ -249,10 +261,7 @@ impl Kernels {
         scores: &mut [f32],
         stride: usize,
     ) {
-        for group in [probes, references] {
-            let expected = group.inverse_norms.len().checked_mul(dimensions);
-            assert_eq!(expected, Some(group.rows.len()));
-        }
+        assert_groups(dimensions, probes, references);
         let kernel = self.panel.expect("`panel_for` gave the panel");
         if !references.rows.is_empty() {
             // SAFETY: `Isa::kernels` asked the CPU before handing out self.
@@ -301,6 +310,32 @@ impl Kernels {
         }
     }
 
+    /// A panel for so many probes, if that is faster than [`Self::block_int8`].
+    pub(crate) fn panel_int8_for(&self, probes: usize) -> Option<CodePanel> {
+        (self.int8.panel.is_some() && probes >= SEVERAL).then(CodePanel::default)
+    }
+
+    /// As [`Self::panel`], of int8 codes; to the bit what [`Self::block_int8`] leads to.
+    ///
+    /// # Panics
+    /// If the lengths do not fit each other, or [`Self::panel_int8_for`] gave no panel.
+    pub(crate) fn panel_int8(
+        &self,
+        panel: &mut CodePanel,
+        dimensions: usize,
+        probes: &Group<i8>,
+        references: &Group<i8>,
+        scores: &mut [f32],
+        stride: usize,
+    ) {
+        assert_groups(dimensions, probes, references);
+        let kernel = self.int8.panel.expect("`panel_int8_for` gave the panel");
+        if !references.rows.is_empty() {
+            // SAFETY: `Isa::kernels` asked the CPU before handing out self.
+            unsafe { kernel(panel, dimensions, probes, references, scores, stride) }
+        }
+    }
+
     /// Sum of squares.
     #[inline]
     pub fn square_sum(&self, vector: &[f32]) -> f64 {
@@ -320,6 +355,14 @@ impl Kernels {
 #[inline]
 fn to_score(dot: f64, square: f64, probe_inverse: f64) -> f32 {
     (dot * probe_inverse / square.sqrt()).clamp(-1.0, 1.0) as f32
+}
+
+/// What a panel relies on: each row has its norm.
+fn assert_groups<T>(dimensions: usize, probes: &Group<T>, references: &Group<T>) {
+    for group in [probes, references] {
+        let expected = group.inverse_norms.len().checked_mul(dimensions);
+        assert_eq!(expected, Some(group.rows.len()));
+    }
 }
 
 /// The shapes of a block: what a kernel relies on.

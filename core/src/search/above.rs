@@ -51,7 +51,7 @@ pub fn above_int8(
 ) -> Result<Pairs, CoreError> {
     check_codes(dimensions, probes, references)?;
     let least = least_score(threshold)?;
-    let comparison = Int8::new(kernels, dimensions);
+    let comparison = Int8::new(kernels, dimensions, probes.len() / dimensions);
     search(Walk::new(comparison, dimensions, probes, references)?, least, limit)
 }
 

@@ -60,7 +60,7 @@ pub fn nearest_int8(
     let least = least_score(threshold)?;
     let Nearest { rows, scores } = out;
     check_out(probes.len() / dimensions, k, rows, scores)?;
-    let comparison = Int8::new(kernels, dimensions);
+    let comparison = Int8::new(kernels, dimensions, probes.len() / dimensions);
     search(Walk::new(comparison, dimensions, probes, references)?, k, least, rows, scores)
 }
 

@@ -44,6 +44,7 @@ macro_rules! every_isa {
             avxvnni: AvxVnni, target_arch = "x86_64";
             avx512: Avx512, target_arch = "x86_64";
             avx512vnni: Avx512Vnni, target_arch = "x86_64";
+            amx: Amx, target_arch = "x86_64";
             neon: Neon, target_arch = "aarch64";
         }
     };

@@ -14,7 +14,7 @@ use crate::kernels::prefetch::prefetch;
 use crate::kernels::rows::by_fours;
 use crate::kernels::tiles::tiles;
 
-pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
+pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block, panel: None };
 
 const LANES: usize = 16;
 const BYTES: usize = 32;

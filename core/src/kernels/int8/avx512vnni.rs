@@ -10,16 +10,12 @@ use core::arch::x86_64::{
 use super::{Int8Kernels, avx2, panel, rows};
 use crate::kernels::tiles::tiles;
 
-pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block: few_or_many };
+pub(in crate::kernels) const KERNELS: Int8Kernels =
+    Int8Kernels { rows, block, panel: Some(panel::vnni::scores) };
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2")]
-fn few_or_many(probes: &[i8], references: &[i8], dimensions: usize, dots: &mut [i32]) {
-    if probes.len() / dimensions >= PROBES {
-        panel::block(probes, references, dimensions, dots);
-    } else {
-        block(probes, references, dimensions, dots);
-    }
-}
+/// The same, but for panels.
+pub(in crate::kernels) const WITH_AMX: Int8Kernels =
+    Int8Kernels { panel: Some(panel::amx::scores), ..KERNELS };
 
 pub(super) const LANES: usize = 64;
 type Lanes = [i8; LANES];
@@ -57,20 +53,20 @@ fn start(probe: &[i8]) -> Sums {
 /// Each code plus 128, an unsigned byte.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn raise(codes: __m512i) -> __m512i {
+pub(super) fn raise(codes: __m512i) -> __m512i {
     _mm512_xor_si512(codes, _mm512_set1_epi8(i8::MIN))
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(lanes: &Lanes) -> __m512i {
+pub(super) fn load(lanes: &Lanes) -> __m512i {
     // SAFETY: the array reference grants 64 readable bytes.
     unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load_tail(row: &[i8]) -> __m512i {
+pub(super) fn load_tail(row: &[i8]) -> __m512i {
     let tail = row.as_chunks::<LANES>().1;
     // SAFETY: the mask reads only the bytes that the slice has.
     unsafe { _mm512_maskz_loadu_epi8((1 << tail.len()) - 1, tail.as_ptr()) }
@@ -78,14 +74,14 @@ fn load_tail(row: &[i8]) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn load_raised(lanes: &Lanes) -> __m512i {
+fn load_raised(lanes: &Lanes) -> __m512i {
     raise(load(lanes))
 }
 
 /// The lanes beyond the tail are 128, and meet a zero of the probe.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn load_raised_tail(row: &[i8]) -> __m512i {
+fn load_raised_tail(row: &[i8]) -> __m512i {
     raise(load_tail(row))
 }
 

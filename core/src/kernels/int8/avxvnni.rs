@@ -11,7 +11,7 @@ use super::avx2::{load_bytes as load, load_bytes_last, load_bytes_tail as load_t
 use super::{Int8Kernels, rows};
 use crate::kernels::tiles::tiles;
 
-pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
+pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block, panel: None };
 
 const LANES: usize = 32;
 type Lanes = [i8; LANES];

@@ -1,6 +1,6 @@
 //! Kernels on int8 codes. Sums are i32 and exact, whatever the codes and the order of the sum.
 
-use crate::walk::to_score;
+use crate::walk::{Group, to_score};
 
 pub(super) mod scalar;
 
@@ -15,6 +15,15 @@ pub(super) mod neon;
 #[cfg(target_arch = "x86_64")]
 mod panel;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use panel::CodePanel;
+#[cfg(target_arch = "x86_64")]
+pub(super) use panel::amx::available as has_amx;
+/// No kernel of this architecture has one.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Debug, Default)]
+pub(crate) struct CodePanel;
+
 /// The longest row whose sums fit into i32: each product is at most 2^14, that of -128 and -128.
 pub const MAX_CODES: usize = (1 << 17) - 1;
 
@@ -24,11 +33,19 @@ type Rows = unsafe fn(&[i8], f32, &[i8], &mut [f32], &mut [i32]);
 /// Probes, references, length of a row; the dot products of the first probe, of the second...
 type Block = unsafe fn(&[i8], &[i8], usize, &mut [i32]);
 
+/// Panel, length of a row, probes, references; the scores of each probe, so many after those of the
+/// one before.
+type Scores = unsafe fn(&mut CodePanel, usize, &Group<i8>, &Group<i8>, &mut [f32], usize);
+
+/// Probes for which interleaving the references pays.
+pub(crate) const SEVERAL: usize = 4;
+
 /// The int8 kernels of one instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Int8Kernels {
     pub(super) rows: Rows,
     pub(super) block: Block,
+    pub(super) panel: Option<Scores>,
 }
 
 /// The scores of rows from their sums.

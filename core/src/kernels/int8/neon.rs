@@ -8,7 +8,7 @@ use core::arch::aarch64::{
 use super::{Int8Kernels, rows};
 use crate::kernels::tiles::tiles;
 
-pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
+pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block, panel: None };
 
 const LANES: usize = 16;
 type Lanes = [i8; LANES];

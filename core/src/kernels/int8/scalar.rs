@@ -2,7 +2,7 @@
 
 use super::{Int8Kernels, to_scores};
 
-pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block };
+pub(in crate::kernels) const KERNELS: Int8Kernels = Int8Kernels { rows, block, panel: None };
 
 fn rows(
     probe: &[i8],
