@@ -12,10 +12,12 @@ import onnx
 import onnxruntime
 import pytest
 
-from govid import models
+from govid import _core, models
 from govid.config import Settings
 from govid.errors import InvalidSettings, ModelUnusable, RuntimeMissing
 from govid.faces import FacePipeline
+from govid.quantise import ranges
+from govid.quantise.graph import quantised
 from govid.runtime import embedder_runtime, openvino_session
 from govid.runtime.onnx_session import OnnxSession
 from govid.runtime.openvino_session import OpenVinoSession
@@ -60,6 +62,27 @@ def test_calls_from_many_threads_give_what_one_thread_gives() -> None:
             together = list(pool.map(lambda tensor: session.run(tensor)[0], inputs))
             for a, b in zip(serial, together, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+@needs_openvino
+@pytest.mark.skipif(_core.isa() != "amx", reason="the core compares without AMX here")
+def test_openvino_and_the_core_do_not_disturb_each_others_tiles() -> None:
+    content = quantised(models.verified(models.SFACE, MODELS), ranges.shipped(models.SFACE).ranges)
+    session = OpenVinoSession("sface", content, threads=1)
+    rows = _core.quantize(np.random.default_rng(3).normal(size=(200, 129)).astype(np.float32))
+    (tensor,) = tensors(1)
+    embedding, scores = session.run(tensor)[0], _core.cosine_block_int8(rows[:64], rows)
+    with ThreadPoolExecutor(1) as pool:
+        # A thread of its own, in which neither has set anything up.
+        np.testing.assert_array_equal(pool.submit(_core.cosine_block_int8, rows[:64], rows).result(), scores)
+
+    def in_turn(_: int) -> None:
+        for _ in range(20):
+            np.testing.assert_array_equal(session.run(tensor)[0], embedding)
+            np.testing.assert_array_equal(_core.cosine_block_int8(rows[:64], rows), scores)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(in_turn, range(4)))
 
 
 @needs_openvino

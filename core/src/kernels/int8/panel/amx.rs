@@ -118,7 +118,7 @@ pub(in crate::kernels::int8) fn scores(
             strips.zip(probes.inverse_norms.chunks(ROWS)).enumerate()
         {
             prefetch_next(rows, s, count);
-            tiles.multiply(strip, &panel.references, &mut sums);
+            multiply(&tiles, strip, &panel.references, &mut sums);
             for (p, probe_inverse) in probe_inverses.iter().enumerate() {
                 let first = (s * ROWS + p) * stride + i * PANELS * ROWS;
                 let scores = &mut scores[first..][..inverse_norms.len()];
@@ -158,54 +158,9 @@ impl Tiles {
         };
         // SAFETY: `available` asked the CPU and the system; 64 bytes are read.
         unsafe {
-            asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly))
+            asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
         };
         Self(())
-    }
-
-    /// The sums of a strip of probes with [`PANELS`] panels.
-    #[inline]
-    fn multiply(&self, probes: &[Tile], references: &[Words], sums: &mut Sums) {
-        let steps = probes.len();
-        assert!(steps > 0 && references.len() == PANELS * steps);
-        let (first, rest) = references.split_at(steps);
-        let (second, third) = rest.split_at(steps);
-        // SAFETY: `self` says that the registers are configured. Each of `steps` turns reads 1024 bytes,
-        // a tile, of each slice, which has as many; 3072 bytes of sums are written.
-        unsafe {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "2:",
-                "tileloadd tmm3, [{probes} + {line}]",
-                "tileloadd tmm4, [{first} + {line}]",
-                "tileloadd tmm5, [{second} + {line}]",
-                "tileloadd tmm6, [{third} + {line}]",
-                "tdpbssd tmm0, tmm3, tmm4",
-                "tdpbssd tmm1, tmm3, tmm5",
-                "tdpbssd tmm2, tmm3, tmm6",
-                "add {probes}, 1024",
-                "add {first}, 1024",
-                "add {second}, 1024",
-                "add {third}, 1024",
-                "dec {steps}",
-                "jnz 2b",
-                "tilestored [{sums} + {line}], tmm0",
-                "tilestored [{sums} + {line} + 1024], tmm1",
-                "tilestored [{sums} + {line} + 2048], tmm2",
-                probes = inout(reg) probes.as_ptr() => _,
-                first = inout(reg) first.as_ptr() => _,
-                second = inout(reg) second.as_ptr() => _,
-                third = inout(reg) third.as_ptr() => _,
-                steps = inout(reg) steps => _,
-                sums = in(reg) sums.as_mut_ptr(),
-                line = in(reg) 64_usize,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _,
-                options(nostack),
-            );
-        }
     }
 }
 
@@ -214,5 +169,50 @@ impl Drop for Tiles {
     fn drop(&mut self) {
         // SAFETY: `configure` needed the same of the CPU.
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
+
+/// The sums of a strip of probes with [`PANELS`] panels.
+#[inline]
+fn multiply(_configured: &Tiles, probes: &[Tile], references: &[Words], sums: &mut Sums) {
+    let steps = probes.len();
+    assert!(steps > 0 && references.len() == PANELS * steps);
+    let (first, rest) = references.split_at(steps);
+    let (second, third) = rest.split_at(steps);
+    // SAFETY: the registers are configured. Each of `steps` turns reads 1024 bytes,
+    // a tile, of each slice, which has as many; 3072 bytes of sums are written.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "2:",
+            "tileloadd tmm3, [{probes} + {line}]",
+            "tileloadd tmm4, [{first} + {line}]",
+            "tileloadd tmm5, [{second} + {line}]",
+            "tileloadd tmm6, [{third} + {line}]",
+            "tdpbssd tmm0, tmm3, tmm4",
+            "tdpbssd tmm1, tmm3, tmm5",
+            "tdpbssd tmm2, tmm3, tmm6",
+            "add {probes}, 1024",
+            "add {first}, 1024",
+            "add {second}, 1024",
+            "add {third}, 1024",
+            "dec {steps}",
+            "jnz 2b",
+            "tilestored [{sums} + {line}], tmm0",
+            "tilestored [{sums} + {line} + 1024], tmm1",
+            "tilestored [{sums} + {line} + 2048], tmm2",
+            probes = inout(reg) probes.as_ptr() => _,
+            first = inout(reg) first.as_ptr() => _,
+            second = inout(reg) second.as_ptr() => _,
+            third = inout(reg) third.as_ptr() => _,
+            steps = inout(reg) steps => _,
+            sums = in(reg) sums.as_mut_ptr(),
+            line = in(reg) 64_usize,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _,
+            options(nostack),
+        );
     }
 }

@@ -52,16 +52,16 @@ fn interleave<const RAISED: bool>(rows: &[i8], dimensions: usize, panels: &mut V
     for (rows, panel) in rows.chunks(ROWS * dimensions).zip(panels.chunks_exact_mut(steps)) {
         for (step, words) in panel.iter_mut().enumerate() {
             let mut vectors = [_mm512_setzero_si512(); ROWS];
-            for i in 0..ROWS {
+            for (i, vector) in vectors.iter_mut().enumerate() {
                 // The lanes of rows that are not there repeat the last one, and nobody reads their sums.
                 let first = (i * dimensions).min(rows.len() - dimensions);
                 let (whole, _) = rows[first..][..dimensions].as_chunks();
-                vectors[i] = match whole.get(step) {
+                *vector = match whole.get(step) {
                     Some(codes) => load(codes),
                     None => load_tail(&rows[first..][..dimensions]),
                 };
                 if RAISED {
-                    vectors[i] = raise(vectors[i]);
+                    *vector = raise(*vector);
                 }
             }
             *words = transposed(&vectors);
