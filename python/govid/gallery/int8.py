@@ -23,8 +23,8 @@ from govid.gallery.segments import Part, Segment
 _ROUNDING = 1e-6
 """Of scores in float32; the core states 3e-7."""
 _SPARE, _FOR_EACH = 32, 12
-"""Candidates of the first look, and for each of the k. The slack takes in about 75 to 170 of a million rows for
-the ten best, and up to 34 for the best one: a second look reads all codes again, and costs as much as the first.
+"""Candidates of the first look, and more for each of the k: for the ten best of a million the slack takes in
+about 75 to 170 rows, for the best one up to 34. A second look would read all codes once more.
 """
 
 
