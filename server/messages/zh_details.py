@@ -69,6 +69,7 @@ DETAILS: Mapping[str, str] = {
     "{} groups, at most {}": "{} 个组，上限为 {}",
     "{} references, at most {}": "{} 张参考照片，上限为 {}",
     "{} characters of text, at most {}": "文字共 {} 个字符，上限为 {}",
+    "{} characters of earlier answers, at most {}": "此前的答复共 {} 个字符，上限为 {}",
     "{} characters, allowed are 1 to {}": "{} 个字符，允许 1 至 {}",
     "holds a character that cannot be seen": "含有不可见的字符",
     "holds a character that is not printable, or a space at an end": "含有不可打印的字符，或首尾有空格",

@@ -53,6 +53,14 @@ class FeedbackRow(NamedTuple):
     answer: str | None
 
 
+class EarlierAnswerRow(NamedTuple):
+    """What was answered to a complaint before its present answer."""
+
+    request_id: str
+    answer: str
+    answered_at: float
+
+
 def failed_attempts(connection: Connection, subject_id: str) -> list[AttemptsRow]:
     """The counts that a lock comes of."""
     rows = connection.rows(
@@ -112,3 +120,15 @@ def feedback(connection: Connection, request_ids: list[str]) -> list[FeedbackRow
             some,
         )
     return [FeedbackRow(*row) for row in found]
+
+
+def earlier_answers(connection: Connection, request_ids: list[str]) -> list[EarlierAnswerRow]:
+    """What was answered to complaints about these decisions before it was corrected, or they were reopened."""
+    found = []
+    for some in chunks(request_ids):
+        found += connection.rows(
+            "SELECT request_id, earlier_answer.answer, answered_at FROM earlier_answer"
+            f" JOIN feedback USING (feedback_id) WHERE request_id IN ({marks(some)}) ORDER BY answer_id",
+            some,
+        )
+    return [EarlierAnswerRow(*row) for row in found]
