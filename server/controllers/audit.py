@@ -201,7 +201,7 @@ class AuditController(Controller):
     async def answers(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], request_id: FromPath[str]
     ) -> Answers:
-        """How the complaint about a decision was answered, by its receipt. Not who answered, nor who complained."""
+        """How the complaint about a decision was answered, by its receipt. Nothing of who answered."""
 
         def call(engine: Engine, body: bodies.Body) -> Answers:
             return engine.ledger.answers(request_id, body.parse(AnswersRequest).receipt)

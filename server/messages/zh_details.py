@@ -61,6 +61,7 @@ DETAILS: Mapping[str, str] = {
     "given twice": "重复出现",
     "{}: a number": "{}：应为数字",
     "{}: nothing was written": "{}：未填写任何内容",
+    "answer: nothing was written": "answer：未填写任何内容",
     "{}: {} characters, at most {}": "{}：共 {} 个字符，上限为 {}",
     "keep_photo_days is {}, allowed are 0 to {}": "keep_photo_days 为 {}，允许 0 至 {}",
     "limit is {}, allowed are 1 to {}": "limit 为 {}，允许 1 至 {}",

@@ -259,7 +259,10 @@ def test_correct_an_answer_and_answer_a_complaint_that_was_reopened(page: Page, 
     expect(card).to_have_count(0)
     found = site.api.post(f"{address}/answers", json=receipt).json()
     read = [one["answer"] for one in found["answers"]]
-    assert (found["state"], read) == ("answered", ["It was on Monday.", "It was on Tuesday.", "You are right."])
+    assert (found["state"], read) == (
+        "answered",
+        ["It was on Monday.", "It was on Tuesday.", "You are right."],
+    )
 
 
 def test_switch_the_language(page: Page, site: Site) -> None:

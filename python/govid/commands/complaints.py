@@ -49,16 +49,16 @@ def list_complaints(
 @complaints_group.command()
 @click.argument("complaint_id", type=int)
 @click.argument("text")
-@click.option("--correct", is_flag=True, help="Of one that is answered: what was said before stays beside it.")
+@click.option(
+    "--correct", is_flag=True, help="Of one that is answered: what was said before stays beside it."
+)
 @json_option
 @click.pass_context
 def answer(context: click.Context, /, complaint_id: int, text: str, correct: bool, as_json: bool) -> None:
     """Close COMPLAINT_ID with TEXT, which whoever holds the receipt of the decision can read; audited."""
     request_id = new_request_id()
     with _ledger(context) as ledger:
-        ledger.close_complaint(
-            complaint_id, text, correction=correct, request_id=request_id, login=login()
-        )
+        ledger.close_complaint(complaint_id, text, correction=correct, request_id=request_id, login=login())
     said = f"complaint {complaint_id} is answered; whoever holds the receipt of the decision can read it"
     show({"complaint_id": complaint_id, "request_id": request_id}, as_json, said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import groupby
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -166,7 +167,7 @@ class Feedback:
                 "UPDATE feedback SET closed_at = ?, answer = ?, closed_by = ?"
                 " WHERE feedback_id = ? AND due_at IS NOT NULL"
                 f" AND closed_at IS {'NOT NULL' if correction else 'NULL'} RETURNING request_id",
-                (record.time, answer, closed_by, complaint_id),
+                (time.time(), answer, closed_by, complaint_id),
             )
             if closed is None:
                 raise UnknownComplaint
@@ -174,9 +175,7 @@ class Feedback:
             if correction:
                 _check_corrections(connection, complaint_id)
             append(connection, msgspec.structs.replace(record, about=closed[0]))
-            enqueue(
-                connection, "complaint.answered", {"complaint_id": complaint_id, "request_id": closed[0]}
-            )
+            enqueue(connection, "complaint.answered", {"complaint_id": complaint_id, "request_id": closed[0]})
 
     def ratings(self, request_ids: list[str]) -> dict[str, str]:
         """The rating of each decision that has one."""

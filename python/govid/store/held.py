@@ -123,7 +123,7 @@ def feedback(connection: Connection, request_ids: list[str]) -> list[FeedbackRow
 
 
 def earlier_answers(connection: Connection, request_ids: list[str]) -> list[EarlierAnswerRow]:
-    """What was answered to complaints about these decisions before it was corrected, or they were reopened."""
+    """Answers to complaints about these decisions from before a correction, or before they were reopened."""
     found = []
     for some in chunks(request_ids):
         found += connection.rows(

@@ -35,7 +35,9 @@ def opened(store: SqlStore, folder: Path) -> Ledger:
 @pytest.fixture
 def receipt(store: SqlStore, ledger: Ledger) -> str:
     """Of the decision r1, which nobody has rated."""
-    record = AuditRecord(time=1000.0, request_id="r1", operation="verify", outcome="MATCH", subject_id="alice")
+    record = AuditRecord(
+        time=1000.0, request_id="r1", operation="verify", outcome="MATCH", subject_id="alice"
+    )
     return ledger.receipt(record, store.append_audit(record))
 
 

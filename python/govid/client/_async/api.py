@@ -219,7 +219,7 @@ class AsyncClient:
         return await self._call(ComplaintPage, "GET", "/v1/complaints", query)
 
     async def answer_complaint(self, complaint_id: int, answer: str, *, correction: bool = False) -> None:
-        """Close a complaint with its answer; ``correction``: of one that is answered, beside what was said."""
+        """Close a complaint with its answer; ``correction``: of an answered one, beside the first one."""
         path = f"/v1/complaints/{complaint_id:d}/answer"
         body = bodies.of_json(answer=answer, correction=correction or None)
         return await self._call(type(None), "POST", path, body)
