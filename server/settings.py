@@ -80,7 +80,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     webhook_url: Annotated[
         str,
         Meta(
-            description="Where complaints are announced: https, or http on this machine. Empty: nowhere.",
+            description="Where complaints and their answers are announced: https, or http on this machine. "
+            "Empty: nowhere.",
         ),
     ] = ""
     webhook_secret_file: Annotated[

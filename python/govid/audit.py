@@ -64,7 +64,7 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Signed: which rows of the audit were erased (``govid.ledger.expiry``)."""
     note: str | None = None
     """What a step of a migration found, and why an operator forced it; what an API key may do; which attempts
-    an operator forgot."""
+    an operator forgot; by which login something was done on this machine."""
     statements: tuple[str, ...] = ()
     """What a retired signing key and its successor say of each other, as signed JWS."""
     shows: str | None = None

@@ -61,6 +61,7 @@ _OUTCOMES: Final[Mapping[str, str]] = {
     "RATED_GOOD": "no complaint",
     "RATED_BAD": "a complaint was opened",
     "CLOSED": "the complaint was answered",
+    "CORRECTED": "a further answer stands beside the one before",
     "ERASED": "erased; `erased` says how many of what",
     "TRUSTED": "things are erased by this clock again",
     "CUT_OVER": "the new model counts",

@@ -15,6 +15,7 @@ from govid.commands import dedup as dedup_commands
 from govid.commands.audit import audit_group
 from govid.commands.backup import backup_group, restore_command
 from govid.commands.bulk import export_command, import_command
+from govid.commands.complaints import complaints_group
 from govid.commands.context import json_option, settings_of, show, written
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
@@ -223,6 +224,7 @@ def embed(context: click.Context, /, photo: Path, as_json: bool) -> None:
 
 cli.add_command(dedup_commands.dedup)
 cli.add_command(dedup_commands.cases)
+cli.add_command(complaints_group)
 
 
 @cli.group(name="models")

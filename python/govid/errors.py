@@ -232,8 +232,11 @@ class FeedbackExists(CallerError):
 
 class UnknownComplaint(CallerError):
     slug = "unknown-complaint"
-    title = "There is no open complaint of that number"
-    remedy = "See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile."
+    title = "No complaint of that number waits for this answer"
+    remedy = (
+        "See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile, or is open "
+        "and needs no correction."
+    )
 
 
 class TooManyReferences(CallerError):

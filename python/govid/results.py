@@ -22,7 +22,10 @@ Milliseconds = Annotated[
 ]
 SignedReceipt = Annotated[
     str,
-    Meta(description="JWS (EdDSA) of who asked what of whom and what was decided; keys at /v1/receipts/keys"),
+    Meta(
+        description="JWS (EdDSA) of who asked what of whom and what was decided; keys at /v1/receipts/keys. "
+        "Give it to the person: it rates the decision, and reads the answer to a complaint"
+    ),
 ]
 Shows = Annotated[
     Literal["decision", "score"],

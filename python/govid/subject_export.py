@@ -168,6 +168,7 @@ class _Held:
         yield "erasures", iter([one._asdict() for one in erasures])
         yield "uses", self._uses()
         yield "feedback", self._feedback()
+        yield "earlier_answers", self._earlier_answers()
 
     def _subject(self) -> dict[str, Any] | None:
         try:
@@ -269,4 +270,9 @@ class _Held:
         """What was said of decisions on the subject, and answered. Read behind ``_uses``."""
         with self._store.database.reading() as connection:
             found = held.feedback(connection, self._requests)
+        yield from (row._asdict() for row in found)
+
+    def _earlier_answers(self) -> Iterator[dict[str, Any]]:
+        with self._store.database.reading() as connection:
+            found = held.earlier_answers(connection, self._requests)
         yield from (row._asdict() for row in found)

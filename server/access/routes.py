@@ -69,6 +69,7 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /v1/receipts/keys": Door.OPEN,
     # Of whoever holds the receipt: it is the proof.
     "POST /v1/receipts/{request_id}/feedback": Door.OPEN,
+    "POST /v1/receipts/{request_id}/answers": Door.OPEN,
     "GET /v1/complaints": frozenset({Scope.AUDIT}),
     "POST /v1/complaints/{complaint_id}/answer": frozenset({Scope.AUDIT}),
     "GET /v1/gallery": frozenset({Scope.ADMIN}),

@@ -16,7 +16,7 @@ from govid import subject_export
 from govid.audit_words import OPERATIONS, OUTCOMES
 from govid.disclosure import shown
 from govid.errors import InvalidParameter
-from govid.ledger.ledger import MAX_COMMENT, AuditPage, Rated, UsePage
+from govid.ledger.ledger import MAX_COMMENT, Answers, AuditPage, Rated, UsePage
 from govid.pipeline import Engine
 from govid.store.audit import MAX_ROWS, AuditFilter
 from govid.store.feedback import ComplaintPage, Rating
@@ -33,22 +33,37 @@ MAX_CHECKPOINTS = 100
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_ROWS)]
 Before = Annotated[int | None, QueryParameter(description="Rows whose id is under this one")]
 Comment = Annotated[str, Meta(max_length=MAX_COMMENT)]
+Proof = Annotated[str, Meta(max_length=8192, description="As it came with the decision: it is the proof")]
 
 
 class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A rating of a decision by somebody who holds its receipt."""
 
-    receipt: Annotated[
-        str, Meta(max_length=8192, description="As it came with the decision: it is the proof")
-    ]
+    receipt: Proof
     rating: Rating
     text: Comment = ""
+
+
+class AnswersRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question by somebody who holds the receipt of a decision."""
+
+    receipt: Proof
 
 
 class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a complaint was answered."""
 
-    answer: Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT)]
+    answer: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=MAX_COMMENT,
+            description="Whoever holds the receipt of the decision can read it",
+        ),
+    ]
+    correction: Annotated[
+        bool, Meta(description="Of a complaint that is answered: the answer before stays beside this one")
+    ] = False
 
 
 def _one_of(words: Mapping[str, str]) -> QueryParameter:
@@ -175,6 +190,24 @@ class AuditController(Controller):
 
         return await service.answer(request, "feedback", call)
 
+    # By POST: a receipt is a proof, and addresses are kept in logs and histories.
+    @post(
+        "/receipts/{request_id:str}/answers",
+        security=OPEN,
+        operation_class=reads(AnswersRequest),
+        status_code=200,
+        responses=problems(400, 408, 413, 415, 422, 503),
+    )
+    async def answers(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], request_id: FromPath[str]
+    ) -> Answers:
+        """How the complaint about a decision was answered, by its receipt. Nothing of who answered."""
+
+        def call(engine: Engine, body: bodies.Body) -> Answers:
+            return engine.ledger.answers(request_id, body.parse(AnswersRequest).receipt)
+
+        return await service.answer(request, "answers", call)
+
     @get("/complaints", responses=problems(400, 503))
     async def complaints(
         self,
@@ -200,10 +233,12 @@ class AuditController(Controller):
     async def answer_complaint(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], complaint_id: FromPath[int]
     ) -> None:
-        """Close a complaint with its answer."""
+        """Close a complaint with its answer, which whoever holds the receipt can read."""
 
         def call(engine: Engine, body: bodies.Body) -> None:
-            answer = body.parse(AnswerRequest).answer
-            engine.ledger.close_complaint(complaint_id, answer, **about(request))
+            said = body.parse(AnswerRequest)
+            engine.ledger.close_complaint(
+                complaint_id, said.answer, correction=said.correction, **about(request)
+            )
 
         await service.answer(request, "answer", call)

@@ -64,8 +64,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "评价只能由“好”改为“差”；补充说明会并入申诉，已答复的申诉将因此重新打开。",
     ),
     "unknown-complaint": (
-        "没有该编号的待处理申诉",
-        "请查看 /console 中的申诉或 GET /v1/complaints：可能已有人答复。",
+        "没有该编号的申诉在等待此答复",
+        "请查看 /console 中的申诉或 GET /v1/complaints：可能已有人答复，或该申诉尚待答复、无需更正。",
     ),
     "too-many-references": ("该主体的参考照片已达上限", "请删除该主体，并用质量最好的照片重新登记。"),
     "unknown-use-case": ("没有这个用途（use_case）", "请使用 detail 中列出的用途之一。"),

@@ -38,6 +38,7 @@ def test_bodies_that_do_not_end_leave_places_for_others(tmp_path: Path) -> None:
     limits = {"GOVID_MAX_WAITING": "7", "GOVID_BODY_SECONDS": "60"}
     with support.server(folder, "--workers", "1", **limits) as (client, _), ExitStack() as stack:
         held(stack, client, "/v1/receipts/x/feedback", 20)
+        held(stack, client, "/v1/receipts/x/answers", 20)
         held(stack, client, "/v1/verify", 20, f"Authorization: Bearer {keys['slow']}\r\n")
 
         def refused_slow() -> bool:
@@ -51,6 +52,8 @@ def test_bodies_that_do_not_end_leave_places_for_others(tmp_path: Path) -> None:
         assert client.get("/v1/receipts/keys").status_code == 200
         rating = {"receipt": "x", "rating": "bad"}
         assert client.post("/v1/receipts/x/feedback", json=rating).json()["slug"] == "invalid-receipt"
+        question = {"receipt": "x"}
+        assert client.post("/v1/receipts/x/answers", json=question).json()["slug"] == "invalid-receipt"
         assert Visitor(str(client.base_url)).sign_in(keys["auditor"]).status_code == 303
 
 
@@ -69,7 +72,8 @@ def test_strangers_have_a_quarter_of_the_places_and_who_signs_in_has_one_of_its_
             except (Overloaded, QuotaExceeded) as error:
                 return type(error)
 
-        strangers = [asyncio.create_task(ask(ANYBODY, "feedback")) for _ in range(5)]
+        doors = ["feedback", "answers", "feedback", "answers", "keys"]
+        strangers = [asyncio.create_task(ask(ANYBODY, door)) for door in doors]
         known = [asyncio.create_task(ask(caller(f"p{n}"), "verify")) for n in range(10)]
         signing_in = asyncio.create_task(ask(ANYBODY, "sign_in"))
         await asyncio.sleep(0)

@@ -102,6 +102,8 @@ def test_a_receipt_by_a_retired_key_with_an_earlier_date_proves_nothing(place: P
         token = receipts.issue(place.stolen, claimed, row, {})
         with pytest.raises(InvalidReceipt, match="retired"):
             ledger.rate("r9", token, "bad", "", request_id="x")
+        with pytest.raises(InvalidReceipt, match="retired"):
+            ledger.answers("r9", token)
 
 
 def test_a_checkpoint_by_a_retired_key_with_an_earlier_date_is_noticed(place: Place) -> None:

@@ -6,6 +6,7 @@ With CONSOLE_SCREENSHOTS=FOLDER each page is also saved there, in both languages
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,6 +223,48 @@ def test_answer_a_complaint(page: Page, site: Site) -> None:
     assert "We looked again and were wrong." in page.get_by_role("main").inner_text()
 
 
+def test_correct_an_answer_and_answer_a_complaint_that_was_reopened(page: Page, site: Site) -> None:
+    officer = bearer(site.keys["officer"])
+    asked = {"subject_id": "obama", "photo": support.b64(support.OBAMA_LATER)}
+    decided = site.api.post("/v1/verify", json=asked, headers=officer).json()
+    address = f"/v1/receipts/{decided['request_id']}"
+    receipt = {"receipt": decided["receipt"]}
+    complaint = {**receipt, "rating": "bad", "text": "It was not me."}
+    number = site.api.post(f"{address}/feedback", json=complaint).json()["complaint_id"]
+    said = {"answer": "It was on Monday."}
+    site.api.post(f"/v1/complaints/{number}/answer", json=said, headers=officer).raise_for_status()
+    sign_in(page, site)
+    follow(page, "Complaints")
+    follow(page, "All")
+    card = page.get_by_role("article", name=f"Complaint {number}")
+    tab_to(page, card.get_by_text("Correct the answer"))
+    page.keyboard.press("Enter")
+    box = card.get_by_role("textbox", name="Further answer")
+    expect(box).to_have_accessible_description(re.compile("without your name.*stays beside it"))
+    tab_to(page, box)
+    page.keyboard.type("It was on Tuesday.")
+    page.keyboard.press("Tab")
+    go(page)
+    assert "can read the answer now" in page.get_by_role("status").inner_text()
+
+    again = {**receipt, "rating": "bad", "text": "Nor on Tuesday."}
+    site.api.post(f"{address}/feedback", json=again).raise_for_status()
+    follow(page, "Open")
+    assert "Reopened" in card.inner_text()
+    assert card.get_by_text("Earlier answer").count() == 2
+    tab_to(page, card.get_by_role("textbox", name="Answer"))
+    page.keyboard.type("You are right.")
+    page.keyboard.press("Tab")
+    go(page)
+    expect(card).to_have_count(0)
+    found = site.api.post(f"{address}/answers", json=receipt).json()
+    read = [one["answer"] for one in found["answers"]]
+    assert (found["state"], read) == (
+        "answered",
+        ["It was on Monday.", "It was on Tuesday.", "You are right."],
+    )
+
+
 def test_switch_the_language(page: Page, site: Site) -> None:
     sign_in(page, site)
     follow(page, "Cases")
@@ -244,7 +287,8 @@ def test_everybody_can_use_it(browser: Browser, site: Site, language: str) -> No
     page.set_default_timeout(PATIENCE)
     case_id = site.new_case(f"looked at in {language}")
     found: list[str] = []
-    for number, path in enumerate(("/sign-in", *PAGES, f"/cases/{case_id}", "/audit/1")):
+    more = "/complaints?everything=true", f"/cases/{case_id}", "/audit/1"
+    for number, path in enumerate(("/sign-in", *PAGES, *more)):
         page.goto(f"/console{path}")
         violations = Axe().run(page).response["violations"]
         found += [

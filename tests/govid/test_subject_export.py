@@ -77,7 +77,10 @@ def test_all_that_is_held_is_there_and_nothing_of_anybody_else(store: SqlStore, 
     attempts = Attempts("alice", "", LockoutRule(5, 900.0, 900.0))
     asked = use("asked", "alice")
     receipt = ledger.receipt(asked, store.append_audit(asked, Attempt(attempts, failed=True)))
-    ledger.rate("asked", receipt, "bad", "it was not me", request_id="f")
+    number = ledger.rate("asked", receipt, "bad", "it was not me", request_id="f").complaint_id
+    assert number
+    ledger.close_complaint(number, "it was you", request_id="c")
+    ledger.rate("asked", receipt, "bad", "look again", request_id="g")
     store.append_audit(use("searched", None, "carol", "alice", "bob"))
     store.append_audit(use("other", "bob", "carol"))
 
@@ -102,7 +105,11 @@ def test_all_that_is_held_is_there_and_nothing_of_anybody_else(store: SqlStore, 
     assert found["uses"][2]["score"] == 0.75
     assert "score" not in found["uses"][1]  # of somebody else's search
     (said,) = found["feedback"]
-    assert (said["comment"], said["rating"], said["answer"]) == ("it was not me", "bad", None)
+    assert (said["comment"], said["rating"]) == ("it was not me\n[it was you]\nlook again", "bad")
+    assert (said["answer"], said["closed_at"]) == (None, None)
+    (before,) = found["earlier_answers"]
+    assert (before["request_id"], before["answer"]) == ("asked", "it was you")
+    assert before.keys() == {"request_id", "answer", "answered_at"}
     text = exported(store, ledger, "alice").decode()
     for other in ("bob", "carol", "ann"):
         assert f'"{other}"' not in text

@@ -67,12 +67,20 @@ def test_a_bad_rating_is_answered(api: httpx.Client) -> None:
     assert rated.json()["due_at"] > time.time()
     assert api.post(address, json=said).json()["slug"] == "feedback-exists"
     number = rated.json()["complaint_id"]
+    asked = f"/v1/receipts/{decided['request_id']}/answers"
+    assert api.post(asked, json={"receipt": decided["receipt"]}).json()["state"] == "open"
     assert api.post(f"/v1/complaints/{number}/answer", json={"answer": "checked"}).status_code == 204
     again = api.post(f"/v1/complaints/{number}/answer", json={"answer": "checked"})
     assert (again.status_code, again.json()["slug"]) == (404, "unknown-complaint")
     page = api.get("/v1/complaints", params={"after": number - 1, "limit": 1, "open_only": False}).json()
     (complaint,) = page["complaints"]
     assert (complaint["comment"], complaint["answer"]) == ("我没有去过那里", "checked")
+    correction = {"answer": "再次核实，确非本人", "correction": True}
+    assert api.post(f"/v1/complaints/{number}/answer", json=correction).status_code == 204
+    found = api.post(asked, json={"receipt": decided["receipt"]})
+    assert found.status_code == 200
+    assert (found.json()["complaint_id"], found.json()["state"]) == (number, "answered")
+    assert [one["answer"] for one in found.json()["answers"]] == ["checked", "再次核实，确非本人"]
 
 
 @pytest.mark.parametrize(
@@ -96,11 +104,14 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
         }
         with support.server(folder, **settings) as (client, _):
             decided = decide(client, "alice")
-            client.post(
+            rated = client.post(
                 f"/v1/receipts/{decided['request_id']}/feedback",
                 json={"receipt": decided["receipt"], "rating": "bad", "text": "secret words"},
-            ).raise_for_status()
+            ).json()
             wait_for(came, 2)
+            answer = f"/v1/complaints/{rated['complaint_id']}/answer"
+            client.post(answer, json={"answer": "secret answer"}).raise_for_status()
+            wait_for(came, 3)
             wait_until(lambda: client.get("/v1/audit/checkpoints").json()["checkpoints"], pause=0.1)
             signed = client.get("/v1/audit/checkpoints").json()["checkpoints"]
             behind = client.get("/v1/audit/checkpoints", params={"after": 10**30}).json()
@@ -109,7 +120,7 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
             assert one["checkpoints"] == signed[:1]
             assert client.get("/v1/audit/checkpoints", params={"limit": 101}).status_code == 400
             keys = client.get("/v1/receipts/keys").json()
-    (_, first, body), (_, again, same) = came
+    (_, first, body), (_, again, same), (_, *answered) = came
     assert body == same
     assert b"secret words" not in body
     assert first["Govid-Delivery"] == again["Govid-Delivery"]
@@ -118,6 +129,9 @@ def test_a_complaint_is_announced_until_it_arrives_and_the_audit_is_signed(tmp_p
     assert (told.event, told.content["request_id"]) == ("complaint.opened", decided["request_id"])
     with pytest.raises(ForgedAnnouncement):
         checked_announcement(again, body, b"0123456789abcdeF")
+    told = checked_announcement(*answered, b"0123456789abcdef")
+    ids = {name: rated[name] for name in ("complaint_id", "request_id")}
+    assert (told.event, told.content) == ("complaint.answered", ids)
     assert jwt.decode(signed[0], jwt.PyJWK(keys["keys"][0]), algorithms=["EdDSA"])["rows"] >= 1
 
     # The same, without any server: from the records, and from an export with the published keys.

@@ -26,7 +26,7 @@ from govid.client.errors import (
 )
 from govid.client.options import Options
 from govid.gallery import GalleryStats
-from govid.ledger.ledger import AuditPage, Rated, Use, UsePage
+from govid.ledger.ledger import Answers, AuditPage, Rated, ReadableAnswer, Use, UsePage
 from govid.ledger.receipts import Receipt
 from govid.results import (
     Candidate,
@@ -39,12 +39,14 @@ from govid.results import (
     Verification,
 )
 from govid.store.audit import AuditRow
-from govid.store.feedback import Complaint, ComplaintPage, Rating
+from govid.store.feedback import Answer, Complaint, ComplaintPage, Rating
 from govid.types import Decision, PackedTemplate, QualityMeasure
 from govid.wire import CheckpointList, Jwks, ModelInfo, ModelList, Problem, UseCaseInfo
 
 __all__ = [
     "Announcement",
+    "Answer",
+    "Answers",
     "ApiError",
     "AsyncClient",
     "AuditPage",
@@ -78,6 +80,7 @@ __all__ = [
     "QualityMeasure",
     "Rated",
     "Rating",
+    "ReadableAnswer",
     "Receipt",
     "RefusedPhoto",
     "Subject",

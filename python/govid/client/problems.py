@@ -202,9 +202,10 @@ class FeedbackExists(CallerProblem):
 
 
 class UnknownComplaint(CallerProblem):
-    """There is no open complaint of that number.
+    """No complaint of that number waits for this answer.
 
-    See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile.
+    See the complaints at /console or GET /v1/complaints: perhaps it was answered meanwhile, or is open
+    and needs no correction.
     """
 
     slug = "unknown-complaint"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,7 @@ from govid.ledger.signing import Signer
 from govid.store.audit import MAX_ROWS, AuditFilter, AuditLog, AuditRow
 from govid.store.database import MAX_INTEGER, Database
 from govid.store.erasures import Erased
-from govid.store.feedback import ComplaintPage, Feedback, Rating
+from govid.store.feedback import ComplaintPage, ComplaintState, Feedback, Rating
 from govid.types import EPOCH, Seconds
 
 MAX_COMMENT = 2000
@@ -67,6 +67,29 @@ class Rated(msgspec.Struct, frozen=True, kw_only=True):
     due_at: Annotated[
         Seconds | None,
         Meta(description=f"{EPOCH}: when it has to be answered; null: none was opened"),
+    ]
+
+
+class ReadableAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to a complaint, without who gave it."""
+
+    answer: str
+    answered_at: Seconds
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the complaint about a decision, for whoever holds its receipt."""
+
+    request_id: Annotated[str, Meta(description="Of the decision")]
+    state: Annotated[
+        Literal["none", ComplaintState],
+        Meta(description="none: there is no complaint; reopened: it was answered, and is open again"),
+    ]
+    complaint_id: int | None
+    due_at: Annotated[Seconds | None, Meta(description=f"{EPOCH}: when it has to be answered")]
+    answers: Annotated[
+        tuple[ReadableAnswer, ...],
+        Meta(description="Oldest first: a later one adds to those before it, or corrects them"),
     ]
 
 
@@ -173,15 +196,7 @@ class Ledger:
         Raises:
             InvalidReceipt, FeedbackExists, InvalidParameter, OperatorError.
         """
-        verifier = self.signer.verifier
-        claims = receipts.read(verifier, receipt)
-        # Who has a key that was retired can sign with an earlier date, but not change when a row was made.
-        if verifier.retired(receipt):
-            row = self.log.find(claims.jti, claims.audit)
-            if row is None or int(row.time) != claims.iat:
-                raise InvalidReceipt("its key was retired before")
-        if claims.jti != rated:
-            raise InvalidParameter("the receipt is of another decision")
+        claims = self._claims(rated, receipt)
         _check_comment(comment)
         now = time.time()
         due_at = now + self._complaint_seconds
@@ -203,6 +218,47 @@ class Ledger:
             due_at=opened.due_at if opened else None,
         )
 
+    def answers(self, rated: str, receipt: str) -> Answers:
+        """What became of the complaint about the decision of a receipt; whoever holds the receipt may ask.
+
+        Nothing of who complained in what words: two hold a receipt.
+
+        Args:
+            rated: request id of the decision.
+
+        Raises:
+            InvalidReceipt, InvalidParameter, OperatorError.
+        """
+        self._claims(rated, receipt)
+        found = self._feedback.complaint_about(rated)
+        if found is None:
+            return Answers(request_id=rated, state="none", complaint_id=None, due_at=None, answers=())
+        said = [
+            ReadableAnswer(answer=one.answer, answered_at=one.answered_at) for one in found.earlier_answers
+        ]
+        if found.answer is not None and found.closed_at is not None:
+            said.append(ReadableAnswer(answer=found.answer, answered_at=found.closed_at))
+        return Answers(
+            request_id=rated,
+            state=found.state,
+            complaint_id=found.complaint_id,
+            due_at=found.due_at,
+            answers=tuple(said),
+        )
+
+    def _claims(self, rated: str, receipt: str) -> receipts.Receipt:
+        """The claims of a receipt that is the one of a decision."""
+        verifier = self.signer.verifier
+        claims = receipts.read(verifier, receipt)
+        # Who has a key that was retired can sign with an earlier date, but not change when a row was made.
+        if verifier.retired(receipt):
+            row = self.log.find(claims.jti, claims.audit)
+            if row is None or int(row.time) != claims.iat:
+                raise InvalidReceipt("its key was retired before")
+        if claims.jti != rated:
+            raise InvalidParameter("the receipt is of another decision")
+        return claims
+
     # --- operators ----------------------------------------------------------------------------------
 
     def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> ComplaintPage:
@@ -220,14 +276,27 @@ class Ledger:
         return ComplaintPage(complaints=tuple(page), next_after=page[-1].complaint_id if more else None)
 
     def close_complaint(
-        self, complaint_id: int, answer: str, *, request_id: str, caller: Caller = LOCAL
+        self,
+        complaint_id: int,
+        answer: str,
+        *,
+        request_id: str,
+        caller: Caller = LOCAL,
+        correction: bool = False,
+        login: str = "",
     ) -> None:
-        """Close a complaint with the answer given.
+        """Close a complaint with the answer given, which whoever holds the receipt can read.
+
+        Args:
+            correction: of one that is answered: what was said before stays beside it.
+            login: who does it, as far as this machine knows; for the audit.
 
         Raises:
             UnknownComplaint, InvalidParameter, OperatorError.
         """
         _check_comment(answer)
+        if not answer.strip():
+            raise InvalidParameter("answer: nothing was written")
         if not 0 < complaint_id <= MAX_INTEGER:
             raise UnknownComplaint
         record = AuditRecord(
@@ -235,9 +304,10 @@ class Ledger:
             request_id=request_id,
             caller=caller.name,
             operation="close_complaint",
-            outcome="CLOSED",
+            outcome="CORRECTED" if correction else "CLOSED",
+            note=f"by the login {login}" if login else None,
         )
-        self._feedback.close(complaint_id, answer, caller.name, record)
+        self._feedback.close(complaint_id, answer, caller.name, record, correction=correction)
 
 
 def _check_limit(limit: int) -> None:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal, NamedTuple
+from itertools import groupby
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from govid.audit import AuditRecord
-from govid.errors import FeedbackExists, UnknownComplaint
+from govid.errors import FeedbackExists, InvalidParameter, UnknownComplaint
 from govid.store.audit import append
-from govid.store.database import Database
+from govid.store.database import Connection, Database, Row, Value
 from govid.store.notifications import enqueue
 from govid.types import Seconds
 
 Rating = Literal["good", "bad"]
+ComplaintState = Literal["open", "answered", "reopened"]
 MAX_PAGE = 1000
 MAX_SAID = 20_000
 """Characters of all that is said in one complaint, with the answers to it."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is not the last word on a complaint."""
+
+    answer: str
+    answered_at: Seconds
+    answered_by: str
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +42,11 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: Seconds | None
     answer: str | None
     closed_by: str | None
+    state: Annotated[ComplaintState, Meta(description="reopened: it was answered, and is open again")]
+    earlier_answers: Annotated[
+        tuple[Answer, ...],
+        Meta(description="Oldest first: those from before it was reopened, and those that were corrected"),
+    ]
 
 
 class ComplaintPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +67,10 @@ class _Said(NamedTuple):
     feedback_id: int
     rating: Rating
     comment: str
-    answer: str | None
     due_at: float | None
+    answer: str | None
+    closed_at: float | None
+    closed_by: str | None
 
 
 class Feedback:
@@ -79,10 +96,7 @@ class Feedback:
         """
         with self._database.writing() as connection:
             connection.exclusive("feedback")
-            row = connection.row(
-                "SELECT feedback_id, rating, comment, answer, due_at FROM feedback WHERE request_id = ?",
-                (request_id,),
-            )
+            row = connection.row(f"SELECT {_SAID} FROM feedback WHERE request_id = ?", (request_id,))
             before = _Said(*row) if row else None
             comment = _joined(before, rating, comment)
             if before and before.due_at is not None and before.answer is None:
@@ -95,6 +109,7 @@ class Feedback:
                 " RETURNING feedback_id",
                 (request_id, rating, comment, record.time, due_at if rating == "bad" else None),
             ) or (0,)
+            _keep_answer(connection, int(feedback_id), before)
             append(connection, record)
             if rating == "good":
                 return None
@@ -110,30 +125,57 @@ class Feedback:
     def complaints(self, *, after: int, limit: int, open_only: bool) -> list[Complaint]:
         """Complaints whose id is above ``after``, oldest first."""
         still = " AND closed_at IS NULL" if open_only else ""
+        return self._complaints(f"feedback_id > ?{still} ORDER BY feedback_id LIMIT ?", (after, limit))
+
+    def complaint_about(self, request_id: str) -> Complaint | None:
+        """The complaint about a decision; None without one."""
+        return next(iter(self._complaints("request_id = ?", (request_id,))), None)
+
+    def _complaints(self, which: str, parameters: tuple[Value, ...]) -> list[Complaint]:
+        # One statement: between two of them an answer could move from the one table to the other.
         with self._database.reading() as connection:
             rows = connection.rows(
-                "SELECT feedback_id, request_id, comment, created_at, due_at, closed_at, answer, closed_by"
-                f" FROM feedback WHERE due_at IS NOT NULL AND feedback_id > ?{still}"
-                " ORDER BY feedback_id LIMIT ?",
-                (after, limit),
+                "SELECT complaint.*, earlier.answer, answered_at, answered_by FROM"
+                " (SELECT feedback_id, request_id, comment, created_at, due_at, closed_at, answer, closed_by"
+                f"  FROM feedback WHERE due_at IS NOT NULL AND {which}) AS complaint"
+                " LEFT JOIN earlier_answer AS earlier USING (feedback_id) ORDER BY feedback_id, answer_id",
+                parameters,
             )
-        return [Complaint(**dict(zip(Complaint.__struct_fields__, row, strict=True))) for row in rows]
+        return [
+            _complaint(complaint, [row[_COLUMNS:] for row in found if row[_COLUMNS] is not None])
+            for complaint, found in groupby(rows, key=lambda row: row[:_COLUMNS])
+        ]
 
-    def close(self, complaint_id: int, answer: str, closed_by: str, record: AuditRecord) -> None:
-        """Close a complaint with its answer.
+    def close(
+        self, complaint_id: int, answer: str, closed_by: str, record: AuditRecord, *, correction: bool
+    ) -> None:
+        """Close a complaint with its answer, and tell the operator in the same transaction.
+
+        Args:
+            correction: of one that is answered: the answer before stays beside this one.
 
         Raises:
-            UnknownComplaint: there is no open one of that id.
+            UnknownComplaint: there is no open one of that id; for a correction, no answered one.
+            InvalidParameter: it was corrected so often that nobody would read it.
         """
         with self._database.writing() as connection:
+            connection.exclusive("feedback")
+            row = connection.row(f"SELECT {_SAID} FROM feedback WHERE feedback_id = ?", (complaint_id,))
+            before = _Said(*row) if row else None
+            # Retention, which does not wait for that name, may have erased it since.
             closed = connection.row(
                 "UPDATE feedback SET closed_at = ?, answer = ?, closed_by = ?"
-                " WHERE feedback_id = ? AND due_at IS NOT NULL AND closed_at IS NULL RETURNING request_id",
+                " WHERE feedback_id = ? AND due_at IS NOT NULL"
+                f" AND closed_at IS {'NOT NULL' if correction else 'NULL'} RETURNING request_id",
                 (time.time(), answer, closed_by, complaint_id),
             )
             if closed is None:
                 raise UnknownComplaint
+            _keep_answer(connection, complaint_id, before)
+            if correction:
+                _check_corrections(connection, complaint_id)
             append(connection, msgspec.structs.replace(record, about=closed[0]))
+            enqueue(connection, "complaint.answered", {"complaint_id": complaint_id, "request_id": closed[0]})
 
     def ratings(self, request_ids: list[str]) -> dict[str, str]:
         """The rating of each decision that has one."""
@@ -144,6 +186,37 @@ class Feedback:
                 if row:
                     found[request_id] = row[0]
         return found
+
+
+_SAID = ", ".join(_Said._fields)
+_COLUMNS = len(Complaint.__struct_fields__) - 2
+"""Of a complaint, before those of an earlier answer."""
+
+
+def _complaint(said: Row, earlier: list[Row]) -> Complaint:
+    known: dict[str, Any] = dict(zip(Complaint.__struct_fields__, said, strict=False))
+    state: ComplaintState = "reopened" if earlier else "open"
+    if known["closed_at"] is not None:
+        state = "answered"
+    answers = tuple(Answer(answer=text, answered_at=at, answered_by=by) for text, at, by in earlier)
+    return Complaint(**known, state=state, earlier_answers=answers)
+
+
+def _keep_answer(connection: Connection, feedback_id: int, before: _Said | None) -> None:
+    """Put an answer that gives way to another state beside the complaint."""
+    if before and before.answer is not None:
+        connection.execute(
+            "INSERT INTO earlier_answer (feedback_id, answer, answered_at, answered_by) VALUES (?, ?, ?, ?)",
+            (feedback_id, before.answer, before.closed_at, before.closed_by),
+        )
+
+
+def _check_corrections(connection: Connection, feedback_id: int) -> None:
+    (length,) = connection.row(
+        "SELECT coalesce(sum(length(answer)), 0) FROM earlier_answer WHERE feedback_id = ?", (feedback_id,)
+    ) or (0,)
+    if length > MAX_SAID:
+        raise InvalidParameter(f"{length} characters of earlier answers, at most {MAX_SAID}")
 
 
 def _joined(before: _Said | None, rating: Rating, comment: str) -> str:

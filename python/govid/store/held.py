@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from govid.store.database import Connection
+from govid.store.database import Connection, Row
 from govid.store.records import chunks, marks
 
 
@@ -51,6 +52,14 @@ class FeedbackRow(NamedTuple):
     due_at: float | None
     closed_at: float | None
     answer: str | None
+
+
+class EarlierAnswerRow(NamedTuple):
+    """What was answered to a complaint before its present answer."""
+
+    request_id: str
+    answer: str
+    answered_at: float
 
 
 def failed_attempts(connection: Connection, subject_id: str) -> list[AttemptsRow]:
@@ -104,11 +113,20 @@ def erasures(connection: Connection, subject_id: str) -> list[ErasureRow]:
 
 def feedback(connection: Connection, request_ids: list[str]) -> list[FeedbackRow]:
     """What was said of these decisions, and answered."""
-    found = []
+    columns = "request_id, rating, comment, created_at, due_at, closed_at, answer"
+    query = f"SELECT {columns} FROM feedback WHERE request_id IN ({{}}) ORDER BY feedback_id"
+    return [FeedbackRow(*row) for row in _about(connection, query, request_ids)]
+
+
+def earlier_answers(connection: Connection, request_ids: list[str]) -> list[EarlierAnswerRow]:
+    """Answers to complaints about these decisions from before a correction, or before they were reopened."""
+    query = (
+        "SELECT request_id, earlier_answer.answer, answered_at FROM earlier_answer"
+        " JOIN feedback USING (feedback_id) WHERE request_id IN ({}) ORDER BY answer_id"
+    )
+    return [EarlierAnswerRow(*row) for row in _about(connection, query, request_ids)]
+
+
+def _about(connection: Connection, query: str, request_ids: list[str]) -> Iterator[Row]:
     for some in chunks(request_ids):
-        found += connection.rows(
-            "SELECT request_id, rating, comment, created_at, due_at, closed_at, answer FROM feedback"
-            f" WHERE request_id IN ({marks(some)}) ORDER BY feedback_id",
-            some,
-        )
-    return [FeedbackRow(*row) for row in found]
+        yield from connection.rows(query.format(marks(some)), some)

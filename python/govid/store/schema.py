@@ -367,6 +367,17 @@ MIGRATIONS = (
                 model_id
             );
     """,
+    # What was answered to a complaint before it was corrected, or opened anew: nothing said is overwritten.
+    """
+    CREATE TABLE earlier_answer (
+        answer_id {serial},
+        feedback_id {integer} NOT NULL REFERENCES feedback ON DELETE CASCADE,
+        answer TEXT NOT NULL,
+        answered_at {real} NOT NULL,
+        answered_by TEXT NOT NULL
+    );
+    CREATE INDEX earlier_answer_feedback ON earlier_answer (feedback_id);
+    """,
 )
 
 

@@ -52,12 +52,16 @@ class ComplaintPages(Controller):
     async def answer(
         self, request: Request[Any, Any, Any], console: NamedDependency[Console], complaint_id: FromPath[int]
     ) -> Redirect:
-        """Close a complaint with its answer."""
+        """Close a complaint with its answer, or put a further one beside the answer of one that is closed."""
         fields = await forms.read(request, console.cookies)
         answer = forms.text(fields, "answer", longest=MAX_COMMENT)
+        correction = fields.get("correction") == "true"
         await console.service.run(
             request,
             "answer",
-            lambda engine: engine.ledger.close_complaint(complaint_id, answer, **about(request)),
+            lambda engine: engine.ledger.close_complaint(
+                complaint_id, answer, correction=correction, **about(request)
+            ),
         )
-        return to("/console/complaints?done=true")
+        # Only among all of them is one that is closed.
+        return to(f"/console/complaints?{'everything=true&' if correction else ''}done=true")

@@ -104,6 +104,12 @@ def test_a_receipt_is_checked_here_and_rated_there(client: Client) -> None:
     client.answer_complaint(rated.complaint_id, "looked at")
     (answered,) = client.complaints(after=rated.complaint_id - 1, limit=1, open_only=False).complaints
     assert answered.answer == "looked at"
+    client.answer_complaint(rated.complaint_id, "looked at again", correction=True)
+    found = client.answers(answer.receipt)
+    assert (found.complaint_id, found.state) == (rated.complaint_id, "answered")
+    assert [one.answer for one in found.answers] == ["looked at", "looked at again"]
+    with pytest.raises(problems.InvalidReceipt):
+        client.answers("nonsense")
 
 
 def test_a_case_is_decided(client: Client) -> None:

@@ -15,7 +15,7 @@ from govid.client._sync.connection import Connection, Token
 from govid.client.bodies import Photo, Portrait
 from govid.client.options import Options
 from govid.gallery import GalleryStats
-from govid.ledger.ledger import AuditPage, Rated, UsePage
+from govid.ledger.ledger import Answers, AuditPage, Rated, UsePage
 from govid.ledger.receipts import Receipt
 from govid.results import (
     Deletion,
@@ -209,15 +209,21 @@ class Client:
         path = f"/v1/receipts/{quote(receipts.request_id(receipt), safe='')}/feedback"
         return self._call(Rated, "POST", path, bodies.of_json(receipt=receipt, rating=rating, text=text))
 
+    def answers(self, receipt: str) -> Answers:
+        """What became of the complaint about the decision of a receipt, and how it was answered."""
+        path = f"/v1/receipts/{quote(receipts.request_id(receipt), safe='')}/answers"
+        return self._call(Answers, "POST", path, bodies.of_json(receipt=receipt))
+
     def complaints(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> ComplaintPage:
         """Bad ratings and how they were answered, oldest first; for the next page ``after=next_after``."""
         query = bodies.of_query(after=after, limit=limit, open_only=open_only)
         return self._call(ComplaintPage, "GET", "/v1/complaints", query)
 
-    def answer_complaint(self, complaint_id: int, answer: str) -> None:
-        """Close a complaint with its answer."""
+    def answer_complaint(self, complaint_id: int, answer: str, *, correction: bool = False) -> None:
+        """Close a complaint with its answer; ``correction``: of an answered one, beside the first one."""
         path = f"/v1/complaints/{complaint_id:d}/answer"
-        return self._call(type(None), "POST", path, bodies.of_json(answer=answer))
+        body = bodies.of_json(answer=answer, correction=correction or None)
+        return self._call(type(None), "POST", path, body)
 
     def verify_receipt(
         self, receipt: str | Verification | Identification, *, keys: Jwks | None = None
