@@ -439,7 +439,10 @@ class RuntimeMissing(OperatorError):
 class PrecisionUnavailable(OperatorError):
     slug = "precision-unavailable"
     title = "The requested precision is not available here"
-    remedy = "Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists."
+    remedy = (
+        "Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists; where somebody is "
+        "enrolled, by `govid migrate start` on a machine that has the old one."
+    )
 
 
 class NotCalibrated(OperatorError):

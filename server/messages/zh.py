@@ -186,7 +186,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "precision-unavailable": (
         "此处不支持所要求的精度",
-        "请设置 GOVID_PRECISION=float32，或 `govid doctor` 列出的其他精度。",
+        "请设置 GOVID_PRECISION=float32，或 `govid doctor` 列出的其他精度；"
+        "如已有登记，请在支持原精度的机器上用 `govid migrate start` 更换。",
     ),
     "not-calibrated": (
         "当前模型没有标定，分数无法转为决定",
