@@ -464,7 +464,8 @@ class ModelNotServing(OperatorError):
     slug = "model-not-serving"
     title = "The settings name another model than the one whose templates count"
     remedy = (
-        "Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid doctor` names and start anew; "
+        "Set GOVID_PROFILE, GOVID_PRECISION (or leave it at auto) and GOVID_EMBEDDER to what `govid doctor` "
+        "names and start anew; "
         "to change the model, run `govid migrate start` with those settings."
     )
 

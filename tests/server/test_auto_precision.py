@@ -1,4 +1,4 @@
-"""Servers on ``GOVID_PRECISION=auto``: new records, records that somebody is in, and a machine that lacks it."""
+"""Servers on ``GOVID_PRECISION=auto``: new records, others, and a machine that lacks their precision."""
 
 from __future__ import annotations
 
