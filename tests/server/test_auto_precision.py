@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
@@ -63,3 +65,33 @@ def test_a_registry_begins_with_what_is_fast_and_is_followed_from_then_on(tmp_pa
     told = json.loads(refused.stdout.splitlines()[-1])
     assert told["slug"] == "precision-unavailable"
     assert told["detail"].startswith("int8: only OpenVINO")
+
+
+@pytest.mark.skipif(not openvino_session.installed(), reason="OpenVINO is not installed")
+@pytest.mark.skipif(not precision.has_fast_int8(), reason="without VNNI both servers come to float32")
+def test_of_two_new_servers_that_chose_otherwise_one_enrols(
+    tmp_path: Path, store_environment: dict[str, str]
+) -> None:
+    folder = support.data_dir(tmp_path / "var")
+    environment = {**AUTO, **store_environment}
+    with (
+        support.server(folder, **environment) as (fast, _),
+        support.server(folder, **environment, GOVID_RUNTIME="onnxruntime") as (plain, _),
+    ):
+        assert [model_of(client)[0] for client in (fast, plain)] == ["int8", "float32"]
+        together = Barrier(2)
+
+        def enrolled(client: httpx.Client, subject: str) -> httpx.Response:
+            together.wait()
+            return client.post("/v1/subjects", data={"subject_id": subject}, files={"photo": OBAMA})
+
+        with ThreadPoolExecutor(2) as pool:
+            replies = list(pool.map(enrolled, (fast, plain), ("one", "two")))
+        assert sorted(reply.status_code for reply in replies) == [201, 503]
+        refused, loser = next(
+            (r, c) for r, c in zip(replies, (fast, plain), strict=True) if r.status_code == 503
+        )
+        assert refused.json()["slug"] == "model-not-serving"
+        again = loser.post("/v1/subjects", data={"subject_id": "three"}, files={"photo": OBAMA})
+        assert (again.status_code, again.json()["slug"]) == (503, "model-not-serving")
+        wait_until(lambda: loser.get("/readyz").status_code == 503)
