@@ -55,13 +55,20 @@ bench: ## every performance claim beside its peers (DATA=folder of LFW, QUICK=1)
 bench-core: dev ## the core's kernels, a row per instruction set
 	@cargo bench --manifest-path core/Cargo.toml
 
-# bfloat16 needs a CPU that multiplies it: where it does not, the tables of before stay.
+# bfloat16 needs a CPU that multiplies it: where it does not, what was measured before stays.
 calibrations: dev ## measure the shipped score-to-FMR tables anew (DATA=folder of LFW)
 	@for kind in fast:float32 high_assurance:float32 fast:int8 high_assurance:int8 \
 		$$($(BIN)/python -c 'from govid.precision import has_bfloat16 as has; \
 		print(*["fast:bfloat16", "high_assurance:bfloat16"] * has())'); do \
 		GOVID_PROFILE=$${kind%:*} GOVID_PRECISION=$${kind#*:} $(BIN)/govid calibrate --cache --data "$(DATA)" \
 		--name lfw-deepfunneled --out python/govid/calibrations || exit 1; done
+
+guards: dev ## measure what int8 and bfloat16 lose on LFW View 1 anew; fails if it is too much (DATA=folder of LFW)
+	@for kind in fast:int8 high_assurance:int8 \
+		$$($(BIN)/python -c 'from govid.precision import has_bfloat16 as has; \
+		print(*["fast:bfloat16", "high_assurance:bfloat16"] * has())'); do \
+		GOVID_PROFILE=$${kind%:*} GOVID_PRECISION=$${kind#*:} $(BIN)/python -m lfw_eval.guard --cache --data "$(DATA)" \
+		--out python/govid/calibrations || exit 1; done
 
 ranges: dev ## measure the activation ranges of int8 anew, on LFW View 1 (DATA=folder of LFW)
 	@$(BIN)/python scripts/quantise.py --data "$(DATA)"
@@ -85,5 +92,5 @@ lock: dev ## pin all dependencies anew
 clean: ## remove what was built; keeps var/ with models and records
 	@rm -rf .venv .venv-gpu target dist .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup run dev test console-test lfw load load-report soak container-test restore-test fuzz attack bench bench-core calibrations ranges openapi \
+.PHONY: help setup run dev test console-test lfw load load-report soak container-test restore-test fuzz attack bench bench-core calibrations guards ranges openapi \
 	client tables api-record lock clean

@@ -105,7 +105,7 @@ class Service:
     def _load(self) -> None:
         try:
             engine = Engine(self._settings)
-            jobs = opened_jobs(self._settings, engine.store)
+            jobs = opened_jobs(engine.settings, engine.store)
         except GovidError as error:
             self.failure = error
             self.on_failure()

@@ -117,15 +117,11 @@ def load(model_id: str, folder: Path, *, pipeline: str) -> Calibration:
         NotCalibrated: there is none, or it was made with other detection or alignment.
         InvalidSettings: the file is not a calibration, or is one of another model.
     """
-    name = f"{model_id}.json"
-    shipped = resources.files("govid") / "calibrations" / name
-    for file in (folder / name, shipped):
-        if file.is_file():
-            break
-    else:
+    content = kept(name := f"{model_id}.json", folder)
+    if content is None:
         raise NotCalibrated(model_id)
     try:
-        table = msgspec.json.decode(file.read_bytes(), type=Calibration)
+        table = msgspec.json.decode(content, type=Calibration)
     except msgspec.MsgspecError as error:
         raise InvalidSettings(f"calibration {name}: {error}") from None
     if table.model_id != model_id or not table.ordered:
@@ -133,3 +129,10 @@ def load(model_id: str, folder: Path, *, pipeline: str) -> Calibration:
     if table.pipeline != pipeline:
         raise NotCalibrated(f"{name} was made by the pipeline {table.pipeline}, this one is {pipeline}")
     return table
+
+
+def kept(name: str, folder: Path) -> bytes | None:
+    """The operator's file of that name in ``folder``, else the shipped one; None: there is neither."""
+    shipped = resources.files("govid") / "calibrations" / name
+    file = next((one for one in (folder / name, shipped) if one.is_file()), None)
+    return file.read_bytes() if file else None

@@ -16,7 +16,7 @@ from govid.commands.audit import audit_group
 from govid.commands.backup import backup_group, restore_command
 from govid.commands.bulk import export_command, import_command
 from govid.commands.complaints import complaints_group
-from govid.commands.context import json_option, settings_of, show, written
+from govid.commands.context import json_option, model_settings, settings_of, show, written
 from govid.commands.gallery import gallery_group
 from govid.commands.keys import keys_group
 from govid.commands.migrate import migrate
@@ -241,7 +241,7 @@ def _specs(context: click.Context, profile: str | None = None) -> tuple[models.M
         return models.MANIFEST
     if profile is not None:
         settings = msgspec.structs.replace(settings, profile=profile)
-    return profiles.active(settings)[0].models
+    return profiles.models_of(settings)
 
 
 def _all_specs(context: click.Context) -> tuple[models.ModelSpec, ...]:
@@ -337,7 +337,7 @@ def calibrate(
     from lfw_eval.calibrate import calibrate as measure
     from lfw_eval.data import DataError, locate
 
-    settings = settings_of(context)
+    settings = model_settings(context)
     try:
         found = locate(data)
         folder = config.private_folder(folder or settings.calibrations_dir)  # before what takes minutes

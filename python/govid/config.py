@@ -119,10 +119,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "auto"
 
     precision: Annotated[
-        Literal["float32", "bfloat16", "int8"],
+        Literal["auto", "float32", "bfloat16", "int8"],
         Meta(
             description="What the embedders multiply in. It is part of a template's model id: a change asks "
-            "for new references. `bfloat16` needs a CPU that has it, `int8` a model with ranges."
+            "for new references. `bfloat16` needs a CPU that has it, `int8` a model with ranges. `auto`: "
+            "that of the records; where nobody is enrolled, `int8` on a CPU with VNNI, else `float32`. "
+            "`govid doctor` says which."
         ),
     ] = "float32"
 

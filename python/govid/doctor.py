@@ -12,16 +12,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from govid import __version__, _core, calibration, config, cores, models, precision, profiles
+from govid import __version__, _core, config, cores, models, precision, profiles
+from govid.auto_precision import settled_here
 from govid.errors import GovidError
 from govid.faces import FacePipeline
 from govid.ledger.rotation import known_keys
-from govid.migration.models import check_settings, settings_naming
+from govid.migration.models import calibrations, check_settings, settings_naming
 from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
 from govid.store import Store, migration, shadow
 from govid.store.audit import AuditFilter, AuditLog
 from govid.store.database import Connection
+from govid.store.migration import Model
 from govid.store.opening import open_store
 from govid.vault import rotation
 
@@ -50,6 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     simd_available: list[str]
     runtime: str
     precision: str
+    precision_is_auto: bool
     precisions_available: list[str]
     advice: list[str]
     providers_available: list[str]
@@ -68,7 +71,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             f"SIMD        {self.simd} of {', '.join(self.simd_available)}",
             f"runtime     {', '.join(self.providers_configured)} of {', '.join(self.providers_available)}; "
             f"embedders in {self.runtime}",
-            f"precision   {self.precision} of {', '.join(self.precisions_available)}",
+            f"precision   {self.precision}{' (auto)' * self.precision_is_auto}"
+            f" of {', '.join(self.precisions_available)}",
         ]
         lines += [f"model       {m.model_id}: {m.state}; {m.licence}; sha256 {m.digest}" for m in self.models]
         lines.append(f"calibration {self.calibration}")
@@ -97,9 +101,16 @@ def examine(settings: config.Settings, hardening: Sequence[str] = ()) -> Report:
     problems: list[str] = []
 
     def note(error: GovidError) -> str:
-        problems.append(_problem(error))
+        if (said := _problem(error)) not in problems:
+            problems.append(said)
         return error.slug
 
+    is_auto = settings.precision == "auto"
+    try:
+        settings = settled_here(settings)
+    except GovidError as error:
+        note(error)
+        settings = msgspec.structs.replace(settings, precision="float32")
     runtime = "unknown"
     try:
         runtime = embedder_runtime(settings)
@@ -124,8 +135,7 @@ def examine(settings: config.Settings, hardening: Sequence[str] = ()) -> Report:
     calibrated = "unknown"
     if not problems:
         try:
-            faces = FacePipeline(settings)
-            table = calibration.load(faces.model_id, settings.calibrations_dir, pipeline=faces.name)
+            table = calibrations(settings)[FacePipeline(settings).profile.name]
             calibrated = (
                 f"{table.calibration_id}, {table.non_mated_comparisons:,} non-mated comparisons, "
                 f"FMR down to {table.lowest_fmr:.1e}"
@@ -141,6 +151,7 @@ def examine(settings: config.Settings, hardening: Sequence[str] = ()) -> Report:
         simd_available=_core.available_isas(),
         runtime=runtime,
         precision=settings.precision,
+        precision_is_auto=is_auto,
         precisions_available=precision.available(settings),
         advice=precision.advice(settings),
         providers_available=onnxruntime.get_available_providers(),
@@ -178,10 +189,8 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         f"{counts.subjects} subjects, {counts.references} references, {counts.audit_records} audit records"
     )
     if serving is not None:
-        needed = now.serving.settings if now else settings_naming(settings, serving)
-        storage["templates"] = (
-            f"of {serving}; a server needs {needed or 'the version or embedder that made them'}"
-        )
+        needed = now.serving if now else settings_naming(settings, serving) or Model(serving, "", "", "")
+        storage["templates"] = f"of {serving}; a server needs {needed.settings}"
     if now is not None:
         storage["migration"] = f"to {now.target.model_id}, {now.state}"
     storage["keys"] = f"{sealed.keys}, current {sealed.current_key}"

@@ -442,7 +442,10 @@ class RuntimeMissing(OperatorError):
 class PrecisionUnavailable(OperatorError):
     slug = "precision-unavailable"
     title = "The requested precision is not available here"
-    remedy = "Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists."
+    remedy = (
+        "Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists; where somebody is "
+        "enrolled, by `govid migrate start` on a machine that has the old one."
+    )
 
 
 class NotCalibrated(OperatorError):
@@ -464,7 +467,8 @@ class ModelNotServing(OperatorError):
     slug = "model-not-serving"
     title = "The settings name another model than the one whose templates count"
     remedy = (
-        "Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid doctor` names and start anew; "
+        "Set GOVID_PROFILE, GOVID_PRECISION (or leave it at auto) and GOVID_EMBEDDER to what `govid doctor` "
+        "names and start anew; "
         "to change the model, run `govid migrate start` with those settings."
     )
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 from govid import calibration, config, policy, score, subject_id, template, use_cases
+from govid.auto_precision import settled
 from govid.callers import LOCAL, Caller
 from govid.drift import DriftSampler
 from govid.enrolment import Enroller
@@ -41,6 +42,7 @@ from govid.gallery.opened import open_gallery
 from govid.inquiry import Inquiries, Inquiry, Probe, Probed, check_liveness
 from govid.ledger.ledger import Ledger
 from govid.migration.companion import Companion
+from govid.migration.models import calibrations
 from govid.models import ModelSpec
 from govid.profiles import comparable, reduced
 from govid.results import (
@@ -100,17 +102,13 @@ class Engine:
         Raises:
             OperatorError: something is missing or wrong; the message has the remedy.
         """
-        self.settings = settings or config.load(config.Settings)[0]
-        self._faces = FacePipeline(self.settings)
-        self._calibrations = {
-            profile.name: calibration.load(
-                profile.model_id, self.settings.calibrations_dir, pipeline=self._faces.name
-            )
-            for profile in self._faces.profiles.values()
-        }
-        self.use_cases = UseCases.of(self.settings, self._check_calibration)
-        self.store = store or open_store(self.settings)
+        given = settings or config.load(config.Settings)[0]
+        self.store = store or open_store(given)
         with closed_on_error(self.store.database):
+            self.settings = settled(given, self.store)
+            self._faces = FacePipeline(self.settings)
+            self._calibrations = calibrations(self.settings)
+            self.use_cases = UseCases.of(self.settings, self._check_calibration)
             self._companion = Companion(self.store, self.settings, self.model_id)
         self.ledger = Ledger(
             self.store.database,

@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from govid import profiles
+from govid import guard, profiles
 from govid.config import Settings
 from govid.errors import OperatorError, PrecisionUnavailable
 from govid.profiles import Precision
@@ -50,26 +50,28 @@ def check(settings: Settings) -> None:
     """Refuse a precision that this installation or CPU would only imitate.
 
     Raises:
-        PrecisionUnavailable: bfloat16 or int8 without OpenVINO, or bfloat16 on a CPU that lacks it.
+        PrecisionUnavailable: bfloat16 or int8 without OpenVINO, or bfloat16 on a CPU that lacks it; ``auto``.
         InvalidSettings, RuntimeMissing: see ``embedder_runtime``.
     """
-    if embedder_runtime(settings) != "openvino" and settings.precision != "float32":
+    word = profiles.named_precision(settings)
+    if embedder_runtime(settings) != "openvino" and word != "float32":
         # ONNX Runtime would run int8 slower than float32, and round so that scores differ by up to 0.014
         # from those of OpenVINO: one id, one arithmetic.
         raise PrecisionUnavailable(
-            f"{settings.precision}: only OpenVINO computes in it, and here ONNX Runtime runs the embedders"
+            f"{word}: only OpenVINO computes in it, and here ONNX Runtime runs the embedders"
         )
-    if settings.precision == "bfloat16" and not has_bfloat16():
+    if word == "bfloat16" and not has_bfloat16():
         raise PrecisionUnavailable("bfloat16: this CPU has neither AMX-BF16 nor AVX512-BF16")
 
 
 def available(settings: Settings) -> list[str]:
-    """The precisions these settings could name on this machine; int8 also asks for a model with ranges."""
+    """The precisions these settings could name on this machine, with models that lose nothing by it."""
     found = []
     for word in get_args(Precision):
+        chosen = msgspec.structs.replace(settings, precision=word)
         try:
-            check(msgspec.structs.replace(settings, precision=word))
-            profiles.active(msgspec.structs.replace(settings, precision=word))
+            check(chosen)
+            guard.check(chosen)
         except OperatorError:
             continue
         found.append(word)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from govid import _core
 from govid.config import Settings
-from govid.errors import InvalidSettings, TemplateImplausible
+from govid.errors import InvalidSettings, PrecisionUnavailable, TemplateImplausible
 from govid.models import FR_FEATURE, SFACE, SHARED, ModelSpec, embedder
 from govid.quantise import ranges
 from govid.types import Embedding, Template
@@ -181,22 +181,42 @@ def high_assurance(precision: Precision) -> Profile:
     return msgspec.structs.replace(HIGH_ASSURANCE, parts=parts)
 
 
+def named_precision(settings: Settings) -> Precision:
+    """The precision of the settings.
+
+    Raises:
+        PrecisionUnavailable: they leave it to the records (``auto_precision``), which nobody has asked.
+    """
+    if settings.precision == "auto":
+        raise PrecisionUnavailable("auto: what asks no records needs a precision by its name")
+    return settings.precision
+
+
 def active(settings: Settings) -> tuple[Profile, ...]:
     """The profiles that the settings make available, the one they name first.
 
     Raises:
         InvalidSettings: the embedder is unknown, or another one is combined with ``high_assurance``.
-        PrecisionUnavailable: an embedder cannot multiply in the precision of the settings.
+        PrecisionUnavailable: an embedder cannot multiply in the precision of the settings, or they name none.
     """
-    spec = embedder(settings.embedder)
-    fast = Profile(name="fast", parts=(Part(model=spec).at(settings.precision),))
+    spec, precision = embedder(settings.embedder), named_precision(settings)
+    fast = Profile(name="fast", parts=(Part(model=spec).at(precision),))
     if settings.profile == fast.name:
         return (fast,)
     if spec != SFACE:
         raise InvalidSettings(
             "profile high_assurance fuses built-in embedders: leave embedder at its default"
         )
-    return (high_assurance(settings.precision), fast)
+    return (high_assurance(precision), fast)
+
+
+def models_of(settings: Settings) -> tuple[ModelSpec, ...]:
+    """All models that a photo passes under the settings, whatever they multiply in.
+
+    Raises:
+        InvalidSettings: see ``active``.
+    """
+    return active(msgspec.structs.replace(settings, precision="float32"))[0].models
 
 
 def serves(model_id: str, profile: Profile) -> bool:

@@ -59,6 +59,9 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     template_model_id: Annotated[
         str, Meta(description="What new templates carry: the embedders, how they are used, in what precision")
     ]
+    template_precision: Annotated[
+        str, Meta(description="What their embedders multiply in; for `auto`, what it is on this server")
+    ]
     template_dimension: int
     calibration_id: str
     calibration_lowest_fmr: float

@@ -94,6 +94,7 @@ def models(engine: Engine) -> ModelList:
             for spec in engine.models
         ),
         template_model_id=engine.model_id,
+        template_precision=engine.settings.precision,
         template_dimension=engine.dimension,
         calibration_id=engine.calibration.calibration_id,
         calibration_lowest_fmr=engine.calibration.lowest_fmr,

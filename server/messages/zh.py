@@ -168,8 +168,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "model-not-serving": (
         "设置所指的模型不是当前生效模板所属的模型",
-        "请将 GOVID_PROFILE、GOVID_PRECISION 和 GOVID_EMBEDDER 设为 `govid doctor` 所示的值，然后重新启动；"
-        "如需更换模型，请用这些设置运行 `govid migrate start`。",
+        "请将 GOVID_PROFILE、GOVID_PRECISION（或保持为 auto）和 GOVID_EMBEDDER 设为 `govid doctor` 所示的值，"
+        "然后重新启动；如需更换模型，请用这些设置运行 `govid migrate start`。",
     ),
     "no-migration": ("没有正在进行的模型迁移", "请用 `govid migrate start` 启动迁移。"),
     "migration-refused": (
@@ -186,7 +186,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     ),
     "precision-unavailable": (
         "此处不支持所要求的精度",
-        "请设置 GOVID_PRECISION=float32，或 `govid doctor` 列出的其他精度。",
+        "请设置 GOVID_PRECISION=float32，或 `govid doctor` 列出的其他精度；"
+        "如已有登记，请在支持原精度的机器上用 `govid migrate start` 更换。",
     ),
     "not-calibrated": (
         "当前模型没有标定，分数无法转为决定",

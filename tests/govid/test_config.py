@@ -50,7 +50,7 @@ def test_a_wrong_setting_is_named(variable: str, value: str) -> None:
 
 
 def test_a_word_that_is_none_of_a_few_is_told_them() -> None:
-    with pytest.raises(InvalidSettings, match=r"'int4'.*; allowed are bfloat16, float32, int8$"):
+    with pytest.raises(InvalidSettings, match=r"'int4'.*; allowed are auto, bfloat16, float32, int8$"):
         load({"GOVID_PRECISION": "int4"})
 
 

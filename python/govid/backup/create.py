@@ -57,7 +57,7 @@ def create(folder: Path, settings: config.Settings) -> Manifest:
             records=copier.file,
             moment=moment,
             signed_by=signer.key_id,
-            models={model.model_id: model.digest for model in profiles.active(settings)[0].models},
+            models={model.model_id: model.digest for model in profiles.models_of(settings)},
             files=manifest.described(draft),
         )
         (draft / manifest.NAME).write_text(signer.sign(manifest.KIND, made))

@@ -575,7 +575,8 @@ class RuntimeMissing(OperatorProblem):
 class PrecisionUnavailable(OperatorProblem):
     """The requested precision is not available here.
 
-    Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists.
+    Set GOVID_PRECISION=float32, or another precision that `govid doctor` lists; where somebody is
+    enrolled, by `govid migrate start` on a machine that has the old one.
     """
 
     slug = "precision-unavailable"
@@ -603,8 +604,8 @@ class ProfileUnavailable(OperatorProblem):
 class ModelNotServing(OperatorProblem):
     """The settings name another model than the one whose templates count.
 
-    Set GOVID_PROFILE, GOVID_PRECISION and GOVID_EMBEDDER to what `govid doctor` names and start anew;
-    to change the model, run `govid migrate start` with those settings.
+    Set GOVID_PROFILE, GOVID_PRECISION (or leave it at auto) and GOVID_EMBEDDER to what `govid doctor`
+    names and start anew; to change the model, run `govid migrate start` with those settings.
     """
 
     slug = "model-not-serving"

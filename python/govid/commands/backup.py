@@ -204,7 +204,7 @@ def _lacks_models(chosen: config.Settings) -> bool:
     from govid.errors import OperatorError
 
     try:
-        for spec in profiles.active(chosen)[0].models:
+        for spec in profiles.models_of(chosen):
             models.verified(spec, chosen.models_dir)
     except OperatorError:
         return True

@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from govid import config, cores
-from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.context import json_option, model_settings, settings_of, show, store
 
 if TYPE_CHECKING:
     from govid.bulk import Source
@@ -79,14 +79,15 @@ def import_command(
     The same command again goes on where it stopped. Faces are not compared with each other or with those
     enrolled: a dedup job does it afterwards.
     """
-    from govid import profiles
+    from govid import guard, profiles
     from govid.bulk.importer import Importer
     from govid.bulk.journal import Journal
     from govid.migration.models import check_settings
 
     # A batch is tens of thousands of objects without cycles; looking for some took a tenth of the time.
     gc.set_threshold(1_000_000)
-    settings = settings_of(context)
+    settings = model_settings(context)
+    guard.check(settings)
     if results is None:
         if str(source) == "-":
             raise click.UsageError("--results is needed where the source is standard input")

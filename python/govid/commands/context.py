@@ -35,6 +35,13 @@ def settings_of(context: click.Context) -> config.Settings:
     return config.load(config.Settings, overrides=context.find_root().obj)[0]
 
 
+def model_settings(context: click.Context) -> config.Settings:
+    """``settings_of`` for what needs their model: ``GOVID_PRECISION=auto`` is what it is for the records."""
+    from govid.auto_precision import settled_here
+
+    return settled_here(settings_of(context))
+
+
 def login() -> str:
     """Who runs this command, as the system has it: the account, or its number where it has no name."""
     try:

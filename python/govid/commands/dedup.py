@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from govid import cores
 from govid.audit import new_request_id
-from govid.commands.context import json_option, settings_of, show, store, written
+from govid.commands.context import json_option, model_settings, settings_of, show, store, written
 
 if TYPE_CHECKING:
     from govid.adjudication import Adjudication, Case, CaseSummary
@@ -29,7 +29,7 @@ _VERDICTS = ("same", "different", "twins", "fraud")
 def _dedup(context: click.Context) -> Iterator[Dedup]:
     from govid.dedup import jobs
 
-    chosen = settings_of(context)
+    chosen = model_settings(context)
     with store(chosen) as opened:
         yield jobs.opened(chosen, opened)
 

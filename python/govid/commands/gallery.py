@@ -65,11 +65,13 @@ def rebuild(context: click.Context, /, as_json: bool) -> None:
 
 @contextmanager
 def _shared(context: click.Context) -> Iterator[SharedGallery]:
+    from govid.auto_precision import settled_here
     from govid.gallery.shared import open_shared
 
     chosen = settings_of(context)
     if not chosen.gallery_url:
         raise InvalidSettings("gallery_url is empty: the gallery lives in the server, which keeps it itself")
+    chosen = settled_here(chosen)
     with store(chosen) as records:
         shared = open_shared(chosen, active(chosen)[0], records)
         with closing(shared.gallery):

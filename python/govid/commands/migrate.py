@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from govid import cores
 from govid.audit import new_request_id
-from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.context import json_option, model_settings, settings_of, show, store
 from govid.profiles import Precision
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def start(context: click.Context, /, as_json: bool, **chosen: str | None) -> Non
     from govid.config import Settings
     from govid.migration import steps
 
-    settings = settings_of(context)
+    settings = model_settings(context)
     given = {name: value for name, value in chosen.items() if value is not None}
     target = msgspec.convert({**msgspec.structs.asdict(settings), **given}, Settings)
     with store(settings) as opened:

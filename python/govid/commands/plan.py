@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from govid.commands.context import json_option, settings_of, show
+from govid.commands.context import json_option, model_settings, show
 
 
 @click.command()
@@ -79,7 +79,7 @@ def plan(
     from govid.plan.planner import plan as planned
     from govid.plan.text import text
 
-    settings = settings_of(context)
+    settings = model_settings(context)
     profile = profiles.active(settings)[0]
     machine = measured(dim or profile.dimension, Path(settings.data_dir), anew=anew)
     request = Request(

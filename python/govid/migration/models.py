@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from govid import calibration, models, policy, precision, profiles
+from govid import calibration, guard, models, policy, precision, profiles
 from govid.calibration import Calibration
 from govid.config import Settings
 from govid.errors import MigrationRefused, ModelNotServing, OperatorError
@@ -48,8 +48,8 @@ def settings_of(settings: Settings, model: Model) -> Settings:
     return chosen
 
 
-def settings_naming(settings: Settings, model_id: str) -> str | None:
-    """The settings that name a model on this installation; None: not with the embedders known here."""
+def settings_naming(settings: Settings, model_id: str) -> Model | None:
+    """A model with what names it on this installation; None: nothing, with the embedders known here."""
     for profile, word, embedder in product(
         ("fast", "high_assurance"), get_args(Precision), dict.fromkeys((settings.embedder, models.SFACE.name))
     ):
@@ -60,7 +60,7 @@ def settings_naming(settings: Settings, model_id: str) -> str | None:
         except OperatorError:
             continue
         if found.model_id == model_id:
-            return found.settings
+            return found
     return None
 
 
@@ -76,9 +76,9 @@ def check_settings(store: Store, settings: Settings) -> None:
             migration.check_serving(connection, named(settings).model_id)
         except ModelNotServing as error:
             known = settings_naming(settings, counts) if counts else None
-            if known is None or known in error.detail:
+            if known is None or known.settings in error.detail:
                 raise
-            raise ModelNotServing(f"{error.detail}; those are of {known}") from None
+            raise ModelNotServing(f"{error.detail}; those are of {known.settings}") from None
 
 
 def fitting(settings: Settings) -> tuple[str, ...]:
@@ -91,11 +91,13 @@ def fitting(settings: Settings) -> tuple[str, ...]:
 
 
 def calibrations(settings: Settings) -> dict[str, Calibration]:
-    """The table of each profile that the settings make available, by its name.
+    """The table of each profile that the settings make available, by its name: with it, it may decide.
 
     Raises:
         NotCalibrated, InvalidSettings.
+        PrecisionUnavailable: it loses too much by its precision (``guard``).
     """
+    guard.check(settings)
     return {
         profile.name: calibration.load(profile.model_id, settings.calibrations_dir, pipeline=PIPELINE)
         for profile in profiles.active(settings)

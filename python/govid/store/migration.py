@@ -101,6 +101,11 @@ def serving(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def anybody(connection: Connection) -> bool:
+    """Whether there is a reference, of whichever model."""
+    return connection.row("SELECT 1 FROM reference LIMIT 1") is not None
+
+
 def check_serving(connection: Connection, model_id: str) -> None:
     """Refuse to work with another model than the one whose templates count.
 
@@ -130,7 +135,7 @@ def claim_serving(connection: Connection, model_id: str) -> None:
         ModelNotServing.
     """
     check_serving(connection, model_id)
-    if connection.row("SELECT 1 FROM reference LIMIT 1") is None:
+    if not anybody(connection):
         _keep_serving(connection, model_id)
 
 
