@@ -111,6 +111,12 @@ class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     keep_photo_days: KeepPhotoDays = None
 
 
+class GroupsRequest(_Request, frozen=True, kw_only=True):
+    """The groups that a subject shall be in; it leaves all others."""
+
+    groups: Groups
+
+
 # Said here; what is no id is refused by name where it is looked up.
 _AN_ID = Meta(extra_json_schema={"minimum": 0})
 

@@ -367,6 +367,12 @@ MIGRATIONS = (
                 model_id
             );
     """,
+    # Of the erasure of a single reference: which one, and when it was enrolled. A restored store gives numbers
+    # anew, so that a number alone would name another reference some day.
+    """
+    ALTER TABLE erasure ADD COLUMN reference_id {integer};
+    ALTER TABLE erasure ADD COLUMN enrolled_at {real};
+    """,
 )
 
 
