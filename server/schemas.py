@@ -8,9 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from govid.adjudication import Verdict
-from govid.pipeline import MAX_CANDIDATES, MAX_PAGE
+from govid.pipeline import MAX_CANDIDATES
 from govid.subject_id import MAX_GROUPS
 from govid.subject_id import MAX_LENGTH as MAX_SUBJECT_ID
+from govid.subjects import MAX_PAGE
 
 Photo = Annotated[
     bytes,

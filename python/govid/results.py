@@ -165,7 +165,7 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str
     receipt: Annotated[
         str,
-        Meta(description="JWS (EdDSA) of what was erased and when, and of the key that was destroyed with a subject"),
+        Meta(description="JWS (EdDSA) of what was erased, when, and of the key that went with a subject"),
     ] = ""
 
 

@@ -9,8 +9,9 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
-from govid.pipeline import MAX_PAGE, Engine
+from govid.pipeline import Engine
 from govid.results import Deletion, Enrolment, ReferenceDeletion, Subject, SubjectGroups, SubjectPage
+from govid.subjects import MAX_PAGE
 from server import bodies
 from server.controllers.reply import (
     IdempotencyKey,

@@ -404,12 +404,23 @@ def test_nobody_deletes_or_regroups_by_the_path_of_somebody_else(
     for reference in (theirs, 0, -1, 10**30, theirs + 999):
         reply = api.delete(f"/v1/subjects/own/references/{reference}", headers=asker)
         assert [reply.json()[name] for name in same] == [unknown.json()[name] for name in same]
-    for path in ("own/references/1%2f1", "own/references/x", "own/references/1%20OR%201=1", "%2e%2e/references/1"):
+    for path in (
+        "own/references/1%2f1",
+        "own/references/x",
+        "own/references/1%20OR%201=1",
+        "%2e%2e/references/1",
+    ):
         assert api.delete(f"/v1/subjects/{path}", headers=asker).status_code in {400, 404, 422}
     last = api.delete(f"/v1/subjects/others/references/{theirs}", headers=asker)
     assert (last.status_code, last.json()["slug"]) == (409, "last-reference")
     assert api.get("/v1/subjects/others", headers=asker).json() == found
-    for body in ({"groups": ["../x"]}, {"groups": [f"g{n}" for n in range(17)]}, {"groups": "x"}, {}, {"group": []}):
+    for body in (
+        {"groups": ["../x"]},
+        {"groups": [f"g{n}" for n in range(17)]},
+        {"groups": "x"},
+        {},
+        {"group": []},
+    ):
         reply = api.put("/v1/subjects/own/groups", json=body, headers=asker)
         assert reply.status_code in {400, 422}, reply.text
     for path in ("nobody/groups", "%2e%2e/groups"):

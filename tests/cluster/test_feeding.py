@@ -131,7 +131,9 @@ def test_two_engines_share_one_gallery(cluster: MilvusCluster, tmp_path: Path) -
 
         for group, other in (("staff", "guests"), ("guests", "staff")):
             two.set_groups("barack", [group])
-            assert [c.subject_id for c in one.identify(support.OBAMA, groups=[group]).candidates] == ["barack"]
+            assert [c.subject_id for c in one.identify(support.OBAMA, groups=[group]).candidates] == [
+                "barack"
+            ]
             assert one.identify(support.OBAMA, groups=[other]).candidates == ()
         (first,) = one.subject("barack").references
         one.add_reference("barack", support.OBAMA)

@@ -1,4 +1,4 @@
-"""What is changed of a subject is seen by the next search, whatever the gallery, and by nobody's mistake lost."""
+"""What is changed of a subject is seen by the next search, whatever the gallery."""
 
 from __future__ import annotations
 

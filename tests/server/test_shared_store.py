@@ -72,9 +72,9 @@ def test_servers_go_by_each_others_groups_and_references_at_once(
         assert (searched["gallery_size"], searched["candidates"][0]["score"] < 0.99) == (1, True)
         verified = other.post("/v1/verify", data=form, files=probe).json()
         assert (verified["decision"], verified["comparisons"]) == ("MATCH", 1)
-        (row,) = other.get("/v1/audit", params={"operation": "delete_reference", "outcome": "DELETED"}).json()[
-            "rows"
-        ]
+        (row,) = other.get(
+            "/v1/audit", params={"operation": "delete_reference", "outcome": "DELETED"}
+        ).json()["rows"]
         assert (row["record"]["reference_id"], row["record"]["subject_id"]) == (first, "obama")
         keys = read_verifier(other.get("/v1/receipts/keys").json())
         receipt = erasures.read(keys, gone.json()["receipt"])

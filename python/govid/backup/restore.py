@@ -51,7 +51,9 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
     subjects: int
     references: int
-    erased: Annotated[int, Meta(description="Subjects and single references erased since the backup, and again now")]
+    erased: Annotated[
+        int, Meta(description="Subjects and single references erased since the backup, and again now")
+    ]
     audit_position: Annotated[int, Meta(description="The last row of the audit that is there again")]
     made_at: Annotated[int, Meta(description="When the backup was made, seconds since the epoch")]
     active_keys: Annotated[int, Meta(description="API keys that are valid now: also those revoked since")]

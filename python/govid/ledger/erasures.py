@@ -27,8 +27,8 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data_key: Annotated[
         str,
         Meta(
-            description="Fingerprint of the subject's key, which names it in old backups; the key was destroyed, "
-            "unless a single reference was erased"
+            description="Fingerprint of the subject's key, which names it in old backups; the key was "
+            "destroyed, unless a single reference was erased"
         ),
     ]
     key_id: Annotated[str, Meta(description="Key-encryption key that it was wrapped with")]

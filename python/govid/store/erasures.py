@@ -15,8 +15,8 @@ _AT_ONCE = 1000
 
 
 class Mark(NamedTuple):
-    """What names an erasure in any copy of the store: the data key of the subject, and which of its references
-    with the time of its enrolment; None: all."""
+    """What names an erasure in any copy of the store: the data key of the subject, and which of its
+    references, with the time of its enrolment; None: all."""
 
     fingerprint: bytes
     reference_id: int | None = None

@@ -219,7 +219,7 @@ class SqlStore:
 
     def set_groups(self, subject_id: str, groups: Sequence[str], audit: AuditRecord) -> None:
         with self.database.writing() as connection:
-            # As every writer of subjects: nobody is deleted between the statements, or waits for them in a circle.
+            # As every writer of subjects: none is deleted meanwhile, and nobody waits in a circle.
             connection.exclusive("gallery_change")
             if not connection.row("SELECT 1 FROM subject WHERE subject_id = ?", (subject_id,)):
                 raise UnknownSubject
@@ -227,7 +227,9 @@ class SqlStore:
             connection.execute("DELETE FROM subject_group WHERE subject_id = ?", (subject_id,))
             _insert_groups(connection, subject_id, groups)
             # A name is no other one in JSON, whatever it is.
-            said = (msgspec.json.encode(names).decode() for names in (before, _groups(connection, subject_id)))
+            said = (
+                msgspec.json.encode(names).decode() for names in (before, _groups(connection, subject_id))
+            )
             append_audit(connection, msgspec.structs.replace(audit, note=" -> ".join(said)))
 
     def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
@@ -466,9 +468,7 @@ def _insert_groups(connection: Connection, subject_id: str, groups: Sequence[str
 
 
 def _groups(connection: Connection, subject_id: str) -> tuple[str, ...]:
-    rows = connection.rows(
-        "SELECT name FROM subject_group WHERE subject_id = ? ORDER BY name", (subject_id,)
-    )
+    rows = connection.rows("SELECT name FROM subject_group WHERE subject_id = ? ORDER BY name", (subject_id,))
     return tuple(name for (name,) in rows)
 
 

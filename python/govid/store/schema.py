@@ -367,8 +367,8 @@ MIGRATIONS = (
                 model_id
             );
     """,
-    # Of the erasure of a single reference: which one, and when it was enrolled. A restored store gives numbers
-    # anew, so that a number alone would name another reference some day.
+    # Of the erasure of a single reference: which one, and when it was enrolled. A restored store gives
+    # numbers out again, so that one alone would name another reference some day.
     """
     ALTER TABLE erasure ADD COLUMN reference_id {integer};
     ALTER TABLE erasure ADD COLUMN enrolled_at {real};

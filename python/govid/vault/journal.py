@@ -75,8 +75,8 @@ class ErasureJournal:
             back = erasures.still_there(connection, unknown) if unknown else []
         if back:
             raise StoreUnavailable(
-                f"{self._database.name}: a restored backup has brought back {len(back)} subjects or references"
-                " that were erased: run `govid vault replay` before anybody is served"
+                f"{self._database.name}: a restored backup has brought back {len(back)} subjects or"
+                " references that were erased: run `govid vault replay` before anybody is served"
             )
 
     def _append(self) -> None:
@@ -170,81 +170,6 @@ def erase_again(
     except (UnknownSubject, UnknownReference):
         return None
     return subject_id, None
-
-
-def _append(self) -> None:
-        if self._written is None:
-            self._written = _written(self._path, self._signer().verifier)
-        while True:
-            with self._database.reading() as connection:
-                found = erasures.after(connection, self._last)
-            if not found:
-                return
-            new = [one for _, one in found if one.mark not in self._written]
-            if new:
-                signer = self._signer()
-                _append(self._path, [receipts.issue(signer, one) for one in new])
-            self._written |= {one.mark for one in new}
-            self._last = found[-1][0]
-
-
-def read(path: Path, verifier: Verifier) -> list[Erasure]:
-    """All receipts of a file. A last line that is not whole was never acknowledged, and is left out.
-
-    Raises:
-        InvalidSettings: the file cannot be read.
-        InvalidReceipt: a line is no receipt of this installation.
-    """
-    try:
-        lines = path.read_text(encoding="ascii", errors="replace").split("\n")
-    except OSError as error:
-        raise InvalidSettings(f"{path}: {error.strerror}") from None
-    found = []
-    for number, line in enumerate(lines[:-1], 1):
-        try:
-            found.append(receipts.read(verifier, line))
-        except InvalidReceipt as error:
-            raise InvalidReceipt(f"{path}, line {number}: {error.detail}") from None
-    return found
-
-
-def _written(path: Path, verifier: Verifier) -> set[Mark]:
-    """What the receipts in a file are of; what is none is as if it were not there."""
-    written = set()
-    for line in path.read_text(encoding="ascii", errors="replace").split("\n") if path.exists() else ():
-        with suppress(InvalidReceipt):
-            written.add(receipts.read(verifier, line).mark)
-    return written
-
-
-def replay(store: Store, receipts: Iterable[Erasure]) -> list[str]:
-    """Erase again whom a restored backup has brought back; their subject ids.
-
-    A subject that was enrolled anew after its erasure has another key, and stays.
-
-    Raises:
-        OperatorError: the rest can be erased by the same call again.
-    """
-    with store.database.reading() as connection:
-        back = erasures.still_there(
-            connection, [bytes.fromhex(erasure.data_key) for erasure in receipts if erasure.data_key]
-        )
-    erased = []
-    for subject_id in back:
-        record = AuditRecord(
-            time=time.time(),
-            request_id=new_request_id(),
-            caller=LOCAL.name,
-            operation="replay_erasure",
-            outcome="DELETED",
-            subject_id=subject_id,
-        )
-        try:
-            store.delete_subject(subject_id, record, None, lambda _: b"")
-        except UnknownSubject:
-            continue  # another process was quicker
-        erased.append(subject_id)
-    return erased
 
 
 def _append(path: Path, lines: list[str]) -> None:

@@ -54,9 +54,12 @@ def test_a_put_is_repeated_and_a_server_that_is_not_ready_says_why() -> None:
     with scripted(away) as (address, came), Client(address, options=QUICK) as client:
         assert client.readyz().checks == {"store": "store-unavailable"}
         assert len(came) == 1
-    with scripted(PROXY) as (address, _), Client(address, options=QUICK) as client:
-        with pytest.raises(UnexpectedReply):
-            client.readyz()
+    with (
+        scripted(PROXY) as (address, _),
+        Client(address, options=QUICK) as client,
+        pytest.raises(UnexpectedReply),
+    ):
+        client.readyz()
 
 
 def test_async_as_well() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
+from govid.store.sqlite import SqliteStore
 from tests import support
 from tests.govid.store.support import AUDIT, new, reply
-from govid.store.sqlite import SqliteStore
 from tests.support import OBAMA, OBAMA_LATER, b64
 
 
@@ -82,7 +82,11 @@ def test_commands_do_as_the_routes_do_and_a_server_follows(tmp_path: Path) -> No
         client.delete("/v1/subjects/other").raise_for_status()
         by_route, by_command = rows(client, "delete")
         assert {**by_route, "subject_id": "obama"} == by_command
-        assert refusal(folder, "show", "obama") == refusal(folder, "delete", "obama", "--yes") == "unknown-subject"
+        assert (
+            refusal(folder, "show", "obama")
+            == refusal(folder, "delete", "obama", "--yes")
+            == "unknown-subject"
+        )
     # Each of them once, whoever wrote it down.
     assert len(set((folder / "keys" / "erasures.jws").read_text().splitlines())) == 4
 

@@ -21,9 +21,7 @@ from tests.govid.store.test_store import at_once, enrolled
 def added(store: SqlStore, subject: str, seed: int) -> int:
     """One more reference with a photo; its id."""
     photo = KeptPhoto("image/jpeg", b"a face", time.time() + 1000)
-    made = store.add_reference(
-        replace(new(subject, seed), photo=photo), AUDIT, None, reply, max_references=9
-    )
+    made = store.add_reference(replace(new(subject, seed), photo=photo), AUDIT, None, reply, max_references=9)
     assert isinstance(made, Stored)
     return made.reference.reference_id
 
