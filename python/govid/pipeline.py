@@ -421,18 +421,16 @@ class Engine:
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
-        self._companion.check()
-        deletion = subjects.delete(
-            self.store,
-            self.ledger,
-            subject,
-            adjudicators=self.settings.adjudicators_required,
-            idempotency_key=idempotency_key,
-            request_id=request_id,
-            caller=caller,
-        )
-        self._erased()
-        return deletion
+        with self._erasing():
+            return subjects.delete(
+                self.store,
+                self.ledger,
+                subject,
+                adjudicators=self.settings.adjudicators_required,
+                idempotency_key=idempotency_key,
+                request_id=request_id,
+                caller=caller,
+            )
 
     def delete_reference(
         self,
@@ -450,19 +448,17 @@ class Engine:
         Raises:
             UnknownReference, LastReference, IdempotencyKeyReused, OperatorError.
         """
-        self._companion.check()
-        deletion = subjects.delete_reference(
-            self.store,
-            self.ledger,
-            subject,
-            reference_id,
-            adjudicators=self.settings.adjudicators_required,
-            idempotency_key=idempotency_key,
-            request_id=request_id,
-            caller=caller,
-        )
-        self._erased()
-        return deletion
+        with self._erasing():
+            return subjects.delete_reference(
+                self.store,
+                self.ledger,
+                subject,
+                reference_id,
+                adjudicators=self.settings.adjudicators_required,
+                idempotency_key=idempotency_key,
+                request_id=request_id,
+                caller=caller,
+            )
 
     def set_groups(
         self, subject: str, groups: Sequence[str], *, request_id: str | None = None, caller: Caller = LOCAL
@@ -574,7 +570,10 @@ class Engine:
         if table:
             policy.check_supported(purpose, self.settings.max_references, table)
 
-    def _erased(self) -> None:
+    @contextmanager
+    def _erasing(self) -> Iterator[None]:
+        self._companion.check()
+        yield
         self._search.announce()
         self._erasures.catch_up()
 

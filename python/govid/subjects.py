@@ -7,8 +7,9 @@ the news in the records: those of the process that changes them sooner if it tel
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import msgspec
 
@@ -18,11 +19,12 @@ from govid.callers import LOCAL, Caller
 from govid.errors import CallerError, InvalidParameter
 from govid.ledger.ledger import Ledger
 from govid.results import Deletion, ReferenceDeletion, ReferenceSummary, Subject, SubjectGroups, SubjectPage
-from govid.store import MAX_ADJUDICATORS, Idempotency, Replayed, Store
+from govid.store import MAX_ADJUDICATORS, Idempotency, Replayed, ReplyToErasure, Store
 from govid.store.database import MAX_INTEGER
 from govid.store.erasures import Erased
 
 MAX_PAGE = 1000
+Gone = TypeVar("Gone", bound=Deletion)
 
 
 def subject(store: Store, subject: str) -> Subject:
@@ -109,23 +111,14 @@ def delete(
         UnknownSubject, InvalidSubjectId, IdempotencyKeyReused, OperatorError.
     """
     record = _record("delete", "DELETED", subject, request_id, caller)
-    idempotency = Idempotency.of(idempotency_key, caller.name, b"delete", subject.encode(), b"")
-
-    def deletion(erased: Erased) -> Deletion:
-        receipt = ledger.erasure_receipt(erased)
-        return Deletion(request_id=erased.request_id, subject_id=subject, receipt=receipt)
-
-    with _refusals_audited(store, record):
-        outcome = store.delete_subject(
-            subject,
-            record,
-            idempotency,
-            lambda erased: msgspec.json.encode(deletion(erased)),
-            adjudicators=adjudicators,
-        )
-    if isinstance(outcome, Replayed):
-        return msgspec.json.decode(outcome.reply, type=Deletion)
-    return deletion(outcome)
+    key = Idempotency.of(idempotency_key, caller.name, b"delete", subject.encode(), b"")
+    return _erased(
+        store,
+        ledger,
+        record,
+        Deletion,
+        lambda reply: store.delete_subject(subject, record, key, reply, adjudicators=adjudicators),
+    )
 
 
 def delete_reference(
@@ -149,27 +142,36 @@ def delete_reference(
     if 0 < reference_id <= MAX_INTEGER:
         record = msgspec.structs.replace(record, reference_id=reference_id)
     asked = b"delete_reference", subject.encode(), str(reference_id).encode()
-    idempotency = Idempotency.of(idempotency_key, caller.name, *asked)
+    key = Idempotency.of(idempotency_key, caller.name, *asked)
+    return _erased(
+        store,
+        ledger,
+        record,
+        ReferenceDeletion,
+        lambda reply: store.delete_reference(
+            subject, reference_id, record, key, reply, adjudicators=adjudicators
+        ),
+    )
 
-    def deletion(erased: Erased) -> ReferenceDeletion:
-        return ReferenceDeletion(
-            request_id=erased.request_id,
-            subject_id=subject,
-            reference_id=reference_id,
-            receipt=ledger.erasure_receipt(erased),
-        )
+
+def _erased(
+    store: Store,
+    ledger: Ledger,
+    record: AuditRecord,
+    kind: type[Gone],
+    erase: Callable[[ReplyToErasure], Erased | Replayed],
+) -> Gone:
+    """The reply to an erasure, which is made or was made before under the same key."""
+
+    def deletion(erased: Erased) -> Gone:
+        which = {} if erased.reference_id is None else {"reference_id": erased.reference_id}
+        receipt = ledger.erasure_receipt(erased)
+        return kind(request_id=erased.request_id, subject_id=erased.subject_id, receipt=receipt, **which)
 
     with _refusals_audited(store, record):
-        outcome = store.delete_reference(
-            subject,
-            reference_id,
-            record,
-            idempotency,
-            lambda erased: msgspec.json.encode(deletion(erased)),
-            adjudicators=adjudicators,
-        )
+        outcome = erase(lambda erased: msgspec.json.encode(deletion(erased)))
     if isinstance(outcome, Replayed):
-        return msgspec.json.decode(outcome.reply, type=ReferenceDeletion)
+        return msgspec.json.decode(outcome.reply, type=kind)
     return deletion(outcome)
 
 
