@@ -181,7 +181,7 @@ class Inquiries:
         the record, whose digest it holds, the reason.
 
         Args:
-            compared: references of the subject that the decision follows from.
+            compared: references that the decision follows from.
 
         Raises:
             UnknownReference: one of them was deleted meanwhile; nothing was written down.

@@ -315,20 +315,31 @@ class Engine:
         inquiry = replace(inquiry, profile=self._faces.profile)
         with self._inquiries.refusals_audited(inquiry):
             probed = self._inquiries.probe(probe, inquiry)
-        with inquiry.clock.stage("search"):
-            self._companion.check(now=True)
-            findings = self._search(
-                probed.template,
-                purpose,
-                max_candidates,
-                subjects=subjects,
-                groups=groups,
-                not_before=policy.oldest_reference(purpose, time.time()),
-            )
-        candidates, best = findings.candidates, findings.best
-        with inquiry.clock.stage("audit"):
-            shown = tuple(candidate.subject_id for candidate in candidates)
-            receipt = self._inquiries.decided(inquiry, best, findings.size, candidates=shown)
+        while True:
+            with inquiry.clock.stage("search"):
+                self._companion.check(now=True)
+                findings = self._search(
+                    probed.template,
+                    purpose,
+                    max_candidates,
+                    subjects=subjects,
+                    groups=groups,
+                    not_before=policy.oldest_reference(purpose, time.time()),
+                )
+            candidates, best = findings.candidates, findings.best
+            try:
+                with inquiry.clock.stage("audit"):
+                    receipt = self._inquiries.decided(
+                        inquiry,
+                        best,
+                        findings.size,
+                        candidates=tuple(candidate.subject_id for candidate in candidates),
+                        compared=[finding.reference_id for finding in findings.found],
+                    )
+                break
+            except UnknownReference:
+                # Deleted since it was found: whoever is left is looked for anew.
+                continue
         return Identification(
             request_id=inquiry.request_id,
             receipt=receipt,

@@ -370,6 +370,32 @@ def test_nobody_matches_a_reference_that_was_deleted_meanwhile(
     assert engine.verify("mixed", OBAMA_LATER, caller=asker).decision == "MATCH"
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["subject", "reference"])
+def test_no_search_names_who_was_deleted_before_its_record(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    decided = engine._inquiries.decided
+    first = engine.enrol("found", OBAMA).reference_id
+    engine.add_reference("found", OBAMA_LATER)
+    left = [lambda: engine.delete("found") if whole else engine.delete_reference("found", first)]
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        if left:
+            left.pop()()
+        return decided(*arguments, **options)
+
+    monkeypatch.setattr(engine._inquiries, "decided", slow)
+    found = engine.identify(OBAMA)
+    (row,) = engine.ledger.rows(AuditFilter(operation="identify")).rows
+    if whole:
+        assert (found.candidates, row.record.outcome) == ((), "NON_MATCH")
+    else:
+        (candidate,) = found.candidates
+        assert candidate.score is not None
+        assert candidate.score < 0.99, "by the reference that is left"
+        assert row.record.score == candidate.score
+
+
 def test_nobody_matches_by_the_face_of_an_earlier_subject_of_the_name(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -249,8 +249,8 @@ class Store(Protocol):
         """Count the attempt and keep one audit record; its digest in the chain, 32 bytes.
 
         Args:
-            compared: the references of its subject that the record is about, none where there were none;
-                None: it says nothing of them.
+            compared: the references that the record follows from: of its subject, or of those a search found;
+                None: it says nothing of any.
 
         Raises SubjectLocked, or UnknownReference where one of those was deleted before, and keeps neither.
         """

@@ -244,14 +244,9 @@ class SqlStore:
                 # Before the audit, whose lock is the last one.
                 attempts.count(connection, attempt)
             digest = append_audit(connection, record)
-            if compared is not None and record.subject_id is not None:
-                # Behind that lock: a deletion with a row before this one is complete, and is seen. The look
-                # is taken for those who are not enrolled, too: time follows from work.
-                rows = connection.rows(
-                    "SELECT reference_id FROM reference WHERE subject_id = ?", (record.subject_id,)
-                )
-                if not {reference_id for (reference_id,) in rows}.issuperset(compared):
-                    raise UnknownReference
+            # Behind that lock: a deletion with a row before this one is complete, and is seen.
+            if compared is not None and not _present(connection, record, compared).issuperset(compared):
+                raise UnknownReference
             return digest
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
@@ -459,6 +454,25 @@ def insert_subject(
         return None
     _insert_groups(connection, new.subject_id, groups)
     return _insert_reference(connection, vault.add_key(connection, new.subject_id), new, held=held)
+
+
+def _present(connection: Connection, record: AuditRecord, compared: Collection[int]) -> set[int]:
+    """The references of the record's subject that there are, or those of a search.
+
+    The look is taken for a subject who is not enrolled, too: time follows from work.
+    """
+    if record.subject_id is not None:
+        rows = connection.rows(
+            "SELECT reference_id FROM reference WHERE subject_id = ?", (record.subject_id,)
+        )
+        return {reference_id for (reference_id,) in rows}
+    return {
+        reference_id
+        for some in chunks(list(compared))
+        for (reference_id,) in connection.rows(
+            f"SELECT reference_id FROM reference WHERE reference_id IN ({marks(some)})", some
+        )
+    }
 
 
 def _insert_groups(connection: Connection, subject_id: str, groups: Sequence[str]) -> None:
