@@ -87,12 +87,7 @@ def test_whoever_was_erased_since_stays_erased(place: Place, new_place: NewPlace
     place.delete("bob")
     place.enrol("late")
     place.delete("late")
-    store = place.store()
-    ledger = place.ledger(store)
-    ledger.checkpoint()
-    statements = [statement for _, statement in ledger.log.checkpoints()]
-    afterwards = since(made.moment, ledger.log.links(), statements, ledger.signer.verifier)
-    store.close()
+    afterwards = since(made.moment, *chain(place))
     assert [one.subject_id for one in afterwards.erasures] == ["bob", "late"]
     target = new_place("restored")
     brought_back(place, tmp_path / "backup", target, afterwards)
@@ -139,12 +134,7 @@ def test_a_reference_that_was_erased_since_stays_erased(
     (alone,) = place.references("alice")
     place.add("alice", 8)
     place.delete_reference("alice", alone)
-    store = place.store()
-    ledger = place.ledger(store)
-    ledger.checkpoint()
-    statements = [statement for _, statement in ledger.log.checkpoints()]
-    afterwards = since(made.moment, ledger.log.links(), statements, ledger.signer.verifier)
-    store.close()
+    afterwards = since(made.moment, *chain(place))
     if by == "file":
         afterwards = Afterwards(receipts=read(journal(place), place.verifier()))
     target = new_place("restored")
