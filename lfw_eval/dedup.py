@@ -20,7 +20,7 @@ from msgspec import Meta
 from govid.audit import new_request_id
 from govid.config import Settings, load
 from govid.dedup import clusters, jobs
-from govid.dedup.jobs import DedupJob, DedupPair
+from govid.dedup.results import DedupJob, DedupPair
 from govid.faces import FacePipeline
 from govid.store import NewReference
 from govid.store.dedup import Pair

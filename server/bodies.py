@@ -17,7 +17,7 @@ from multipart import MultipartError, MultipartParser, parse_options_header
 
 from govid.choices import choices
 from govid.errors import InvalidBase64, InvalidBody, InvalidParameter, MalformedBody, UnknownField
-from govid.pipeline import MAX_PAGE
+from govid.subjects import MAX_PAGE
 from server.errors import UnsupportedContentType
 from server.queries import MAX_ECHO
 from server.schemas import TemplateIn

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from govid.audit import new_request_id
 from govid.callers import LOCAL, Caller
-from govid.dedup.jobs import Dedup, DedupJob
+from govid.dedup.jobs import Dedup
+from govid.dedup.results import DedupJob
 from govid.errors import GovidError, OperatorError
 
 # The least urgent a thread can be: it computes where a core has nothing else to do.

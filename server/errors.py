@@ -95,6 +95,8 @@ STATUS: dict[type[GovidError], int] = {
     errors.InvalidBody: 400,
     errors.InvalidSubjectId: 422,
     errors.UnknownSubject: 404,
+    errors.UnknownReference: 404,
+    errors.LastReference: 409,
     errors.SubjectExists: 409,
     errors.SubjectHeld: 409,
     errors.ReferenceTooOld: 409,

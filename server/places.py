@@ -21,7 +21,7 @@ from server.settings import ServerSettings
 from server.workers import Workers
 
 # Nobody stands before a desk for these: they are computed when nothing interactive waits, or in between.
-BATCH = frozenset({"embed", "enrol", "add_reference"})
+BATCH = frozenset({"embed", "enrol", "add_reference", "set_groups"})
 # Whoever has to look why a server is full gets in all the same: by a key that is good, five tries at once.
 SIGN_IN = "sign_in"
 LONGEST_RETRY_SECONDS = 30

@@ -8,9 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from govid.adjudication import Verdict
-from govid.pipeline import MAX_CANDIDATES, MAX_PAGE
+from govid.pipeline import MAX_CANDIDATES
 from govid.subject_id import MAX_GROUPS
 from govid.subject_id import MAX_LENGTH as MAX_SUBJECT_ID
+from govid.subjects import MAX_PAGE
 
 Photo = Annotated[
     bytes,
@@ -109,6 +110,12 @@ class ReferenceRequest(_PhotoOrTemplate, frozen=True, kw_only=True):
     """Either a portrait or a template."""
 
     keep_photo_days: KeepPhotoDays = None
+
+
+class GroupsRequest(_Request, frozen=True, kw_only=True):
+    """The groups that a subject shall be in; it leaves all others."""
+
+    groups: Groups
 
 
 # Said here; what is no id is refused by name where it is looked up.

@@ -66,7 +66,7 @@ def scripted(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[tu
             self.end_headers()
             self.wfile.write(said.body)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - as http.server calls them
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - as http.server calls them
 
         def log_message(self, *_: object) -> None:
             """Quiet."""

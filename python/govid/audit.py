@@ -37,6 +37,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     caller: str | None = None
     """Name of the relying party that asked."""
     subject_id: str | None = None
+    reference_id: int | None = None
+    """The one reference that was deleted."""
     use_case: str | None = None
     policy: str | None = None
     """Use case with version and digest."""
@@ -64,7 +66,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Signed: which rows of the audit were erased (``govid.ledger.expiry``)."""
     note: str | None = None
     """What a step of a migration found, and why an operator forced it; what an API key may do; which attempts
-    an operator forgot; by which login something was done on this machine."""
+    an operator forgot; by which login something was done on this machine; the groups of a subject before and
+    after."""
     statements: tuple[str, ...] = ()
     """What a retired signing key and its successor say of each other, as signed JWS."""
     shows: str | None = None

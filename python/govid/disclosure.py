@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from govid.adjudication import Case, CasePage, CaseSummary
 from govid.callers import Caller, Sight
-from govid.dedup.jobs import DedupPair
+from govid.dedup.results import DedupPair
 from govid.ledger.ledger import AuditPage
 from govid.results import Candidate, EmbeddedTemplate, Enrolment, Identification, Verification
 from govid.store.audit import AuditRow

@@ -239,10 +239,22 @@ class UnknownComplaint(CallerError):
     )
 
 
+class UnknownReference(CallerError):
+    slug = "unknown-reference"
+    title = "No such reference of this subject"
+    remedy = "See the references of the subject: GET /v1/subjects/{subject_id} or `govid subject show`."
+
+
+class LastReference(CallerError):
+    slug = "last-reference"
+    title = "It is the only reference of the subject"
+    remedy = "Add a better portrait first, or delete the subject."
+
+
 class TooManyReferences(CallerError):
     slug = "too-many-references"
     title = "The subject has as many references as allowed"
-    remedy = "Delete the subject and enrol it again with its best photos."
+    remedy = "Delete the reference that is worth least, then add this one."
 
 
 class UnknownUseCase(CallerError):

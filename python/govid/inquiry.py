@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -56,17 +55,9 @@ class Inquiry:
             raise UseCaseNotAllowed(f"allowed are: {', '.join(sorted(allowed)) or 'none'}")
 
     def idempotency(self, key: str | None, content: bytes = b"", *more: str) -> Idempotency | None:
-        """The caller's key for this call, with a digest of all that is asked; None without a key.
-
-        Each caller has its own keys: nobody can use up, or ask for the reply of, another's.
-        """
-        if key is None:
-            return None
-        digest = hashlib.sha256()
+        """The caller's key for this call; None without a key."""
         asked = (self.operation.encode(), (self.subject or "").encode(), content)
-        for part in (*asked, *(word.encode() for word in more)):
-            digest.update(len(part).to_bytes(8, "big") + part)
-        return Idempotency(f"{self.caller.name} {key}", digest.hexdigest())
+        return Idempotency.of(key, self.caller.name, *asked, *(word.encode() for word in more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +172,19 @@ class Inquiries:
         judgement: policy.Judgement,
         comparisons: int,
         candidates: tuple[str, ...] = (),
+        compared: Collection[int] = (),
         missing: CallerError | None = None,
     ) -> str:
         """Write the decision down and count it; the receipt of it.
 
         Where nobody is to notice that something is missing, the receipt has the decision that was shown, and
         the record, whose digest it holds, the reason.
+
+        Args:
+            compared: references that the decision follows from.
+
+        Raises:
+            UnknownReference: one of them was deleted meanwhile; nothing was written down.
         """
         decided = self.record(
             inquiry,
@@ -205,7 +203,7 @@ class Inquiries:
         attempts = self.attempts(inquiry)
         failed = judgement.decision is not Decision.MATCH
         attempt = lockout.Attempt(attempts, failed) if attempts else None
-        digest = self._store.append_audit(record, attempt, enrolled=not missing)
+        digest = self._store.append_audit(record, attempt, compared=compared)
         return self._ledger.receipt(decided, digest)
 
     def attempts(self, inquiry: Inquiry) -> lockout.Attempts | None:

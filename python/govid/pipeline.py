@@ -10,15 +10,15 @@ No decision leaves before its audit record is on disk.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import msgspec
 
-from govid import calibration, config, policy, score, subject_id, template, use_cases
+from govid import calibration, config, policy, score, subject_id, subjects, template, use_cases
 from govid.auto_precision import settled
 from govid.callers import LOCAL, Caller
 from govid.drift import DriftSampler
@@ -33,6 +33,7 @@ from govid.errors import (
     ReferenceTooOld,
     Refusal,
     SubjectHeld,
+    UnknownReference,
     UnknownSubject,
 )
 from govid.faces import FacePipeline, Photo
@@ -50,16 +51,17 @@ from govid.results import (
     EmbeddedTemplate,
     Enrolment,
     Identification,
-    ReferenceSummary,
+    ReferenceDeletion,
     Subject,
+    SubjectGroups,
     SubjectPage,
     Verification,
 )
 from govid.search import Search
-from govid.store import Replayed, Store, migration
+from govid.store import Store, migration
 from govid.store.database import closed_on_error
-from govid.store.erasures import Erased
 from govid.store.opening import open_store
+from govid.subjects import MAX_PAGE
 from govid.types import Decision, Template
 from govid.use_cases import UseCases
 from govid.vault.journal import ErasureJournal
@@ -68,7 +70,6 @@ if TYPE_CHECKING:
     from govid.gallery.feeder import GalleryFeeder
 
 MAX_CANDIDATES = 100
-MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,17 @@ class Purpose:
     threshold: float | None = None
     largest_gallery: int | None = None
     obstacle: OperatorError | None = None
+
+
+class _Known(NamedTuple):
+    """What a probe is compared with, and the references it is of.
+
+    ``missing``: there is nothing to compare with, and nobody is to notice.
+    """
+
+    templates: Sequence[Template]
+    reference_ids: Collection[int] = ()
+    missing: CallerError | None = None
 
 
 class Engine:
@@ -225,25 +237,19 @@ class Engine:
             UseCaseNotAllowed, TemplateNotAccepted, Refusal, InvalidTemplate, OperatorError.
         """
         inquiry = self._inquiries.begin("verify", request_id, caller, subject_id.checked(subject), use_case)
-        missing: CallerError | None = None
         with self._inquiries.refusals_audited(inquiry):
             with inquiry.clock.stage("reference"):
                 if attempts := self._inquiries.attempts(inquiry):
                     self.store.check_attempts(attempts)
-                try:
-                    known = self._references(subject, inquiry)
-                except (UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference) as error:
-                    if caller.knows_subjects:
-                        raise
-                    missing, known = error, [inquiry.profile.decoy]
+                known = self._known(subject, inquiry)
             probed = self._inquiries.probe(probe, inquiry)
-            try:
-                verification = self._verification(inquiry, probed, known, missing)
-            except UnknownSubject as error:
-                # Deleted while the photo was looked at.
-                if caller.knows_subjects:
-                    raise
-                verification = self._verification(inquiry, probed, [inquiry.profile.decoy], error)
+            while True:
+                try:
+                    verification = self._verification(inquiry, probed, known)
+                    break
+                except UnknownReference:
+                    # Deleted while the photo was looked at: what is left of the subject decides.
+                    known = self._known(subject, inquiry)
         assert inquiry.purpose is not None
         self.on_verified(subject, probed.template, inquiry.purpose)
         return verification
@@ -268,7 +274,7 @@ class Engine:
                 known = self._inquiries.probe(reference, inquiry).template
             with _refused_as("probe"):
                 probed = self._inquiries.probe(probe, inquiry)
-        return self._verification(inquiry, probed, [known])
+        return self._verification(inquiry, probed, _Known([known]))
 
     # --- 1:N ----------------------------------------------------------------------------------------
 
@@ -307,20 +313,31 @@ class Engine:
         inquiry = replace(inquiry, profile=self._faces.profile)
         with self._inquiries.refusals_audited(inquiry):
             probed = self._inquiries.probe(probe, inquiry)
-        with inquiry.clock.stage("search"):
-            self._companion.check(now=True)
-            findings = self._search(
-                probed.template,
-                purpose,
-                max_candidates,
-                subjects=subjects,
-                groups=groups,
-                not_before=policy.oldest_reference(purpose, time.time()),
-            )
-        candidates, best = findings.candidates, findings.best
-        with inquiry.clock.stage("audit"):
-            shown = tuple(candidate.subject_id for candidate in candidates)
-            receipt = self._inquiries.decided(inquiry, best, findings.size, candidates=shown)
+        while True:
+            with inquiry.clock.stage("search"):
+                self._companion.check(now=True)
+                findings = self._search(
+                    probed.template,
+                    purpose,
+                    max_candidates,
+                    subjects=subjects,
+                    groups=groups,
+                    not_before=policy.oldest_reference(purpose, time.time()),
+                )
+            candidates, best = findings.candidates, findings.best
+            try:
+                with inquiry.clock.stage("audit"):
+                    receipt = self._inquiries.decided(
+                        inquiry,
+                        best,
+                        findings.size,
+                        candidates=tuple(candidate.subject_id for candidate in candidates),
+                        compared=[finding.reference_id for finding in findings.found],
+                    )
+                break
+            except UnknownReference:
+                # Deleted since it was found: whoever is left is looked for anew.
+                continue
         return Identification(
             request_id=inquiry.request_id,
             receipt=receipt,
@@ -413,26 +430,58 @@ class Engine:
         Raises:
             UnknownSubject, IdempotencyKeyReused, OperatorError.
         """
-        inquiry = self._inquiries.begin("delete", request_id, caller, subject_id.checked(subject))
-        idempotency = inquiry.idempotency(idempotency_key)
-
-        def deletion(erased: Erased) -> Deletion:
-            receipt = self.ledger.erasure_receipt(erased)
-            return Deletion(request_id=erased.request_id, subject_id=subject, receipt=receipt)
-
-        with self._inquiries.refusals_audited(inquiry):
-            outcome = self.store.delete_subject(
+        with self._erasing():
+            return subjects.delete(
+                self.store,
+                self.ledger,
                 subject,
-                self._inquiries.record(inquiry, "DELETED"),
-                idempotency,
-                lambda erased: msgspec.json.encode(deletion(erased)),
                 adjudicators=self.settings.adjudicators_required,
+                idempotency_key=idempotency_key,
+                request_id=request_id,
+                caller=caller,
             )
-        if isinstance(outcome, Replayed):
-            return msgspec.json.decode(outcome.reply, type=Deletion)
-        self._search.announce()
-        self._erasures.catch_up()
-        return deletion(outcome)
+
+    def delete_reference(
+        self,
+        subject: str,
+        reference_id: int,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+        caller: Caller = LOCAL,
+    ) -> ReferenceDeletion:
+        """Erase one reference of a subject that has others: its templates and its photo.
+
+        No search or verification finds it once this returns. The reply has a signed receipt.
+
+        Raises:
+            UnknownReference, LastReference, IdempotencyKeyReused, OperatorError.
+        """
+        with self._erasing():
+            return subjects.delete_reference(
+                self.store,
+                self.ledger,
+                subject,
+                reference_id,
+                adjudicators=self.settings.adjudicators_required,
+                idempotency_key=idempotency_key,
+                request_id=request_id,
+                caller=caller,
+            )
+
+    def set_groups(
+        self, subject: str, groups: Sequence[str], *, request_id: str | None = None, caller: Caller = LOCAL
+    ) -> SubjectGroups:
+        """Let a subject be in these groups and no others; a search that begins later goes by them.
+
+        Args:
+            groups: up to 16 names; none: it is in no group.
+
+        Raises:
+            UnknownSubject, InvalidGroup, OperatorError.
+        """
+        self._companion.check()
+        return subjects.set_groups(self.store, subject, groups, request_id=request_id, caller=caller)
 
     def subject(self, subject: str) -> Subject:
         """What is held on a subject, without its templates.
@@ -440,24 +489,7 @@ class Engine:
         Raises:
             UnknownSubject, OperatorError.
         """
-        record = self.store.subject(subject_id.checked(subject))
-        photos = self.store.photos.kept_until(subject)
-        return Subject(
-            subject_id=record.subject_id,
-            created_at=record.created_at,
-            held=record.held,
-            groups=record.groups,
-            references=tuple(
-                ReferenceSummary(
-                    reference_id=r.reference_id,
-                    model_id=r.template.model_id,
-                    created_at=r.created_at,
-                    quality=r.quality,
-                    photo_kept_until=photos.get(r.reference_id),
-                )
-                for r in self.store.references(subject)
-            ),
-        )
+        return subjects.subject(self.store, subject)
 
     def subjects(self, *, after: str = "", limit: int = 100) -> SubjectPage:
         """Ids of subjects in order, ``limit`` (1 to 1000) at a time, behind ``after``.
@@ -465,13 +497,7 @@ class Engine:
         Raises:
             InvalidParameter, InvalidSubjectId, OperatorError.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidParameter(f"limit is {limit}, allowed are 1 to {MAX_PAGE}")
-        if after:
-            subject_id.checked(after)  # a store may refuse what no id holds
-        page = self.store.subjects(after=after, limit=limit + 1)
-        more = len(page) > limit
-        return SubjectPage(subjects=tuple(page[:limit]), next_after=page[limit - 1] if more else None)
+        return subjects.page(self.store, after=after, limit=limit)
 
     # --- policies -----------------------------------------------------------------------------------
 
@@ -553,27 +579,38 @@ class Engine:
         if table:
             policy.check_supported(purpose, self.settings.max_references, table)
 
-    def _references(self, subject: str, inquiry: Inquiry) -> list[Template]:
+    @contextmanager
+    def _erasing(self) -> Iterator[None]:
+        self._companion.check()
+        yield
+        self._search.announce()
+        self._erasures.catch_up()
+
+    def _known(self, subject: str, inquiry: Inquiry) -> _Known:
+        """What the inquiry compares with; raises as ``verify`` what its caller may know."""
+        try:
+            return self._references(subject, inquiry)
+        except (UnknownSubject, SubjectHeld, ReferenceTooOld, NoComparableReference) as error:
+            if inquiry.caller.knows_subjects:
+                raise
+            return _Known([inquiry.profile.decoy], missing=error)
+
+    def _references(self, subject: str, inquiry: Inquiry) -> _Known:
         """The subject's templates that the inquiry compares with; raises as ``verify``."""
         not_before = policy.oldest_reference(inquiry.purpose, time.time())
-        templates = self.store.templates(subject, not_before=not_before)
-        known = comparable(templates, inquiry.profile)
+        templates = self.store.templates_of(subject, not_before=not_before)
+        known = comparable(templates.values(), inquiry.profile)
         if not known:
             # Another model may have taken over this moment: then this is no answer about the subject.
             self._companion.check(now=True)
             raise NoComparableReference(f"the use case compares templates of {inquiry.profile.model_id}")
-        return known
+        return _Known(known, templates.keys())
 
-    def _verification(
-        self,
-        inquiry: Inquiry,
-        probed: Probed,
-        references: Sequence[Template],
-        missing: CallerError | None = None,
-    ) -> Verification:
-        """Compare and judge. ``missing``: there was nothing to compare with, and nobody is to notice."""
+    def _verification(self, inquiry: Inquiry, probed: Probed, known: _Known) -> Verification:
+        """Compare and judge; raises UnknownReference if one of those it is of was deleted meanwhile."""
         clock, purpose = inquiry.clock, inquiry.purpose
         assert purpose is not None
+        references, compared, missing = known
         with clock.stage("score"):
             highest = float(score.compare_many(probed.template, references).max())
         with clock.stage("decide"):
@@ -582,7 +619,9 @@ class Engine:
             if missing:
                 judgement = msgspec.structs.replace(judgement, decision=Decision.NON_MATCH)
         with clock.stage("audit"):
-            receipt = self._inquiries.decided(inquiry, judgement, len(references), missing=missing)
+            receipt = self._inquiries.decided(
+                inquiry, judgement, len(references), compared=compared, missing=missing
+            )
         if not missing:
             self._companion.offer(probed.crop, inquiry.subject, purpose, judgement)
         return Verification(

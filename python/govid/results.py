@@ -168,8 +168,22 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str
     receipt: Annotated[
         str,
-        Meta(description="JWS (EdDSA) of what was erased, when, and of which key was destroyed with it"),
+        Meta(description="JWS (EdDSA) of what was erased, when, and of the key that went with a subject"),
     ] = ""
+
+
+class ReferenceDeletion(Deletion, frozen=True, kw_only=True):
+    """A reference that is gone; its subject has others."""
+
+    reference_id: int
+
+
+class SubjectGroups(msgspec.Struct, frozen=True, kw_only=True):
+    """The groups that a subject is in now."""
+
+    request_id: str
+    subject_id: str
+    groups: tuple[str, ...]
 
 
 class EmbeddedTemplate(msgspec.Struct, frozen=True, kw_only=True):

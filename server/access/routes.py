@@ -59,7 +59,9 @@ ROUTES: Mapping[str, Door | frozenset[Scope]] = {
     "GET /v1/subjects": _KNOWS_SUBJECTS,
     "GET /v1/subjects/{subject_id}": _KNOWS_SUBJECTS,
     "DELETE /v1/subjects/{subject_id}": frozenset({Scope.ENROL}),
+    "PUT /v1/subjects/{subject_id}/groups": frozenset({Scope.ENROL}),
     "POST /v1/subjects/{subject_id}/references": frozenset({Scope.ENROL}),
+    "DELETE /v1/subjects/{subject_id}/references/{reference_id}": frozenset({Scope.ENROL}),
     "GET /v1/subjects/{subject_id}/uses": frozenset({Scope.AUDIT}),
     # It gives everything away that is held on somebody: for whoever answers citizens, and for no other task.
     "GET /v1/subjects/{subject_id}/export": frozenset({Scope.DISCLOSE}),

@@ -10,7 +10,8 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from govid.dedup.export import lines
-from govid.dedup.jobs import MAX_PAGE, DedupJob, DedupJobs
+from govid.dedup.jobs import MAX_PAGE
+from govid.dedup.results import DedupJob, DedupJobs
 from govid.disclosure import shown
 from govid.pipeline import Engine
 from server import bodies

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
-from govid.pipeline import MAX_PAGE, Engine
-from govid.results import Deletion, Enrolment, Subject, SubjectPage
+from govid.pipeline import Engine
+from govid.results import Deletion, Enrolment, ReferenceDeletion, Subject, SubjectGroups, SubjectPage
+from govid.subjects import MAX_PAGE
 from server import bodies
 from server.controllers.reply import (
     IdempotencyKey,
@@ -22,7 +23,7 @@ from server.controllers.reply import (
 )
 from server.metrics import Metrics
 from server.openapi import problems, reads
-from server.schemas import EnrolRequest, ReferenceRequest
+from server.schemas import EnrolRequest, GroupsRequest, ReferenceRequest
 from server.service import Service
 
 _BODY = (408, 409, 413, 415, 422, 503)
@@ -87,6 +88,48 @@ class SubjectController(Controller):
         return _stored(
             request, service.metrics, "add_reference", await service.answer(request, "add_reference", call)
         )
+
+    @delete(
+        "/{subject_id:str}/references/{reference_id:int}",
+        status_code=200,
+        responses=problems(400, 404, 409, 422, 503),
+    )
+    async def delete_reference(
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        subject_id: FromPath[str],
+        reference_id: FromPath[int],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[ReferenceDeletion]:
+        """Delete one reference of a subject that has others."""
+        key = checked_key(request, idempotency_key)
+        result = await service.run(
+            request,
+            "delete_reference",
+            lambda engine: engine.delete_reference(
+                subject_id, reference_id, idempotency_key=key, **about(request)
+            ),
+        )
+        response = Response(result)
+        marked_if_replayed(request, response, result)
+        return response
+
+    @put(
+        "/{subject_id:str}/groups",
+        operation_class=reads(GroupsRequest),
+        request_max_body_size=bodies.SMALL_BODY,
+        responses=problems(400, 404, 408, 413, 415, 422, 503),
+    )
+    async def set_groups(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], subject_id: FromPath[str]
+    ) -> SubjectGroups:
+        """Replace the groups that a subject is in."""
+
+        def call(engine: Engine, body: bodies.Body) -> SubjectGroups:
+            return engine.set_groups(subject_id, body.parse(GroupsRequest).groups, **about(request))
+
+        return await service.answer(request, "set_groups", call)
 
     @get(responses=problems(400, 422, 503))
     async def subjects(

@@ -67,7 +67,12 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
         "没有该编号的申诉在等待此答复",
         "请查看 /console 中的申诉或 GET /v1/complaints：可能已有人答复，或该申诉尚待答复、无需更正。",
     ),
-    "too-many-references": ("该主体的参考照片已达上限", "请删除该主体，并用质量最好的照片重新登记。"),
+    "unknown-reference": (
+        "该主体没有这个参考样本",
+        "请查看该主体的参考样本：GET /v1/subjects/{subject_id} 或 `govid subject show`。",
+    ),
+    "last-reference": ("这是该主体唯一的参考样本", "请先添加更好的照片，或删除该主体。"),
+    "too-many-references": ("该主体的参考照片已达上限", "请先删除最不可用的参考样本，再添加此照片。"),
     "unknown-use-case": ("没有这个用途（use_case）", "请使用 detail 中列出的用途之一。"),
     "use-case-not-allowed": ("调用方无权使用该用途", "请使用已获授权的用途，或向运营方申请该用途。"),
     "subject-locked": (

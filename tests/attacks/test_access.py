@@ -142,6 +142,8 @@ ESCALATIONS = [
     ("hotel", "GET", "/v1/subjects/alice"),
     ("hotel", "DELETE", "/v1/subjects/alice"),
     ("hotel", "POST", "/v1/subjects/alice/references"),
+    *((name, "PUT", "/v1/subjects/alice/groups") for name in ("hotel", "police", "operator", "auditor")),
+    *((name, "DELETE", "/v1/subjects/alice/references/1") for name in ("hotel", "operator", "adjudicator")),
     ("police", "POST", "/v1/verify"),
     ("police", "POST", "/v1/embed"),
     ("registry", "POST", "/v1/verify"),

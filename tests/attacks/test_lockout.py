@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from govid.callers import Scope, Sight
@@ -24,9 +26,11 @@ from govid.errors import UnknownSubject
 from govid.ledger.chain import link
 from govid.migration import companion
 from govid.pipeline import Engine
+from govid.store import NewReference, Stored
 from govid.store.audit import AuditFilter
-from govid.types import PackedTemplate
+from govid.types import PackedTemplate, Template
 from tests import support
+from tests.govid.store.support import AUDIT
 from tests.server.access import bearer, caller, make_keys
 from tests.support import BIDEN, OBAMA, OBAMA_LATER, b64
 
@@ -335,6 +339,119 @@ def test_nobody_matches_who_was_deleted_meanwhile(engine: Engine, monkeypatch: p
                 assert engine.verify("leaving", OBAMA_LATER, caller=asker).decision == "NON_MATCH"
         last, before = engine.ledger.rows(AuditFilter(subject_id="leaving"), limit=2).rows
         assert (before.record.outcome, last.record.outcome) == ("DELETED", "unknown-subject")
+
+
+@pytest.mark.parametrize("sight", [Sight.DECISION, Sight.EXACT])
+def test_nobody_matches_a_reference_that_was_deleted_meanwhile(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, sight: Sight
+) -> None:
+    """A wrong photo is taken out of a subject, while somebody is let in by it."""
+    probe = engine._inquiries.probe
+    engine.enrol("mixed", OBAMA)
+    made = engine.embed(BIDEN)
+    template = Template(made.model_id, np.frombuffer(made.embedding, "<f4"))
+    planted = NewReference("mixed", template, (), time.time())
+    wrong = engine.store.add_reference(planted, AUDIT, None, lambda *_: b"", max_references=2)
+    assert isinstance(wrong, Stored)
+    asker = caller("hotel", Scope.VERIFY, sees=sight)
+    assert engine.verify("mixed", BIDEN, caller=asker).decision == "MATCH"
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        made = probe(*arguments, **options)
+        engine.delete_reference("mixed", wrong.reference.reference_id)
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._inquiries, "probe", slow)
+        assert engine.verify("mixed", BIDEN, caller=asker).decision == "NON_MATCH"
+    last, before = engine.ledger.rows(AuditFilter(subject_id="mixed"), limit=2).rows
+    assert (before.record.operation, before.record.outcome) == ("delete_reference", "DELETED")
+    assert (last.record.outcome, last.record.comparisons) == ("NON_MATCH", 1)
+    assert engine.verify("mixed", OBAMA_LATER, caller=asker).decision == "MATCH"
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["subject", "reference"])
+def test_no_search_names_who_was_deleted_before_its_record(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    decided = engine._inquiries.decided
+    first = engine.enrol("found", OBAMA).reference_id
+    engine.add_reference("found", OBAMA_LATER)
+    left = [lambda: engine.delete("found") if whole else engine.delete_reference("found", first)]
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        if left:
+            left.pop()()
+        return decided(*arguments, **options)
+
+    monkeypatch.setattr(engine._inquiries, "decided", slow)
+    found = engine.identify(OBAMA)
+    (row,) = engine.ledger.rows(AuditFilter(operation="identify")).rows
+    if whole:
+        assert (found.candidates, row.record.outcome) == ((), "NON_MATCH")
+    else:
+        (candidate,) = found.candidates
+        assert candidate.score is not None
+        assert candidate.score < 0.99, "by the reference that is left"
+        assert row.record.score == candidate.score
+
+
+def test_nobody_matches_by_the_face_of_an_earlier_subject_of_the_name(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = engine._inquiries.probe
+    engine.enrol("name", OBAMA)
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        made = probe(*arguments, **options)
+        with monkeypatch.context() as quick:
+            quick.setattr(engine._inquiries, "probe", probe)
+            engine.delete("name")
+            engine.enrol("name", BIDEN)
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._inquiries, "probe", slow)
+        assert engine.verify("name", OBAMA_LATER).decision == "NON_MATCH"
+
+
+def test_nobody_deletes_or_regroups_by_the_path_of_somebody_else(
+    api: httpx.Client, keys: dict[str, str]
+) -> None:
+    """A reference is deleted by the name of its own subject alone, and what is no reference is none."""
+    asker = bearer(keys["registry"])
+    for name in ("own", "others"):
+        enrol(api, keys, name)
+    found = api.get("/v1/subjects/others", headers=asker).json()
+    (theirs,) = (one["reference_id"] for one in found["references"])
+    unknown = api.delete("/v1/subjects/nobody/references/1", headers=asker)
+    assert (unknown.status_code, unknown.json()["slug"]) == (404, "unknown-reference")
+    same = ("slug", "title", "remedy", "status")
+    for reference in (theirs, 0, -1, 10**30, theirs + 999):
+        reply = api.delete(f"/v1/subjects/own/references/{reference}", headers=asker)
+        assert [reply.json()[name] for name in same] == [unknown.json()[name] for name in same]
+    for path in (
+        "own/references/1%2f1",
+        "own/references/x",
+        "own/references/1%20OR%201=1",
+        "%2e%2e/references/1",
+    ):
+        assert api.delete(f"/v1/subjects/{path}", headers=asker).status_code in {400, 404, 422}
+    last = api.delete(f"/v1/subjects/others/references/{theirs}", headers=asker)
+    assert (last.status_code, last.json()["slug"]) == (409, "last-reference")
+    assert api.get("/v1/subjects/others", headers=asker).json() == found
+    for body in (
+        {"groups": ["../x"]},
+        {"groups": [f"g{n}" for n in range(17)]},
+        {"groups": "x"},
+        {},
+        {"group": []},
+    ):
+        reply = api.put("/v1/subjects/own/groups", json=body, headers=asker)
+        assert reply.status_code in {400, 422}, reply.text
+    for path in ("nobody/groups", "%2e%2e/groups"):
+        assert api.put(f"/v1/subjects/{path}", json={"groups": []}, headers=asker).status_code in {404, 422}
+    assert api.get("/v1/subjects/own", headers=asker).json()["groups"] == []
 
 
 def test_who_may_look_a_subject_up_is_told_that_it_is_unknown(

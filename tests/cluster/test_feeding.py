@@ -128,3 +128,16 @@ def test_two_engines_share_one_gallery(cluster: MilvusCluster, tmp_path: Path) -
         assert duplicate.subject_id == "obama"
         two.delete("obama")
         assert [c.subject_id for c in one.identify(support.OBAMA).candidates] == ["barack"]
+
+        for group, other in (("staff", "guests"), ("guests", "staff")):
+            two.set_groups("barack", [group])
+            assert [c.subject_id for c in one.identify(support.OBAMA, groups=[group]).candidates] == [
+                "barack"
+            ]
+            assert one.identify(support.OBAMA, groups=[other]).candidates == ()
+        (first,) = one.subject("barack").references
+        one.add_reference("barack", support.OBAMA)
+        assert one.identify(support.OBAMA_LATER).candidates[0].score == pytest.approx(1, abs=1e-5)
+        two.delete_reference("barack", first.reference_id)
+        (left,) = one.identify(support.OBAMA_LATER).candidates
+        assert (left.subject_id, (left.score or 1) < 0.99) == ("barack", True)

@@ -27,6 +27,8 @@ class Registrar:
         """Of all whom it ever sent, (129,) float32."""
         self.present: dict[str, bytes] = {}
         self.deleted: set[str] = set()
+        self.groups: dict[str, list[str]] = {}
+        """Of some who are there, each in the one that was acknowledged last."""
         self.acknowledged = 0
         self.unknown: set[str] = set()
         """Neither promised nor forbidden: their replies never came, or said that the store was away."""
@@ -41,6 +43,7 @@ class Registrar:
                 step += 1
                 self._enrol(f"{self._number}-{step}")
                 if step % 5 == 0 and self.present:
+                    self._group(next(reversed(self.present)), f"g{step}")
                     self._delete(next(iter(self.present)))
         except httpx.TransportError:
             pass
@@ -61,9 +64,15 @@ class Registrar:
             self.unknown.discard(subject)
             self.present[subject] = embedding
 
+    def _group(self, subject: str, group: str) -> None:
+        self.groups.pop(subject, None)
+        if self._acknowledged(self._client.put(f"/v1/subjects/{subject}/groups", json={"groups": [group]})):
+            self.groups[subject] = [group]
+
     def _delete(self, subject: str) -> None:
         self.unknown.add(subject)
         del self.present[subject]
+        self.groups.pop(subject, None)
         if self._acknowledged(self._client.delete(f"/v1/subjects/{subject}")):
             self.unknown.discard(subject)
             self.deleted.add(subject)
@@ -87,6 +96,7 @@ class Promises:
         self.faces: dict[str, np.ndarray] = {}
         self.present: dict[str, bytes] = {}
         self.deleted: set[str] = set()
+        self.groups: dict[str, list[str]] = {}
         self.unknown: set[str] = set()
 
     def add(self, registrar: Registrar) -> None:
@@ -95,6 +105,7 @@ class Promises:
         self.faces |= registrar.faces
         self.present |= registrar.present
         self.deleted |= registrar.deleted
+        self.groups |= registrar.groups
         self.unknown |= registrar.unknown
 
     def check(self, client: httpx.Client, chance: random.Random) -> None:
@@ -104,6 +115,8 @@ class Promises:
         assert not self.deleted & there
         assert there <= set(self.present) | self.unknown
         self.check_faces(client, sorted(self.present), chance)
+        for subject in chance.sample(sorted(self.groups), min(10, len(self.groups))):
+            assert client.get(f"/v1/subjects/{subject}").json()["groups"] == self.groups[subject]
 
     def check_faces(self, client: httpx.Client, subjects: list[str], chance: random.Random) -> None:
         """Some of these are found by the face that was promised."""

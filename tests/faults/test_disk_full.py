@@ -54,6 +54,8 @@ def full(client: httpx.Client) -> bool:
 def test_on_a_full_disk_no_decision_leaves_and_reads_go_on(folder: Path) -> None:
     with support.server(folder) as (client, process):
         client.post("/v1/subjects", data={"subject_id": "obama"}, files={"photo": OBAMA}).raise_for_status()
+        added = client.post("/v1/subjects/obama/references", files={"photo": OBAMA})
+        second = added.raise_for_status().json()
         embedding = client.post("/v1/embed", files={"photo": OBAMA}).json()["embedding"]
         template = {"model_id": model_id(client), "embedding": embedding}
         fill(folder)
@@ -67,6 +69,8 @@ def test_on_a_full_disk_no_decision_leaves_and_reads_go_on(folder: Path) -> None
             reply,
             client.post("/v1/identify", json={"template": template}),
             client.post("/v1/subjects", json={"subject_id": "new", "template": template}),
+            client.put("/v1/subjects/obama/groups", json={"groups": ["staff"]}),
+            client.delete(f"/v1/subjects/obama/references/{second['reference_id']}"),
             client.delete("/v1/subjects/obama"),
         ]
         for reply in writes:
@@ -77,6 +81,8 @@ def test_on_a_full_disk_no_decision_leaves_and_reads_go_on(folder: Path) -> None
         assert full(client)
         assert client.get("/healthz").status_code == 200
         assert client.get("/v1/subjects").json()["subjects"] == ["obama"]
+        kept = client.get("/v1/subjects/obama").json()
+        assert (len(kept["references"]), kept["groups"]) == (2, [])
         make_room(folder)
         assert not full(client), "without a restart, and before anybody writes"
         assert (

@@ -12,7 +12,7 @@ from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
 from govid.callers import LOCAL, Caller, Scope
 from govid.errors import CaseClosed, GovidError, IdempotencyKeyReused, InvalidParameter, UnknownCase
-from govid.store import Gate, Idempotency, NewReference, Suspicion, cases
+from govid.store import Gate, Idempotency, NewReference, Stored, Suspicion, cases
 from govid.store.dedup import Pair
 from govid.store.postgresql import PostgresqlStore
 from govid.store.records import SqlStore
@@ -147,6 +147,33 @@ def test_a_held_subject_waits_for_a_person_though_whom_it_looked_like_is_gone(st
 
 def gone(store: SqlStore, subject: str, adjudicators: int = 1) -> None:
     store.delete_subject(subject, support.AUDIT, None, lambda _: b"", adjudicators=adjudicators)
+
+
+def test_a_deleted_reference_is_no_evidence_and_ends_a_case_that_has_no_other(store: SqlStore) -> None:
+    queue = Adjudication(store.database)
+    template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
+    more = NewReference("s0", template, (), 1.0)
+    added = store.add_reference(more, support.AUDIT, None, lambda *_: b"", max_references=9)
+    assert isinstance(added, Stored)
+    second = added.reference.reference_id
+    with store.database.writing() as connection:
+        pairs = [Pair("s0", "s1", 1, 2, 0.9), Pair("s0", "s2", second, 3, 0.8)]
+        case_id = cases.open_cluster(connection, 1, pairs, 3)
+    waiting = held(store)
+
+    def erase(reference_id: int) -> None:
+        store.delete_reference("s0", reference_id, support.AUDIT, None, lambda _: b"", adjudicators=1)
+
+    third = store.add_reference(more, support.AUDIT, None, lambda *_: b"", max_references=9)
+    assert isinstance(third, Stored)
+    erase(1)
+    assert [pair.present for pair in queue.case(case_id).pairs] == [False, True]
+    assert queue.case(case_id).closed_at is None
+    erase(second)
+    assert queue.case(case_id).closed_at is not None
+    # Whom it is held for is still there, and a person has yet to let it in.
+    assert queue.case(waiting).closed_at is None
+    assert store.subject("held").held
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -16,16 +16,17 @@ from govid.ledger.signing import Verifier
 from govid.store.audit import ROTATION
 from govid.store.backup import Moment
 
-_ERASES = ("delete", "replay_erasure")
+_ERASES = ("delete", "delete_reference", "replay_erasure")
 # Found without reading every record: within a text, the quotes would be escaped.
 _TELLING = tuple(f'"operation":"{operation}"'.encode() for operation in (*_ERASES, ROTATION))
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A subject that was deleted, and the request under which the audit has it."""
+    """A subject, or that reference of it, that was deleted, and the request under which the audit has it."""
 
     subject_id: str
+    reference_id: int | None
     request_id: str
 
 
@@ -41,7 +42,7 @@ class Afterwards:
     def add(self, record: AuditRecord) -> None:
         """Take over what must not be undone."""
         if record.operation in _ERASES and record.outcome == "DELETED" and record.subject_id is not None:
-            self.erasures.append(Erasure(record.subject_id, record.request_id))
+            self.erasures.append(Erasure(record.subject_id, record.reference_id, record.request_id))
         elif record.operation == ROTATION:
             self.rotations.append(record)
 

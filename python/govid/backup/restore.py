@@ -16,7 +16,7 @@ from msgspec import Meta
 from govid import config
 from govid.audit import AuditRecord, new_request_id
 from govid.backup import keys, manifest
-from govid.backup.afterwards import Afterwards, Erasure
+from govid.backup.afterwards import Afterwards
 from govid.backup.copiers import copier_of
 from govid.backup.manifest import Manifest
 from govid.callers import LOCAL
@@ -29,7 +29,6 @@ from govid.errors import (
     SigningKeyGone,
     SigningKeyRetired,
     TargetNotEmpty,
-    UnknownSubject,
 )
 from govid.ledger.erasures import Erasure as Receipt
 from govid.ledger.rotation import current_signer, needed_key
@@ -40,7 +39,7 @@ from govid.store.database import Database
 from govid.store.keys import KeyStore
 from govid.store.opening import open_store
 from govid.store.schema import MIGRATIONS
-from govid.vault.journal import replay
+from govid.vault.journal import erase_again, replay
 
 # What may lie in the folder before: models are pulled, and keys brought, independently of a backup.
 _WELCOME = frozenset({"models", "keys"})
@@ -52,7 +51,9 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
     subjects: int
     references: int
-    erased: Annotated[int, Meta(description="Subjects that were erased since the backup, and again now")]
+    erased: Annotated[
+        int, Meta(description="Subjects and single references erased since the backup, and again now")
+    ]
     audit_position: Annotated[int, Meta(description="The last row of the audit that is there again")]
     made_at: Annotated[int, Meta(description="When the backup was made, seconds since the epoch")]
     active_keys: Annotated[int, Meta(description="API keys that are valid now: also those revoked since")]
@@ -146,16 +147,14 @@ def _check_copied(database: Path, found: Manifest) -> None:
 def _brought_forward(staged: config.Settings, found: Manifest, afterwards: Afterwards) -> Restored:
     store = open_store(staged)
     try:
-        adopt(store.database, _record("restore", "RESTORED"))
+        adopt(store.database, _record())
         missing_key = _change_keys(staged, AuditLog(store.database), found, afterwards)
         if afterwards.receipts:
             _check_as_new(store.database, afterwards.receipts)
-        erased = 0
-        for erasure in afterwards.erasures:
-            record = _record("replay_erasure", "DELETED", erasure)
-            with suppress(UnknownSubject):
-                store.delete_subject(erasure.subject_id, record, None, lambda _: b"")
-                erased += 1
+        erased = sum(
+            erase_again(store, erasure.subject_id, erasure.reference_id, erasure.request_id) is not None
+            for erasure in afterwards.erasures
+        )
         erased += len(replay(store, afterwards.receipts))
         counts = store.counts()
         return Restored(
@@ -195,29 +194,27 @@ def _change_keys(
 
 def _check_as_new(database: Database, receipts: Iterable[Receipt]) -> None:
     """Refuse a file of erasures from before the backup, which says nothing of those since."""
-    known = {receipt.data_key for receipt in receipts}
+    known = {receipt.mark for receipt in receipts}
     last = 0
     while True:
         with database.reading() as connection:
             some = erasures.after(connection, last)
         if not some:
             return
-        if any(one.fingerprint.hex() not in known for _, one in some):
+        if any(one.mark not in known for _, one in some):
             raise BackupBroken(
                 "the file of erasures is older than the backup: it lacks some that the backup has"
             )
         last = some[-1][0]
 
 
-def _record(operation: str, outcome: str, erasure: Erasure | None = None) -> AuditRecord:
+def _record() -> AuditRecord:
     return AuditRecord(
         time=time.time(),
         request_id=new_request_id(),
         caller=LOCAL.name,
-        operation=operation,
-        outcome=outcome,
-        subject_id=erasure.subject_id if erasure else None,
-        about=erasure.request_id if erasure else None,
+        operation="restore",
+        outcome="RESTORED",
     )
 
 

@@ -25,6 +25,7 @@ from govid.client.errors import (
     Unreachable,
 )
 from govid.client.options import Options
+from govid.dedup.results import DedupJob, DedupJobs
 from govid.gallery import GalleryStats
 from govid.ledger.ledger import Answers, AuditPage, Rated, ReadableAnswer, Use, UsePage
 from govid.ledger.receipts import Receipt
@@ -34,14 +35,16 @@ from govid.results import (
     EmbeddedTemplate,
     Enrolment,
     Identification,
+    ReferenceDeletion,
     Subject,
+    SubjectGroups,
     SubjectPage,
     Verification,
 )
 from govid.store.audit import AuditRow
 from govid.store.feedback import Answer, Complaint, ComplaintPage, Rating
 from govid.types import Decision, PackedTemplate, QualityMeasure
-from govid.wire import CheckpointList, Jwks, ModelInfo, ModelList, Problem, UseCaseInfo
+from govid.wire import CheckpointList, Health, Jwks, ModelInfo, ModelList, Problem, UseCaseInfo
 
 __all__ = [
     "Announcement",
@@ -64,11 +67,14 @@ __all__ = [
     "Complaint",
     "ComplaintPage",
     "Decision",
+    "DedupJob",
+    "DedupJobs",
     "Deletion",
     "EmbeddedTemplate",
     "Enrolment",
     "ForgedAnnouncement",
     "GalleryStats",
+    "Health",
     "Identification",
     "Jwks",
     "ModelInfo",
@@ -82,8 +88,10 @@ __all__ = [
     "Rating",
     "ReadableAnswer",
     "Receipt",
+    "ReferenceDeletion",
     "RefusedPhoto",
     "Subject",
+    "SubjectGroups",
     "SubjectPage",
     "UnexpectedReply",
     "Unreachable",

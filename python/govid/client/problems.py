@@ -211,10 +211,25 @@ class UnknownComplaint(CallerProblem):
     slug = "unknown-complaint"
 
 
+class UnknownReference(CallerProblem):
+    """No such reference of this subject.
+
+    See the references of the subject: GET /v1/subjects/{subject_id} or `govid subject show`.
+    """
+
+    slug = "unknown-reference"
+
+
+class LastReference(CallerProblem):
+    """It is the only reference of the subject. Add a better portrait first, or delete the subject."""
+
+    slug = "last-reference"
+
+
 class TooManyReferences(CallerProblem):
     """The subject has as many references as allowed.
 
-    Delete the subject and enrol it again with its best photos.
+    Delete the reference that is worth least, then add this one.
     """
 
     slug = "too-many-references"
@@ -805,6 +820,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "job-ended": JobEnded,
     "job-running": JobRunning,
     "job-too-loose": JobTooLoose,
+    "last-reference": LastReference,
     "liveness-unavailable": LivenessUnavailable,
     "low-quality": LowQuality,
     "malformed-body": MalformedBody,
@@ -860,6 +876,7 @@ BY_SLUG: dict[str, type[ApiError]] = {
     "unknown-complaint": UnknownComplaint,
     "unknown-field": UnknownField,
     "unknown-job": UnknownJob,
+    "unknown-reference": UnknownReference,
     "unknown-subject": UnknownSubject,
     "unknown-use-case": UnknownUseCase,
     "unlike-subject": UnlikeSubject,

@@ -9,7 +9,7 @@ import msgspec
 
 from govid.client.errors import ApiError, UnexpectedReply
 from govid.client.problems import BY_SLUG
-from govid.wire import Problem
+from govid.wire import Health, Problem
 
 T = TypeVar("T")
 _PROBLEM = "application/problem+json"
@@ -22,7 +22,8 @@ def result(reply: httpx.Response, wanted: type[T]) -> T:
         ApiError: the class of the problem's slug.
         UnexpectedReply: it is neither ``wanted`` nor a problem.
     """
-    if not reply.is_success:
+    # A server that is not ready says why in the words of one that is.
+    if not reply.is_success and not (wanted is Health and _media_type(reply) == "application/json"):
         raise _error(reply)
     if wanted is type(None) and not reply.content:
         return None
@@ -36,13 +37,17 @@ def result(reply: httpx.Response, wanted: type[T]) -> T:
 
 def _error(reply: httpx.Response) -> ApiError | UnexpectedReply:
     try:
-        if reply.headers.get("Content-Type", "").partition(";")[0] != _PROBLEM:
+        if _media_type(reply) != _PROBLEM:
             raise ValueError
         problem = msgspec.json.decode(reply.content, type=Problem)
     except (ValueError, msgspec.MsgspecError):
         why = "no problem+json of govid"
         return UnexpectedReply(reply.status_code, why, _request_id(reply), _retry_after(reply))
     return BY_SLUG.get(problem.slug, ApiError)(problem, _retry_after(reply))
+
+
+def _media_type(reply: httpx.Response) -> str:
+    return str(reply.headers.get("Content-Type", "")).partition(";")[0]
 
 
 def _request_id(reply: httpx.Response) -> str:

@@ -177,7 +177,7 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
 
     lines = [
         f"restored {done.subjects} subjects and {done.references} references as of {_time(done.made_at)}",
-        f"{done.erased} subjects that were erased since are erased again",
+        f"{done.erased} subjects and references that were erased since are erased again",
         "Now check:",
         "  govid audit verify      the chain; rows after the backup are gone: keep what was published",
         f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since",

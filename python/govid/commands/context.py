@@ -6,6 +6,7 @@ import os
 import pwd
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, TypeVar
@@ -28,6 +29,11 @@ def json_option(command: F) -> F:
 def show(result: msgspec.Struct | dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
     """A result for a program or for a person."""
     click.echo(msgspec.json.format(msgspec.json.encode(result)).decode() if as_json else text)
+
+
+def minute(seconds: float | None) -> str:
+    """A time for a person, UTC."""
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def settings_of(context: click.Context) -> config.Settings:

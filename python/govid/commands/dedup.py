@@ -18,7 +18,8 @@ from govid.commands.context import json_option, model_settings, settings_of, sho
 
 if TYPE_CHECKING:
     from govid.adjudication import Adjudication, Case, CaseSummary
-    from govid.dedup.jobs import Dedup, DedupJob
+    from govid.dedup.jobs import Dedup
+    from govid.dedup.results import DedupJob
 
 # Below whatever a person waits for on this machine, a server among it.
 _NICE = 10

@@ -6,13 +6,12 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from govid.callers import Caller, Scope, Sight
-from govid.commands.context import json_option, login, settings_of, show, store
+from govid.commands.context import json_option, login, minute, settings_of, show, store
 from govid.keys import ApiKey
 from govid.store.keys import KeyStore
 from govid.use_cases import UseCases
@@ -133,7 +132,7 @@ def list_keys(context: click.Context, /, as_json: bool) -> None:
     lines = [
         f"{row['key_id']}  {row['state']:8} {row['name']:20} {','.join(row['scopes']):24} "
         f"use cases {','.join(row['use_cases'] or ['all'])}; sees {row['sees']}; "
-        f"expires {_day(row['expires_at'])}, last used {_day(row['last_used_at'])}"
+        f"expires {minute(row['expires_at'])}, last used {minute(row['last_used_at'])}"
         for row in rows
     ]
     show({"keys": rows}, as_json, "\n".join(lines) or "no keys: on loopback, nobody needs one")
@@ -157,7 +156,3 @@ def _row(key: ApiKey) -> dict[str, Any]:
 def _show_once(shown: str, key: ApiKey, as_json: bool) -> None:
     text = f"{shown}\nKeep it now: it is not shown again. `govid keys revoke {key.key_id}` ends it."
     show({**_row(key), "key": shown}, as_json, text)
-
-
-def _day(seconds: float | None) -> str:
-    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

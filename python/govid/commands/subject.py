@@ -1,21 +1,109 @@
-"""``govid subject``: what is held on one person."""
+"""``govid subject``: what is held on a person, and what is changed of it. A server may run meanwhile."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from govid.commands.context import json_option, login, settings_of, show, store
+from govid import config
+from govid.commands.context import json_option, login, minute, settings_of, show, store
 from govid.errors import InvalidParameter, InvalidSettings
+
+if TYPE_CHECKING:
+    from govid.ledger.ledger import Ledger
+    from govid.results import Subject
+    from govid.store import Store
 
 
 @click.group(name="subject")
 def subject_group() -> None:
-    """What is held on one person, to hand it over; and the lock after failed attempts."""
+    """Who is enrolled: look, change, erase, hand over, and lift the lock after failed attempts."""
+
+
+@subject_group.command(name="show")
+@click.argument("subject_id")
+@json_option
+@click.pass_context
+def show_(context: click.Context, /, subject_id: str, as_json: bool) -> None:
+    """What is held on SUBJECT_ID, without templates and photos."""
+    from govid import subjects
+
+    with store(settings_of(context)) as records:
+        found = subjects.subject(records, subject_id)
+    show(found, as_json, _text(found))
+
+
+@subject_group.command(name="list")
+@click.option("--after", default="", help="Ids that sort behind this one.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@json_option
+@click.pass_context
+def list_(context: click.Context, /, after: str, limit: int, as_json: bool) -> None:
+    """Ids of the subjects in order."""
+    from govid import subjects
+
+    with store(settings_of(context)) as records:
+        page = subjects.page(records, after=after, limit=limit)
+    show(page, as_json, "\n".join(page.subjects) or "no subjects")
+
+
+@subject_group.command()
+@click.argument("subject_id")
+@click.argument("groups", nargs=-1, metavar="[GROUP]...")
+@click.option("--none", "no_group", is_flag=True, help="It is in no group any more.")
+@json_option
+@click.pass_context
+def groups(
+    context: click.Context, /, subject_id: str, groups: tuple[str, ...], no_group: bool, as_json: bool
+) -> None:
+    """Let SUBJECT_ID be in each GROUP and in no other."""
+    from govid import subjects
+
+    if bool(groups) == no_group:
+        raise click.UsageError("name the groups, or --none")
+    with store(settings_of(context)) as records:
+        done = subjects.set_groups(records, subject_id, groups)
+    show(done, as_json, f"{subject_id!r} is in {_named(done.groups)}")
+
+
+@subject_group.command()
+@click.argument("subject_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_context
+def delete(context: click.Context, /, subject_id: str, yes: bool, as_json: bool) -> None:
+    """Erase SUBJECT_ID: its references, its photos and the key without which no copy of them can be read."""
+    from govid import subjects
+
+    settings = settings_of(context)
+    if not yes:
+        click.confirm(f"Erase {subject_id!r} for ever?", abort=True, err=True)
+    with _erasing(settings) as (records, ledger):
+        done = subjects.delete(records, ledger, subject_id, adjudicators=settings.adjudicators_required)
+    show(done, as_json, f"{subject_id!r} is erased; receipt\n{done.receipt}")
+
+
+@subject_group.command(name="delete-reference")
+@click.argument("subject_id")
+@click.argument("reference", type=int)
+@json_option
+@click.pass_context
+def delete_reference(context: click.Context, /, subject_id: str, reference: int, as_json: bool) -> None:
+    """Erase one REFERENCE of SUBJECT_ID, which has others: its templates and its photo."""
+    from govid import subjects
+
+    settings = settings_of(context)
+    with _erasing(settings) as (records, ledger):
+        done = subjects.delete_reference(
+            records, ledger, subject_id, reference, adjudicators=settings.adjudicators_required
+        )
+    show(done, as_json, f"reference {reference} of {subject_id!r} is erased; receipt\n{done.receipt}")
 
 
 @subject_group.command()
@@ -30,11 +118,8 @@ def export(context: click.Context, /, subject_id: str, out: Path, as_json: bool)
     """
     from govid import subject_export
     from govid.audit import new_request_id
-    from govid.ledger.ledger import Ledger
 
-    settings = settings_of(context)
-    with store(settings) as records:
-        ledger = Ledger(records.database, settings.signing_key, {}, complaint_days=settings.complaint_days)
+    with _signing(settings_of(context)) as (records, ledger):
         request_id = new_request_id()
         try:
             file = os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
@@ -99,3 +184,40 @@ def unlock(context: click.Context, /, subject_id: str, as_json: bool) -> None:
         failures = attempts.unlock(records.database, ids.checked(subject_id), login=login())
     text = f"{failures} failed attempts are forgotten" if failures else "no failed attempts are counted"
     show({"subject_id": subject_id, "failures": failures}, as_json, text)
+
+
+@contextmanager
+def _signing(settings: config.Settings) -> Iterator[tuple[Store, Ledger]]:
+    """The records, and who signs of them."""
+    from govid.ledger.ledger import Ledger
+
+    with store(settings) as records:
+        yield (
+            records,
+            Ledger(records.database, settings.signing_key, {}, complaint_days=settings.complaint_days),
+        )
+
+
+@contextmanager
+def _erasing(settings: config.Settings) -> Iterator[tuple[Store, Ledger]]:
+    """The same; at the end the file beside the keys has what was erased."""
+    from govid.vault.journal import ErasureJournal
+
+    with _signing(settings) as (records, ledger):
+        yield records, ledger
+        ErasureJournal(settings.erasures_file, records.database, lambda: ledger.signer).catch_up()
+
+
+def _named(groups: tuple[str, ...]) -> str:
+    return ", ".join(groups) or "no group"
+
+
+def _text(found: Subject) -> str:
+    state = "HELD" if found.held else "active"
+    lines = [f"{found.subject_id!r} {state}, enrolled {minute(found.created_at)}, in {_named(found.groups)}"]
+    lines += [
+        f"  reference {one.reference_id} of {minute(one.created_at)} by {one.model_id}"
+        + (f", photo kept until {minute(one.photo_kept_until)}" if one.photo_kept_until else "")
+        for one in found.references
+    ]
+    return "\n".join(lines)

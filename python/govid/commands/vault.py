@@ -106,7 +106,7 @@ def destroy(context: click.Context, /, key_id: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def replay(context: click.Context, /, file: Path | None, as_json: bool) -> None:
-    """After a backup was restored: erase again whom FILE says was erased since (default: the file here)."""
+    """After a backup was restored: erase again what FILE says was erased since (default: the file here)."""
     from govid.ledger.rotation import current_signer
     from govid.store.audit import AuditLog
     from govid.vault import journal
@@ -115,9 +115,13 @@ def replay(context: click.Context, /, file: Path | None, as_json: bool) -> None:
     with store(chosen) as records:
         signer = current_signer(chosen.signing_key, AuditLog(records.database), create=False)
         receipts = journal.read(file or chosen.erasures_file, signer.verifier)
-        erased = journal.replay(records, receipts)
+        back = journal.replay(records, receipts)
+    erased = [subject_id for subject_id, reference_id in back if reference_id is None]
+    references = [reference_id for _, reference_id in back if reference_id is not None]
     show(
-        {"erased": erased}, as_json, f"{len(erased)} of {len(receipts)} erased subjects were back; gone again"
+        {"erased": erased, "references": references},
+        as_json,
+        f"{len(back)} of {len(receipts)} erased subjects and references were back; gone again",
     )
 
 
@@ -137,9 +141,11 @@ def verify_receipt(file: Path, keys: Path, as_json: bool) -> None:
     except msgspec.MsgspecError:
         raise InvalidSettings(f"{keys}: not a JSON object") from None
     found = erasures.read(read_verifier(jwks), file.read_text(errors="replace").strip())
+    what = f"{found.references} references" if found.reference is None else f"reference {found.reference}"
+    key = f", key {found.data_key} destroyed" if found.reference is None else ""
     text = (
-        f"genuine  {found.references} references and {found.photos} photos of {found.subject} were erased"
-        f" for {found.caller or 'nobody named'}, key {found.data_key} destroyed"
+        f"genuine  {what} and {found.photos} photos of {found.subject} were erased"
+        f" for {found.caller or 'nobody named'}{key}"
     )
     show(found, as_json, text)
 

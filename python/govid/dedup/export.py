@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from govid.dedup.jobs import DedupPair
+from govid.dedup.results import DedupPair
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -6,10 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
 
 from govid import calibration, policy, profiles
 from govid.audit import AuditRecord
@@ -18,73 +16,21 @@ from govid.callers import LOCAL, Caller
 from govid.config import Settings
 from govid.dedup import plan
 from govid.dedup.ranges import RangeReader
+from govid.dedup.results import DedupJob, DedupJobs, DedupPair
 from govid.dedup.worker import LEASE_SECONDS, Worker
 from govid.errors import InvalidParameter, JobEnded, JobRunning, JobTooLoose, UnknownJob
 from govid.faces import PIPELINE
 from govid.profiles import Profile
-from govid.results import Score
 from govid.store import Store, migration
 from govid.store import dedup as rows
 from govid.store.audit import append as append_audit
 from govid.store.database import MAX_INTEGER, Connection, Database
-from govid.types import Seconds, Template
+from govid.types import Template
 
 MAX_PAGE = 1000
 CACHE_BYTES = 256 * 1024 * 1024
 MOST_FALSE_PAIRS = 10_000_000
 """Expected pairs of strangers beyond which a job is not begun: they would fill the disk, and nobody's day."""
-
-
-class DedupJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job, how far it is, and what its threshold means."""
-
-    job_id: int
-    kind: Annotated[Literal["full", "incremental"], Meta(description="All against all, or new against all")]
-    state: Literal["running", "cancelled", "done"]
-    model_id: str
-    calibration_id: str
-    threshold: Annotated[float, Meta(description="Least score of a candidate pair")]
-    fmr: Annotated[float, Meta(description="False match rate at the threshold")]
-    supported: Annotated[
-        bool,
-        Meta(description="False: the calibration knows no rate as low as wanted, and `fmr` is its lowest"),
-    ]
-    comparisons: Annotated[int, Meta(description="Pairs of references when the job was planned")]
-    expected_false_pairs: Annotated[float, Meta(description="fmr x comparisons: pairs of strangers")]
-    expected_false_pairs_upper: Annotated[float, Meta(description="With the 95 % upper bound of the rate")]
-    blocks: int
-    blocks_done: int
-    compared: int
-    pairs: Annotated[int, Meta(description="Pairs of references above the threshold")]
-    pairs_not_kept: Annotated[
-        int, Meta(description="More of them in blocks with too many; those with the highest scores are kept")
-    ]
-    pairs_within_subjects: Annotated[int, Meta(description="Above the threshold, and no duplicates")]
-    left_out_references: Annotated[int, Meta(description="New references that another model made")]
-    cases: int
-    created_at: Seconds
-    ended_at: Seconds | None
-    eta_seconds: Annotated[float | None, Meta(description="At the speed since the job was resumed last")]
-
-
-class DedupJobs(msgspec.Struct, frozen=True, kw_only=True):
-    """Some jobs, the newest first."""
-
-    jobs: tuple[DedupJob, ...]
-    next_before: Annotated[
-        int | None, Meta(description="Pass as `before` for the next page; null at the end")
-    ]
-
-
-class DedupPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A found pair whose subjects are still enrolled. ``case_id`` is null for one that needed no new case."""
-
-    subject_a: str
-    subject_b: str
-    reference_a: int
-    reference_b: int
-    score: Score
-    case_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

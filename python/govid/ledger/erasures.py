@@ -1,4 +1,4 @@
-"""What a citizen keeps of an erasure: a signed statement of what was destroyed, without a name or a face."""
+"""What a citizen keeps of an erasure: a signed statement of what is gone, without a name or a face."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from msgspec import Meta
 
 from govid.errors import InvalidReceipt
 from govid.ledger.signing import ISSUER, Signer, Verifier
-from govid.store.erasures import Erased
+from govid.store.erasures import Erased, Mark
 
 KIND = "govid-erasure+jws"
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The claims of the receipt of an erasure. Digests are hexadecimal."""
 
     iss: str
@@ -26,10 +26,24 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     photos: Annotated[int, Meta(description="Photos that were deleted")]
     data_key: Annotated[
         str,
-        Meta(description="Fingerprint of the key that was destroyed: it names the subject in old backups"),
+        Meta(
+            description="Fingerprint of the subject's key, which names it in old backups; the key was "
+            "destroyed, unless a single reference was erased"
+        ),
     ]
     key_id: Annotated[str, Meta(description="Key-encryption key that it was wrapped with")]
     audit: Annotated[str, Meta(description="Digest of the audit row")]
+    reference: Annotated[
+        int | None, Meta(description="The one reference that was erased; without it: the subject")
+    ] = None
+    enrolled_at: Annotated[
+        float | None, Meta(description="When that reference was enrolled, seconds since the epoch")
+    ] = None
+
+    @property
+    def mark(self) -> Mark:
+        """What names the erasure in a copy of the store."""
+        return Mark(bytes.fromhex(self.data_key), self.reference, self.enrolled_at)
 
 
 def issue(signer: Signer, erased: Erased) -> str:
@@ -45,6 +59,8 @@ def issue(signer: Signer, erased: Erased) -> str:
         data_key=erased.fingerprint.hex(),
         key_id=erased.key_id,
         audit=erased.audit_digest.hex(),
+        reference=erased.reference_id,
+        enrolled_at=erased.enrolled_at,
     )
     return signer.sign(KIND, erasure)
 

@@ -5,7 +5,8 @@ The gallery is rebuilt from them; whatever is acknowledged is on disk first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -60,6 +61,19 @@ class Idempotency:
 
     key: str
     request_digest: str
+
+    @classmethod
+    def of(cls, key: str | None, caller: str, *asked: bytes) -> Idempotency | None:
+        """That of a call, of which ``asked`` is all that is asked; None without a key.
+
+        Each caller has its own keys: nobody can use up, or ask for the reply of, another's.
+        """
+        if key is None:
+            return None
+        digest = hashlib.sha256()
+        for part in asked:
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return cls(f"{caller} {key}", digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +194,27 @@ class Store(Protocol):
         A case that has no pair left but those on which so many ``adjudicators`` agree ends with it.
         """
 
+    def delete_reference(
+        self,
+        subject_id: str,
+        reference_id: int,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: ReplyToErasure,
+        *,
+        adjudicators: int = MAX_ADJUDICATORS,
+    ) -> Erased | Replayed:
+        """Delete one reference, with all that is kept of it; cases end as with a subject.
+
+        Raises UnknownReference, also where there is no such subject, and LastReference.
+        """
+
+    def set_groups(self, subject_id: str, groups: Sequence[str], audit: AuditRecord) -> None:
+        """Let a subject be in these groups and no others; raises UnknownSubject.
+
+        The record's note says which groups those were before, and which they are.
+        """
+
     def subject(self, subject_id: str) -> SubjectRecord:
         """One subject; raises UnknownSubject."""
 
@@ -189,11 +224,15 @@ class Store(Protocol):
     def references(self, subject_id: str) -> list[Reference]:
         """All references of a subject, oldest first; raises UnknownSubject."""
 
-    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
-        """The templates of an active subject that were enrolled at that time or later, oldest first.
+    def templates_of(self, subject_id: str, *, not_before: float = 0.0) -> dict[int, Template]:
+        """The templates of an active subject that were enrolled at that time or later, oldest first, by the
+        ids of their references.
 
         Raises UnknownSubject, SubjectHeld, ReferenceTooOld.
         """
+
+    def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
+        """The same without the ids."""
 
     def owners(self, reference_ids: Sequence[int], *, not_before: float = 0.0) -> dict[int, str]:
         """Subject id of each reference that is still there, active and enrolled at that time or later."""
@@ -205,15 +244,15 @@ class Store(Protocol):
         """All active references of these subjects and of the members of these groups."""
 
     def append_audit(
-        self, record: AuditRecord, attempt: Attempt | None = None, *, enrolled: bool | None = None
+        self, record: AuditRecord, attempt: Attempt | None = None, *, compared: Collection[int] | None = None
     ) -> bytes:
         """Count the attempt and keep one audit record; its digest in the chain, 32 bytes.
 
         Args:
-            enrolled: whether the subject of the record had references when they were read; None: it says
-                nothing of them.
+            compared: the references that the record follows from: of its subject, or of those a search found;
+                None: it says nothing of any.
 
-        Raises SubjectLocked, or UnknownSubject where that one was deleted before, and keeps neither.
+        Raises SubjectLocked, or UnknownReference where one of those was deleted before, and keeps neither.
         """
 
     def check_attempts(self, made: Attempts) -> None:

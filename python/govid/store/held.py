@@ -34,12 +34,14 @@ class SettledRow(NamedTuple):
 
 
 class ErasureRow(NamedTuple):
-    """An earlier subject of this name, of whom nothing is left but that it was erased."""
+    """An earlier subject of this name, or a reference of the given id, of which nothing is left but that it
+    was erased."""
 
     request_id: str
     erased_at: float
     references: int
     photos: int
+    reference_id: int | None
 
 
 class FeedbackRow(NamedTuple):
@@ -102,10 +104,10 @@ def settled(connection: Connection, subject_id: str) -> list[SettledRow]:
 
 
 def erasures(connection: Connection, subject_id: str) -> list[ErasureRow]:
-    """What is remembered of earlier subjects of this name."""
+    """What is remembered of earlier subjects of this name, and of single references."""
     rows = connection.rows(
-        "SELECT request_id, erased_at, reference_count, photo_count FROM erasure WHERE subject_id = ?"
-        " ORDER BY erasure_id",
+        "SELECT request_id, erased_at, reference_count, photo_count, reference_id FROM erasure"
+        " WHERE subject_id = ? ORDER BY erasure_id",
         (subject_id,),
     )
     return [ErasureRow(*row) for row in rows]

@@ -93,14 +93,3 @@ class Photos:
         key = self._vault.unwrapped(subject_id, key_id, wrapped)
         photo = key.open(KIND, data, reference_id, media_type, kept_until)
         return ReferencePhoto(int(reference_id), subject_id, KeptPhoto(media_type, photo, kept_until))
-
-
-def count(connection: Connection, subject_id: str) -> int:
-    """How many photos are there of a subject, those past their time among them."""
-    row = connection.row(
-        "SELECT count(*) FROM photo JOIN reference ON reference.reference_id = photo.reference_id"
-        " WHERE subject_id = ?",
-        (subject_id,),
-    )
-    assert row is not None
-    return int(row[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -13,10 +13,12 @@ from govid import template as codec
 from govid.audit import AuditRecord
 from govid.errors import (
     IdempotencyKeyReused,
+    LastReference,
     ReferenceTooOld,
     SubjectExists,
     SubjectHeld,
     TooManyReferences,
+    UnknownReference,
     UnknownSubject,
 )
 from govid.gallery import Within
@@ -38,7 +40,6 @@ from govid.store import (
     cases,
     erasures,
     migration,
-    photos,
     shadow,
     templates,
     verdicts,
@@ -156,26 +157,48 @@ class SqlStore:
         *,
         adjudicators: int = MAX_ADJUDICATORS,
     ) -> Erased | Replayed:
+        return self._erase(subject_id, None, audit, idempotency, reply, adjudicators)
+
+    def delete_reference(
+        self,
+        subject_id: str,
+        reference_id: int,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: ReplyToErasure,
+        *,
+        adjudicators: int = MAX_ADJUDICATORS,
+    ) -> Erased | Replayed:
+        return self._erase(subject_id, reference_id, audit, idempotency, reply, adjudicators)
+
+    def _erase(
+        self,
+        subject_id: str,
+        reference_id: int | None,
+        audit: AuditRecord,
+        idempotency: Idempotency | None,
+        reply: ReplyToErasure,
+        adjudicators: int,
+    ) -> Erased | Replayed:
+        """Erase a subject, or one of its references."""
         with self.database.writing() as connection:
             if replayed := claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
             key_id, fingerprint = erasures.key_of(connection, subject_id)
-            references = connection.execute(
-                "INSERT INTO gallery_change (reference_id)"
-                " SELECT reference_id FROM reference WHERE subject_id = ? ORDER BY reference_id",
-                (subject_id,),
-            )
-            photo_count = photos.count(connection, subject_id)
-            if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
-                raise UnknownSubject
-            attempts.forget(connection, subject_id)
+            going = _going(connection, subject_id, reference_id)
+            announce(connection, [number for number, *_ in going])
+            if reference_id is None:
+                if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
+                    raise UnknownSubject
+                attempts.forget(connection, subject_id)
+                audit = msgspec.structs.replace(audit, data_key=fingerprint.hex() or None)
+            else:
+                connection.execute("DELETE FROM reference WHERE reference_id = ?", (reference_id,))
             for case_id in cases.open_with(connection, subject_id):
                 verdicts.conclude(connection, case_id, adjudicators)
             cases.close_empty(connection, subject_id)
-            digest = append_audit(
-                connection, msgspec.structs.replace(audit, data_key=fingerprint.hex() or None)
-            )
+            digest = append_audit(connection, audit)
             erased = Erased(
                 subject_id=subject_id,
                 request_id=audit.request_id,
@@ -183,33 +206,47 @@ class SqlStore:
                 erased_at=audit.time,
                 key_id=key_id,
                 fingerprint=fingerprint,
-                references=references,
-                photos=photo_count,
+                references=len(going),
+                photos=sum(bool(photo) for _, _, photo in going),
                 audit_digest=digest,
+                reference_id=reference_id,
+                enrolled_at=None if reference_id is None else going[0][1],
             )
             erasures.remember(connection, erased)
             remember(connection, idempotency, lambda: reply(erased))
         self.database.scrub()
         return erased
 
+    def set_groups(self, subject_id: str, groups: Sequence[str], audit: AuditRecord) -> None:
+        with self.database.writing() as connection:
+            # As every writer of subjects: none is deleted meanwhile, and nobody waits in a circle.
+            connection.exclusive("gallery_change")
+            if not connection.row("SELECT 1 FROM subject WHERE subject_id = ?", (subject_id,)):
+                raise UnknownSubject
+            before = _groups(connection, subject_id)
+            connection.execute("DELETE FROM subject_group WHERE subject_id = ?", (subject_id,))
+            _insert_groups(connection, subject_id, groups)
+            # A name is no other one in JSON, whatever it is.
+            said = (
+                msgspec.json.encode(names).decode() for names in (before, _groups(connection, subject_id))
+            )
+            append_audit(connection, msgspec.structs.replace(audit, note=" -> ".join(said)))
+
     def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
         if new.photo is not None:
             self.photos.insert(connection, reference_id, new.subject_id, new.photo)
 
     def append_audit(
-        self, record: AuditRecord, attempt: Attempt | None = None, *, enrolled: bool | None = None
+        self, record: AuditRecord, attempt: Attempt | None = None, *, compared: Collection[int] | None = None
     ) -> bytes:
         with self.database.writing() as connection:
             if attempt is not None:
                 # Before the audit, whose lock is the last one.
                 attempts.count(connection, attempt)
             digest = append_audit(connection, record)
-            if enrolled is not None and record.subject_id is not None:
-                # Behind that lock: a deletion with a row before this one is complete, and is seen. The look
-                # is taken for those who are not enrolled, too: time follows from work.
-                found = connection.row("SELECT 1 FROM subject WHERE subject_id = ?", (record.subject_id,))
-                if enrolled and not found:
-                    raise UnknownSubject
+            # Behind that lock: a deletion with a row before this one is complete, and is seen.
+            if compared is not None and not _present(connection, record, compared).issuperset(compared):
+                raise UnknownReference
             return digest
 
     def set_gallery_position(self, name: str, sequence: int) -> None:
@@ -233,10 +270,8 @@ class SqlStore:
             )
             if row is None:
                 raise UnknownSubject
-            groups = connection.rows(
-                "SELECT name FROM subject_group WHERE subject_id = ? ORDER BY name", (subject_id,)
-            )
-        return SubjectRecord(row[0], row[1], bool(row[2]), tuple(name for (name,) in groups))
+            groups = _groups(connection, subject_id)
+        return SubjectRecord(row[0], row[1], bool(row[2]), groups)
 
     def subjects(self, *, after: str, limit: int) -> list[str]:
         with self.database.reading() as connection:
@@ -258,6 +293,9 @@ class SqlStore:
         return [self._reference(row) for row in rows]
 
     def templates(self, subject_id: str, *, not_before: float = 0.0) -> list[Template]:
+        return list(self.templates_of(subject_id, not_before=not_before).values())
+
+    def templates_of(self, subject_id: str, *, not_before: float = 0.0) -> dict[int, Template]:
         with self.database.reading() as connection:
             rows = connection.rows(
                 f"SELECT {templates.COLUMNS}, held FROM {_ACTIVE} WHERE subject_id = ? ORDER BY reference_id",
@@ -269,7 +307,7 @@ class SqlStore:
             # By its time nobody is to learn that nothing is opened here.
             templates.opened(self.vault, *self._decoy)
             raise SubjectHeld if held else ReferenceTooOld if rows else UnknownSubject
-        return [templates.opened(self.vault, *row) for row in recent]
+        return {row[0]: templates.opened(self.vault, *row) for row in recent}
 
     def owners(self, reference_ids: Sequence[int], *, not_before: float = 0.0) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -414,10 +452,60 @@ def insert_subject(
     )
     if not added:
         return None
-    connection.execute_many(
-        "INSERT INTO subject_group VALUES (?, ?)", [(name, new.subject_id) for name in sorted(set(groups))]
-    )
+    _insert_groups(connection, new.subject_id, groups)
     return _insert_reference(connection, vault.add_key(connection, new.subject_id), new, held=held)
+
+
+def _present(connection: Connection, record: AuditRecord, compared: Collection[int]) -> set[int]:
+    """The references of the record's subject that there are, or those of a search.
+
+    The look is taken for a subject who is not enrolled, too: time follows from work.
+    """
+    if record.subject_id is not None:
+        rows = connection.rows(
+            "SELECT reference_id FROM reference WHERE subject_id = ?", (record.subject_id,)
+        )
+        return {reference_id for (reference_id,) in rows}
+    return {
+        reference_id
+        for some in chunks(list(compared))
+        for (reference_id,) in connection.rows(
+            f"SELECT reference_id FROM reference WHERE reference_id IN ({marks(some)})", some
+        )
+    }
+
+
+def _insert_groups(connection: Connection, subject_id: str, groups: Sequence[str]) -> None:
+    connection.execute_many(
+        "INSERT INTO subject_group VALUES (?, ?)", [(name, subject_id) for name in sorted(set(groups))]
+    )
+
+
+def _groups(connection: Connection, subject_id: str) -> tuple[str, ...]:
+    rows = connection.rows("SELECT name FROM subject_group WHERE subject_id = ? ORDER BY name", (subject_id,))
+    return tuple(name for (name,) in rows)
+
+
+def _going(connection: Connection, subject_id: str, reference_id: int | None) -> list[Row]:
+    """Id, time of enrolment and whether a photo is kept of what is to be erased: all references, or this one.
+
+    Raises:
+        UnknownReference, LastReference.
+    """
+    rows = connection.rows(
+        "SELECT reference.reference_id, reference.created_at, photo.reference_id IS NOT NULL FROM reference"
+        " LEFT JOIN photo ON photo.reference_id = reference.reference_id"
+        " WHERE subject_id = ? ORDER BY reference.reference_id",
+        (subject_id,),
+    )
+    if reference_id is None:
+        return rows
+    going = [row for row in rows if row[0] == reference_id]
+    if not going:
+        raise UnknownReference
+    if len(rows) == 1:
+        raise LastReference
+    return going
 
 
 def insert_reference(connection: Connection, vault: Vault, new: NewReference, *, held: bool) -> Reference:

@@ -378,6 +378,12 @@ MIGRATIONS = (
     );
     CREATE INDEX earlier_answer_feedback ON earlier_answer (feedback_id);
     """,
+    # Of the erasure of a single reference: which one, and when it was enrolled. A restored store gives
+    # numbers out again, so that one alone would name another reference some day.
+    """
+    ALTER TABLE erasure ADD COLUMN reference_id {integer};
+    ALTER TABLE erasure ADD COLUMN enrolled_at {real};
+    """,
 )
 
 

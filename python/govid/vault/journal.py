@@ -1,7 +1,7 @@
 """Receipts of all erasures in a file beside the keys, apart from the store: a line each, never rewritten.
 
-A backup from before an erasure brings the subject back, with its key. ``replay`` erases it again, by this
-file, before anybody is served from the backup.
+A backup from before an erasure brings the subject back, with its key, or the reference. ``replay`` erases it
+again, by this file, before anybody is served from the backup.
 """
 
 from __future__ import annotations
@@ -15,15 +15,26 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
 from govid.config import private_folder
-from govid.errors import GovidError, InvalidReceipt, InvalidSettings, StoreUnavailable, UnknownSubject
+from govid.errors import (
+    GovidError,
+    InvalidReceipt,
+    InvalidSettings,
+    LastReference,
+    StoreUnavailable,
+    UnknownReference,
+    UnknownSubject,
+)
 from govid.ledger import erasures as receipts
 from govid.ledger.erasures import Erasure
 from govid.ledger.signing import Signer, Verifier
 from govid.store import Store, erasures
 from govid.store.database import Database
+from govid.store.erasures import Mark
 
 log = logging.getLogger("govid.vault")
 
@@ -34,7 +45,7 @@ class ErasureJournal:
     def __init__(self, path: Path, database: Database, signer: Callable[[], Signer]) -> None:
         self._path, self._database, self._signer = path, database, signer
         self._lock = threading.Lock()
-        self._written: set[str] | None = None
+        self._written: set[Mark] | None = None
         self._last = 0
 
     def catch_up(self) -> None:
@@ -60,13 +71,12 @@ class ErasureJournal:
             StoreUnavailable.
         """
         with self._lock, self._database.reading() as connection:
-            written = {bytes.fromhex(data_key) for data_key in self._written or ()}
-            unknown = written and written - erasures.fingerprints(connection)
+            unknown = self._written and self._written - erasures.marks(connection)
             back = erasures.still_there(connection, unknown) if unknown else []
         if back:
             raise StoreUnavailable(
-                f"{self._database.name}: a restored backup has brought back {len(back)} subjects that were"
-                " erased: run `govid vault replay` before anybody is served"
+                f"{self._database.name}: a restored backup has brought back {len(back)} subjects or"
+                " references that were erased: run `govid vault replay` before anybody is served"
             )
 
     def _append(self) -> None:
@@ -77,11 +87,11 @@ class ErasureJournal:
                 found = erasures.after(connection, self._last)
             if not found:
                 return
-            new = [one for _, one in found if one.fingerprint.hex() not in self._written]
+            new = [one for _, one in found if one.mark not in self._written]
             if new:
                 signer = self._signer()
                 _append(self._path, [receipts.issue(signer, one) for one in new])
-            self._written |= {one.fingerprint.hex() for one in new}
+            self._written |= {one.mark for one in new}
             self._last = found[-1][0]
 
 
@@ -105,17 +115,17 @@ def read(path: Path, verifier: Verifier) -> list[Erasure]:
     return found
 
 
-def _written(path: Path, verifier: Verifier) -> set[str]:
-    """Keys of the receipts in a file; what is none is as if it were not there."""
+def _written(path: Path, verifier: Verifier) -> set[Mark]:
+    """What the receipts in a file are of; what is none is as if it were not there."""
     written = set()
     for line in path.read_text(encoding="ascii", errors="replace").split("\n") if path.exists() else ():
         with suppress(InvalidReceipt):
-            written.add(receipts.read(verifier, line).data_key)
+            written.add(receipts.read(verifier, line).mark)
     return written
 
 
-def replay(store: Store, receipts: Iterable[Erasure]) -> list[str]:
-    """Erase again whom a restored backup has brought back; their subject ids.
+def replay(store: Store, receipts: Iterable[Erasure]) -> list[tuple[str, int | None]]:
+    """Erase again what a restored backup has brought back: ids of subject and reference, None for all of it.
 
     A subject that was enrolled anew after its erasure has another key, and stays.
 
@@ -123,25 +133,43 @@ def replay(store: Store, receipts: Iterable[Erasure]) -> list[str]:
         OperatorError: the rest can be erased by the same call again.
     """
     with store.database.reading() as connection:
-        back = erasures.still_there(
-            connection, [bytes.fromhex(erasure.data_key) for erasure in receipts if erasure.data_key]
-        )
-    erased = []
-    for subject_id in back:
-        record = AuditRecord(
-            time=time.time(),
-            request_id=new_request_id(),
-            caller=LOCAL.name,
-            operation="replay_erasure",
-            outcome="DELETED",
-            subject_id=subject_id,
-        )
-        try:
-            store.delete_subject(subject_id, record, None, lambda _: b"")
-        except UnknownSubject:
-            continue  # another process was quicker
-        erased.append(subject_id)
-    return erased
+        back = erasures.still_there(connection, [erasure.mark for erasure in receipts])
+    # Another process may be quicker.
+    return [gone for one in back if (gone := erase_again(store, *one))]
+
+
+def erase_again(
+    store: Store, subject_id: str, reference_id: int | None, about: str | None = None
+) -> tuple[str, int | None] | None:
+    """Erase a subject or one of its references in a restored store, and note it in the audit.
+
+    Args:
+        about: request id of the first erasure, where it is known.
+
+    Returns:
+        What was erased: all of the subject, too, where nothing else was left of it. None if it was not there.
+    """
+    record = AuditRecord(
+        time=time.time(),
+        request_id=new_request_id(),
+        caller=LOCAL.name,
+        operation="replay_erasure",
+        outcome="DELETED",
+        subject_id=subject_id,
+        reference_id=reference_id,
+        about=about,
+    )
+    try:
+        if reference_id is not None:
+            with suppress(LastReference):
+                store.delete_reference(subject_id, reference_id, record, None, lambda _: b"")
+                return subject_id, reference_id
+        # The better reference, for which the last one could go, is younger than the backup.
+        whole = msgspec.structs.replace(record, reference_id=None)
+        store.delete_subject(subject_id, whole, None, lambda _: b"")
+    except (UnknownSubject, UnknownReference):
+        return None
+    return subject_id, None
 
 
 def _append(path: Path, lines: list[str]) -> None:

@@ -14,6 +14,7 @@ from govid.backup.create import create
 from govid.backup.manifest import Manifest
 from govid.ledger.ledger import Ledger
 from govid.ledger.signing import Verifier
+from govid.store import Stored
 from govid.store.opening import open_store
 from govid.store.records import SqlStore
 from tests.govid.store.support import new, reply
@@ -47,6 +48,28 @@ class Place:
         for subject in subjects:
             store.delete_subject(subject, _record("delete", "DELETED", subject), None, lambda _: b"")
         store.close()
+
+    def add(self, subject: str, seed: int) -> int:
+        """One more reference; its id."""
+        store = self.store()
+        record = _record("add_reference", "ENROLLED", subject)
+        made = store.add_reference(new(subject, seed), record, None, reply, max_references=9)
+        assert isinstance(made, Stored)
+        store.close()
+        return made.reference.reference_id
+
+    def delete_reference(self, subject: str, reference_id: int) -> None:
+        store = self.store()
+        record = _record("delete_reference", "DELETED", subject)
+        record = msgspec.structs.replace(record, reference_id=reference_id)
+        store.delete_reference(subject, reference_id, record, None, lambda _: b"")
+        store.close()
+
+    def references(self, subject: str) -> list[int]:
+        store = self.store()
+        found = list(store.templates_of(subject))
+        store.close()
+        return found
 
     def subjects(self) -> list[str]:
         store = self.store()

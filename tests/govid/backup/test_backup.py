@@ -29,7 +29,8 @@ from govid.errors import (
     SigningKeyGone,
     TargetNotEmpty,
 )
-from govid.ledger.signing import load_signer
+from govid.ledger.chain import Link
+from govid.ledger.signing import Verifier, load_signer
 from govid.vault.journal import ErasureJournal, read
 from tests.govid.backup.conftest import NewPlace
 from tests.govid.backup.support import Place
@@ -86,12 +87,7 @@ def test_whoever_was_erased_since_stays_erased(place: Place, new_place: NewPlace
     place.delete("bob")
     place.enrol("late")
     place.delete("late")
-    store = place.store()
-    ledger = place.ledger(store)
-    ledger.checkpoint()
-    statements = [statement for _, statement in ledger.log.checkpoints()]
-    afterwards = since(made.moment, ledger.log.links(), statements, ledger.signer.verifier)
-    store.close()
+    afterwards = since(made.moment, *chain(place))
     assert [one.subject_id for one in afterwards.erasures] == ["bob", "late"]
     target = new_place("restored")
     brought_back(place, tmp_path / "backup", target, afterwards)
@@ -126,6 +122,40 @@ def test_the_file_of_erasures_does_as_well(place: Place, new_place: NewPlace, tm
     brought_back(place, tmp_path / "backup", target, Afterwards(receipts=receipts))
     assert target.subjects() == ["alice", "王\\n小\\明"], "alice was erased before the backup, and came again"
     assert len(read(older, place.verifier())) < len(receipts)
+
+
+@pytest.mark.parametrize("by", ["audit", "file"])
+def test_a_reference_that_was_erased_since_stays_erased(
+    place: Place, new_place: NewPlace, tmp_path: Path, by: str
+) -> None:
+    (first,), second = place.references("bob"), place.add("bob", 7)
+    made = place.backup(tmp_path / "backup")
+    place.delete_reference("bob", second)
+    (alone,) = place.references("alice")
+    place.add("alice", 8)
+    place.delete_reference("alice", alone)
+    afterwards = since(made.moment, *chain(place))
+    if by == "file":
+        afterwards = Afterwards(receipts=read(journal(place), place.verifier()))
+    target = new_place("restored")
+    brought_back(place, tmp_path / "backup", target, afterwards)
+    assert target.references("bob") == [first]
+    assert target.subjects() == ["bob", "王\\n小\\明"], "of alice nothing was left"
+    # Its own backups go on from there.
+    again = since(made.moment, *chain(target))
+    assert [(one.subject_id, one.reference_id) for one in again.erasures] == [
+        *([("bob", second), ("alice", None)] if by == "audit" else [("alice", None), ("bob", second)])
+    ]
+
+
+def chain(place: Place) -> tuple[list[Link], list[str], Verifier]:
+    """The audit of an installation, its checkpoints, and who signed them."""
+    store = place.store()
+    ledger = place.ledger(store)
+    ledger.checkpoint()
+    found = [*ledger.log.links()], [one for _, one in ledger.log.checkpoints()], ledger.signer.verifier
+    store.close()
+    return found
 
 
 @only_sqlite

@@ -18,7 +18,7 @@ import govid.client
 from govid.client import AsyncClient, Client, Decision, PackedTemplate, Verdict, problems
 from govid.ledger.receipts import Receipt
 from tests.conftest import Served
-from tests.support import BIDEN, OBAMA, OBAMA_LATER, SAMPLES
+from tests.support import BIDEN, OBAMA, OBAMA_LATER, SAMPLES, wait_until
 
 BOB, TWIN = "client ü bob", "client-twin"
 
@@ -62,6 +62,16 @@ def test_a_subject_from_enrolment_to_deletion(client: Client) -> None:
     assert BOB in client.subjects(after="client", limit=10).subjects
     assert client.uses(BOB, limit=3).uses[0].operation == "add_reference"
     assert client.audit(request_id=answer.request_id).rows[0].record.outcome == "MATCH"
+
+    assert client.set_groups(BOB, ["desk", "guests"]).groups == ("desk", "guests")
+    assert client.identify(OBAMA_LATER, groups=["staff"]).decision is Decision.NON_MATCH
+    gone = client.delete_reference(BOB, held.references[0].reference_id)
+    assert gone.reference_id == made.reference_id
+    with pytest.raises(problems.UnknownReference):
+        client.delete_reference(BOB, made.reference_id)
+    with pytest.raises(problems.LastReference):
+        client.delete_reference(BOB, held.references[1].reference_id)
+    assert client.set_groups(BOB, []).groups == client.subject(BOB).groups == ()
 
     handed_over = client.export_subject(BOB)
     assert json.loads(handed_over).keys() == {"export", "proof"}
@@ -131,7 +141,26 @@ def test_a_case_is_decided(client: Client) -> None:
     assert client.verify(TWIN, OBAMA_LATER).decision is Decision.MATCH
 
 
+def test_a_dedup_job_is_started_looked_at_and_exported(client: Client) -> None:
+    client.enrol(BOB, OBAMA)
+    job = client.start_dedup()
+    with pytest.raises(problems.UnknownJob):
+        client.start_dedup(since_job=job.job_id + 1)
+    wait_until(lambda: client.dedup_job(job.job_id).state == "done")
+    assert client.dedup_jobs(limit=1).jobs == (client.dedup_job(job.job_id),)
+    assert client.dedup_jobs(before=job.job_id).jobs == ()
+    assert client.export_dedup(job.job_id, format="csv").startswith(b"subject_a,")
+    for line in client.export_dedup(job.job_id).splitlines():
+        assert json.loads(line)["score"] >= job.threshold
+    for call in (client.cancel_dedup, client.resume_dedup):
+        with pytest.raises(problems.JobEnded):
+            call(job.job_id)
+
+
 def test_the_installation(client: Client) -> None:
+    assert client.healthz().status == "alive"
+    assert set(client.readyz().checks.values()) == {"ok"}
+    assert b"govid_" in client.metrics()
     by_name = {one.use_case.name: one for one in client.use_cases()}
     assert by_name["general"].available
     assert not by_name["portal_login"].available

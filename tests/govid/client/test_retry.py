@@ -45,6 +45,23 @@ def test_a_write_is_repeated_under_one_key() -> None:
         assert came[-1].headers["Idempotency-Key"] == "mine"
 
 
+def test_a_put_is_repeated_and_a_server_that_is_not_ready_says_why() -> None:
+    put = Answer(200, b'{"request_id":"r","subject_id":"a","groups":["x"]}')
+    with scripted(GONE, STORE_AWAY, put) as (address, came), Client(address, options=QUICK) as client:
+        assert client.set_groups("a", ["x"]).groups == ("x",)
+        assert [one.body for one in came] == [b'{"groups":["x"]}'] * 3
+    away = Answer(503, b'{"status":"unavailable","checks":{"store":"store-unavailable"}}')
+    with scripted(away) as (address, came), Client(address, options=QUICK) as client:
+        assert client.readyz().checks == {"store": "store-unavailable"}
+        assert len(came) == 1
+    with (
+        scripted(PROXY) as (address, _),
+        Client(address, options=QUICK) as client,
+        pytest.raises(UnexpectedReply),
+    ):
+        client.readyz()
+
+
 def test_async_as_well() -> None:
     async def deleted(address: str) -> str:
         async with AsyncClient(address, options=QUICK) as client:

@@ -14,7 +14,8 @@ from govid.audit import AuditRecord
 from govid.calibration import Calibration
 from govid.config import Settings
 from govid.dedup import jobs
-from govid.dedup.jobs import Dedup, DedupJob
+from govid.dedup.jobs import Dedup
+from govid.dedup.results import DedupJob
 from govid.profiles import active
 from govid.store import NewReference
 from govid.store.records import SqlStore, insert_reference, insert_subject

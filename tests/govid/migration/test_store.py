@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from govid.errors import MigrationRefused, ModelNotServing, NoMigration, SealBroken
-from govid.store import bulk, dedup, listing, migration, shadow
+from govid.store import Stored, bulk, dedup, listing, migration, shadow
 from govid.store.records import SqlStore
 from govid.types import Template
 from tests.govid.migration.support import begin, enrol, enter, face, kept, shadow_add, shadows
@@ -106,6 +108,28 @@ def test_a_deletion_takes_the_second_template_along(store: SqlStore) -> None:
         shadow.add(connection, store.vault, {}, {stays: "no-photo"}, news=False)
     store.delete_subject("a", AUDIT, None, lambda _: b"")
     assert shadows(store) == [stays]
+
+
+@pytest.mark.parametrize("serves", ["source", "target"])
+def test_a_deleted_reference_goes_on_both_sides_and_the_other_stays(store: SqlStore, serves: str) -> None:
+    first = enrol(store, "a", 1)
+    begin(store)
+    if serves == "target":
+        enter(store, "cut_over", "target")
+    one, other = face(2), new("a", 2).template
+    made, second = (one, other) if serves == "target" else (other, one)
+    added = store.add_reference(
+        replace(new("a", 2), template=made, second=second), AUDIT, None, reply, max_references=9
+    )
+    assert isinstance(added, Stored)
+    shadow_add(store, first, 1)
+    store.set_groups("a", ["north"], AUDIT)
+    assert store.reference_ids(groups=["north"]).tolist() == [first, added.reference.reference_id]
+    store.delete_reference("a", added.reference.reference_id, AUDIT, None, lambda _: b"")
+    assert shadows(store) == [first]
+    assert list(store.templates_of("a")) == [first]
+    enter(store, "prepared", "source" if serves == "target" else "target")
+    assert list(store.templates_of("a")) == store.reference_ids(groups=["north"]).tolist() == [first]
 
 
 def test_what_was_deleted_meanwhile_gets_no_second_template(store: SqlStore) -> None:

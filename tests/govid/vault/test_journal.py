@@ -15,6 +15,7 @@ from govid.cli import cli
 from govid.errors import InvalidReceipt, StoreUnavailable
 from govid.ledger import erasures
 from govid.ledger.signing import Signer, load_signer
+from govid.store import Stored
 from govid.store.sqlite import SqliteStore
 from govid.vault.journal import ErasureJournal, read, replay
 from tests.govid.store.support import AUDIT, new, reply
@@ -86,13 +87,59 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     late.catch_up()
     with pytest.raises(StoreUnavailable, match="2 subjects"):
         late.check()
-    assert sorted(replay(restored, receipts)) == ["gone", "returned"]
+    assert sorted(replay(restored, receipts)) == [("gone", None), ("returned", None)]
     assert restored.subjects(after="", limit=9) == ["stays"]
     late.check()
     # The erasures of the restored store are those that the file has already.
     ErasureJournal(tmp_path / "erasures.jws", restored.database, lambda: signer).catch_up()
     assert read(tmp_path / "erasures.jws", signer.verifier) == receipts
     restored.close()
+
+
+def test_a_restored_backup_loses_again_the_reference_it_brought_back(tmp_path: Path, signer: Signer) -> None:
+    """And nothing that was enrolled under the number of one that the backup never had."""
+    database, path = tmp_path / "govid.sqlite3", tmp_path / "erasures.jws"
+    store = enrolled(tmp_path, "two", "one")
+    (first,) = store.templates_of("one")
+    second = add(store, "two", 7)
+    store.close()
+    shutil.copy(database, tmp_path / "backup")
+    store = SqliteStore(database)
+    journal = ErasureJournal(path, store.database, lambda: signer)
+    add(store, "one", 8)
+    later = add(store, "two", 9)
+    for subject, reference_id in (("two", second), ("two", later), ("one", first)):
+        store.delete_reference(subject, reference_id, AUDIT, None, lambda _: b"")
+    journal.catch_up()
+    journal.check()
+    receipts = read(path, signer.verifier)
+    assert [one.reference for one in receipts] == [second, later, first]
+    assert replay(store, receipts) == []
+    store.close()
+
+    for file in tmp_path.glob("govid.sqlite3*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup", database)
+    restored = SqliteStore(database)
+    late = ErasureJournal(path, restored.database, lambda: signer)
+    late.catch_up()
+    with pytest.raises(StoreUnavailable, match="2 subjects or references"):
+        late.check()
+    # Of one of them the backup has no other reference: it has to be enrolled anew.
+    assert sorted(replay(restored, receipts), key=str) == [("one", None), ("two", second)]
+    assert len(restored.templates_of("two")) == 1
+    numbers = [add(restored, "two", 20 + n) for n in range(2)]
+    assert later in numbers
+    late.catch_up()
+    late.check()
+    assert replay(restored, receipts) == []
+    restored.close()
+
+
+def add(store: SqliteStore, subject: str, seed: int) -> int:
+    made = store.add_reference(new(subject, seed), AUDIT, None, reply, max_references=9)
+    assert isinstance(made, Stored)
+    return made.reference.reference_id
 
 
 def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path, signer: Signer) -> None:
@@ -152,7 +199,7 @@ def test_the_commands_rotate_destroy_replay_and_verify(tmp_path: Path) -> None:
     assert (status["subjects_by_key"], status["unused_keys"]) == ({prepared: 1}, [old])
     run("destroy", str(old))
     assert run("encrypt") == {"sealed": 0}
-    assert run("replay") == {"erased": []}
+    assert run("replay") == {"erased": [], "references": []}
     (tmp_path / "receipt").write_text(erasures.issue(signer, erased) + "\n")  # type: ignore[arg-type]
     (tmp_path / "keys.json").write_text(json.dumps(signer.verifier.jwks()))
     shown = run("verify-receipt", str(tmp_path / "receipt"), "--keys", str(tmp_path / "keys.json"))

@@ -11,6 +11,7 @@ from govid.client import bodies, receipts
 from govid.client._async.connection import AsyncConnection, Token
 from govid.client.bodies import Photo, Portrait
 from govid.client.options import Options
+from govid.dedup.results import DedupJob, DedupJobs
 from govid.gallery import GalleryStats
 from govid.ledger.ledger import Answers, AuditPage, Rated, UsePage
 from govid.ledger.receipts import Receipt
@@ -19,12 +20,14 @@ from govid.results import (
     EmbeddedTemplate,
     Enrolment,
     Identification,
+    ReferenceDeletion,
     Subject,
+    SubjectGroups,
     SubjectPage,
     Verification,
 )
 from govid.store.feedback import ComplaintPage, Rating
-from govid.wire import CheckpointList, Jwks, ModelList, UseCaseInfo
+from govid.wire import CheckpointList, Health, Jwks, ModelList, UseCaseInfo
 
 
 class AsyncClient:
@@ -148,6 +151,18 @@ class AsyncClient:
     async def delete(self, subject_id: str, *, idempotency_key: str = "") -> Deletion:
         """Delete a subject with all its references."""
         return await self._call(Deletion, "DELETE", _subject(subject_id), key=idempotency_key)
+
+    async def delete_reference(
+        self, subject_id: str, reference_id: int, *, idempotency_key: str = ""
+    ) -> ReferenceDeletion:
+        """Delete one reference of a subject; the last one goes only with its subject."""
+        path = f"{_subject(subject_id)}/references/{reference_id:d}"
+        return await self._call(ReferenceDeletion, "DELETE", path, key=idempotency_key)
+
+    async def set_groups(self, subject_id: str, groups: Sequence[str]) -> SubjectGroups:
+        """Let a subject be in these groups and no others."""
+        path = f"{_subject(subject_id)}/groups"
+        return await self._call(SubjectGroups, "PUT", path, bodies.of_json(groups=groups))
 
     async def subject(self, subject_id: str) -> Subject:
         """What is held on a subject."""
@@ -284,6 +299,39 @@ class AsyncClient:
         body = bodies.of_json(verdict=verdict, subjects=subjects, note=note, adjudicator=adjudicator)
         return await self._call(Case, "POST", f"/v1/cases/{case_id:d}/verdicts", body, key=idempotency_key)
 
+    async def start_dedup(
+        self, *, since_job: int | None = None, since_reference: int | None = None
+    ) -> DedupJob:
+        """Start a job that compares all references with all others, in the background of the server.
+
+        Args:
+            since_job: only what became active since that finished job was planned.
+            since_reference: only what became active after that reference.
+        """
+        body = bodies.of_json(since_job=since_job, since_reference=since_reference)
+        return await self._call(DedupJob, "POST", _JOBS, body)
+
+    async def dedup_jobs(self, *, before: int | None = None, limit: int = 20) -> DedupJobs:
+        """Jobs, the newest first; for the next page ``before=next_before``."""
+        return await self._call(DedupJobs, "GET", _JOBS, bodies.of_query(before=before, limit=limit))
+
+    async def dedup_job(self, job_id: int) -> DedupJob:
+        """How far a job is, and how many pairs of strangers to expect."""
+        return await self._call(DedupJob, "GET", f"{_JOBS}/{job_id:d}")
+
+    async def cancel_dedup(self, job_id: int) -> DedupJob:
+        """Stop a job; what it found stays."""
+        return await self._call(DedupJob, "POST", f"{_JOBS}/{job_id:d}/cancel")
+
+    async def resume_dedup(self, job_id: int) -> DedupJob:
+        """Go on with a job that was cancelled or whose workers died."""
+        return await self._call(DedupJob, "POST", f"{_JOBS}/{job_id:d}/resume")
+
+    async def export_dedup(self, job_id: int, *, format: Literal["json", "csv"] = "json") -> bytes:  # noqa: A002
+        """The pairs that a job found so far, a JSON object a line or as CSV: ids and scores."""
+        query = bodies.of_query(format=format)
+        return await self._call(bytes, "GET", f"{_JOBS}/{job_id:d}/export", query)
+
     # --- the installation ---------------------------------------------------------------------------
 
     async def use_cases(self) -> list[UseCaseInfo]:
@@ -297,6 +345,21 @@ class AsyncClient:
     async def models(self) -> ModelList:
         """The models in use with digest and licence."""
         return await self._call(ModelList, "GET", "/v1/models")
+
+    async def healthz(self) -> Health:
+        """Whether the process runs."""
+        return await self._call(Health, "GET", "/healthz")
+
+    async def readyz(self) -> Health:
+        """Whether requests are answered, and which dependency is away if one is; asked once."""
+        return await self._call(Health, "GET", "/readyz")
+
+    async def metrics(self) -> bytes:
+        """Metrics in Prometheus' text format."""
+        return await self._call(bytes, "GET", "/metrics")
+
+
+_JOBS = "/v1/dedup/jobs"
 
 
 def _subject(subject_id: str) -> str:
