@@ -235,11 +235,20 @@ def test_a_verdict_is_not_about_what_came_later(store: SqlStore, anew: bool) -> 
         support.add(store, "s0", support.people(1, 7)[0])
     say(queue, case_id, TWINS, "ann", subjects=("s1", "s2"))
     say(queue, case_id, SAME, "ann")
-    assert settled(store) == {
-        ("s0", "s1"): ("different", 2),
-        ("s1", "s2"): ("twins", 3),
-        ("s2", "s3"): ("same", 4),
-    }
+    # A deletion takes what was found of the subject along.
+    first: dict[tuple[str, str], tuple[str, int]] = {} if anew else {("s0", "s1"): ("different", 2)}
+    assert settled(store) == {**first, ("s1", "s2"): ("twins", 3), ("s2", "s3"): ("same", 4)}
+
+
+@pytest.mark.parametrize("who", ["s1", "s2"])
+def test_a_deletion_forgets_what_was_settled_of_that_subject_alone(store: SqlStore, who: str) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2), (2, 3))
+    say(queue, case_id, FRAUD, "ann")
+    gone(store, who)
+    assert settled(store) == {pair: ("fraud", last) for pair, last in {
+        ("s0", "s1"): 2, ("s1", "s2"): 3, ("s2", "s3"): 4,
+    }.items() if who not in pair}  # fmt: skip
+    assert {pair.verdict for pair in queue.case(case_id).settled} <= {FRAUD}
 
 
 def test_a_verdict_on_a_pair_that_is_gone_is_not_about_a_new_subject_of_the_name(store: SqlStore) -> None:

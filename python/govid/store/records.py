@@ -192,6 +192,7 @@ class SqlStore:
                 if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                     raise UnknownSubject
                 attempts.forget(connection, subject_id)
+                verdicts.forget(connection, subject_id)
                 audit = msgspec.structs.replace(audit, data_key=fingerprint.hex() or None)
             else:
                 connection.execute("DELETE FROM reference WHERE reference_id = ?", (reference_id,))

@@ -384,6 +384,13 @@ MIGRATIONS = (
     ALTER TABLE erasure ADD COLUMN reference_id {integer};
     ALTER TABLE erasure ADD COLUMN enrolled_at {real};
     """,
+    # How two subjects were settled goes with either of them.
+    """
+    CREATE INDEX settled_pair_b ON settled_pair (subject_b);
+    DELETE FROM settled_pair
+        WHERE subject_a NOT IN (SELECT subject_id FROM subject)
+        OR subject_b NOT IN (SELECT subject_id FROM subject);
+    """,
 )
 
 

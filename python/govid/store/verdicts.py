@@ -111,6 +111,13 @@ def settle(connection: Connection, subject_a: str, subject_b: str, verdict: str)
     )
 
 
+def forget(connection: Connection, subject_id: str) -> None:
+    """How an erased subject was settled with others: what a case of theirs says stays with the case."""
+    connection.execute(
+        "DELETE FROM settled_pair WHERE subject_a = ? OR subject_b = ?", (subject_id, subject_id)
+    )
+
+
 def apart(connection: Connection, subject_id: str, others: Iterable[str]) -> set[str]:
     """Those of the others whom adjudicators found to be somebody else than this subject.
 
