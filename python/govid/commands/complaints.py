@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from govid.audit import new_request_id
-from govid.commands.context import json_option, login, settings_of, show, store
+from govid.commands.context import json_option, login, minute, records_and_ledger, settings_of, show
 
 if TYPE_CHECKING:
-    from govid.ledger.ledger import Ledger
     from govid.store.feedback import Complaint
 
 
 @click.group(name="complaints")
 def complaints_group() -> None:
     """Complaints about decisions, which somebody has to answer in time."""
-
-
-@contextmanager
-def _ledger(context: click.Context) -> Iterator[Ledger]:
-    from govid.ledger.ledger import Ledger
-
-    settings = settings_of(context)
-    with store(settings) as records:
-        yield Ledger(records.database, settings.signing_key, {}, complaint_days=settings.complaint_days)
 
 
 @complaints_group.command(name="list")
@@ -41,7 +28,7 @@ def list_complaints(
     context: click.Context, /, everything: bool, after: int, limit: int, as_json: bool
 ) -> None:
     """Complaints that wait for an answer, the oldest first."""
-    with _ledger(context) as ledger:
+    with records_and_ledger(settings_of(context)) as (_, ledger):
         page = ledger.complaints(after=after, limit=limit, open_only=not everything)
     show(page, as_json, "\n".join(map(_text, page.complaints)) or "no complaints")
 
@@ -57,7 +44,7 @@ def list_complaints(
 def answer(context: click.Context, /, complaint_id: int, text: str, correct: bool, as_json: bool) -> None:
     """Close COMPLAINT_ID with TEXT, which whoever holds the receipt of the decision can read; audited."""
     request_id = new_request_id()
-    with _ledger(context) as ledger:
+    with records_and_ledger(settings_of(context)) as (_, ledger):
         ledger.close_complaint(complaint_id, text, correction=correct, request_id=request_id, login=login())
     said = f"complaint {complaint_id} is answered; whoever holds the receipt of the decision can read it"
     show({"complaint_id": complaint_id, "request_id": request_id}, as_json, said)
@@ -69,12 +56,8 @@ def _text(complaint: Complaint) -> str:
     if complaint.closed_at is not None:
         answers.append((complaint.closed_at, complaint.closed_by or "", complaint.answer or ""))
     lines = [
-        f"complaint {complaint.complaint_id} {complaint.state}, due {_minute(complaint.due_at)}, "
+        f"complaint {complaint.complaint_id} {complaint.state}, due {minute(complaint.due_at)} UTC, "
         f"decision {complaint.request_id}: {complaint.comment!r}"
     ]
-    lines += [f"  answered {_minute(at)} by {by!r}: {text!r}" for at, by, text in answers]
+    lines += [f"  answered {minute(at)} UTC by {by!r}: {text!r}" for at, by, text in answers]
     return "\n".join(lines)
-
-
-def _minute(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

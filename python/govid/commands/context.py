@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ import msgspec
 from govid import config
 from govid.errors import InvalidParameter, InvalidSettings
 from govid.store import Store
+
+if TYPE_CHECKING:
+    from govid.ledger.ledger import Ledger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -102,3 +105,13 @@ def store(chosen: config.Settings) -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def records_and_ledger(chosen: config.Settings) -> Iterator[tuple[Store, Ledger]]:
+    """The records, and who signs of them."""
+    from govid.ledger.ledger import Ledger
+
+    with store(chosen) as records:
+        days = chosen.complaint_days
+        yield records, Ledger(records.database, chosen.signing_key, {}, complaint_days=days)

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from govid import config
-from govid.commands.context import json_option, login, minute, settings_of, show, store
+from govid.commands.context import json_option, login, minute, records_and_ledger, settings_of, show, store
 from govid.errors import InvalidParameter, InvalidSettings
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def export(context: click.Context, /, subject_id: str, out: Path, as_json: bool)
     from govid import subject_export
     from govid.audit import new_request_id
 
-    with _signing(settings_of(context)) as (records, ledger):
+    with records_and_ledger(settings_of(context)) as (records, ledger):
         request_id = new_request_id()
         try:
             file = os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
@@ -187,23 +187,11 @@ def unlock(context: click.Context, /, subject_id: str, as_json: bool) -> None:
 
 
 @contextmanager
-def _signing(settings: config.Settings) -> Iterator[tuple[Store, Ledger]]:
-    """The records, and who signs of them."""
-    from govid.ledger.ledger import Ledger
-
-    with store(settings) as records:
-        yield (
-            records,
-            Ledger(records.database, settings.signing_key, {}, complaint_days=settings.complaint_days),
-        )
-
-
-@contextmanager
 def _erasing(settings: config.Settings) -> Iterator[tuple[Store, Ledger]]:
-    """The same; at the end the file beside the keys has what was erased."""
+    """The records, and who signs of them; at the end the file beside the keys has what was erased."""
     from govid.vault.journal import ErasureJournal
 
-    with _signing(settings) as (records, ledger):
+    with records_and_ledger(settings) as (records, ledger):
         yield records, ledger
         ErasureJournal(settings.erasures_file, records.database, lambda: ledger.signer).catch_up()
 
