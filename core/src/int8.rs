@@ -158,6 +158,11 @@ impl Comparison<i8> for Int8<'_> {
         Ok(())
     }
 
+    /// References are interleaved for each group of probes anew: the larger these are, the better.
+    fn most_probes(&self) -> usize {
+        if self.panel.is_some() { 256 } else { 64 }
+    }
+
     fn reference_bytes(&self) -> usize {
         if self.panel.is_some() { PANEL_REFERENCE_BYTES } else { REFERENCE_BYTES }
     }

@@ -53,6 +53,11 @@ pub(crate) trait Comparison<T> {
         REFERENCE_BYTES
     }
 
+    /// The most probes that references meet at a time.
+    fn most_probes(&self) -> usize {
+        64
+    }
+
     /// Comparison scores of each probe with each reference. Those of a probe begin `stride` after
     /// those of the one before.
     fn compare(
@@ -105,7 +110,8 @@ impl<'a, T, C: Comparison<T>> Walk<'a, T, C> {
         let mut probe_inverses = vec![0.0; count];
         comparison.invert_norms(Operand::Probes, 0, probes, &mut probe_inverses)?;
         let row_bytes = dimensions * size_of::<T>();
-        let probes_at_once = (PROBE_BYTES / row_bytes).clamp(1, 64).min(count);
+        let probes_at_once =
+            (PROBE_BYTES / row_bytes).clamp(1, comparison.most_probes()).min(count);
         let tiles = (comparison.reference_bytes() / row_bytes / WHOLE_TILES).max(1);
         let most = if count == 1 { ROWS_OF_ONE } else { REFERENCES };
         let references_at_once = tiles.min(most / WHOLE_TILES) * WHOLE_TILES;

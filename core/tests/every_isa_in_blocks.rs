@@ -208,7 +208,7 @@ fn extreme_codes_agree_exactly(kernels: &Kernels) {
 }
 
 fn scores_of_codes_are_the_same_to_the_bit(kernels: &Kernels) {
-    for (len, probe_count, count) in [(1, 2, 300), (128, 70, 260), (513, 3, 140)] {
+    for (len, probe_count, count) in [(1, 2, 300), (128, 70, 260), (129, 300, 60), (513, 3, 140)] {
         let (mut probes, mut references) = (codes(len * probe_count, 3), codes(len * count, 4));
         // No row is all zeros.
         probes.iter_mut().step_by(len).for_each(|code| *code |= 1);

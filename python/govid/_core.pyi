@@ -197,7 +197,7 @@ def nearest(
 
     Scores are to the bit those of `cosine_block`, however the rows are divided among calls. The
     matrix of all scores never exists: beside the result, memory holds at most 2 k candidates for
-    each of 64 probes.
+    each of 64 to 256 probes.
 
     probes: (p, d) float32, C-contiguous, d >= 1, of any norms but 0; p may be 0, and then no
         reference is checked.
