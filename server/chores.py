@@ -1,5 +1,5 @@
-"""What a server does beside requests: it signs the audit, delivers announcements, and erases what is past its
-time."""
+"""What a server does beside requests: it signs the audit, writes down erasures that others made, delivers
+announcements, and erases what is past its time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from server.webhook import Webhook
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 10.0
 ERASE_SECONDS = 0.5
+WRITE_DOWN_SECONDS = 10.0
 PAUSE_SECONDS = 0.01  # between two batches, for whoever else writes
 log = logging.getLogger("govid.server")
 
@@ -53,7 +54,10 @@ class Chores:
         self._erase_due = time.monotonic()
         self._webhook = webhook
         first = time.monotonic() + checkpoint_seconds
-        self._chores = [_Chore("checkpoints", engine.ledger.checkpoint, checkpoint_seconds, first)]
+        self._chores = [
+            _Chore("checkpoints", engine.ledger.checkpoint, checkpoint_seconds, first),
+            _Chore("erasures", engine.write_down_erasures, WRITE_DOWN_SECONDS),
+        ]
         if retention_seconds:
             self._chores.append(_Chore("retention", self._erase, 0.0))
         if webhook:

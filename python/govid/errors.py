@@ -547,6 +547,16 @@ class AuditBroken(OperatorError):
     remedy = "Run `govid audit verify`; keep a copy of the database as evidence and restore a backup."
 
 
+class ErasureNotWritten(OperatorError):
+    slug = "erasure-not-written"
+    commands_only = True
+    title = "It is erased, and the file of erasures beside the keys does not say so"
+    remedy = (
+        "Mend what the detail names: a running server, or its next start, then makes up for it. Until then a"
+        " restored backup brings back who was erased. Keep the receipt that the detail ends with."
+    )
+
+
 class BackupFailed(OperatorError):
     slug = "backup-failed"
     commands_only = True

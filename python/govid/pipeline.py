@@ -197,6 +197,10 @@ class Engine:
         """The table of that profile."""
         return self._calibrations[self._faces.profile.name]
 
+    def write_down_erasures(self) -> None:
+        """Let the file beside the keys have what others erased: they may have died before they wrote it."""
+        self._erasures.catch_up()
+
     @property
     def models(self) -> tuple[ModelSpec, ...]:
         """Manifest entries of the models in use."""
@@ -584,7 +588,7 @@ class Engine:
         self._companion.check()
         yield
         self._search.announce()
-        self._erasures.catch_up()
+        self.write_down_erasures()
 
     def _known(self, subject: str, inquiry: Inquiry) -> _Known:
         """What the inquiry compares with; raises as ``verify`` what its caller may know."""

@@ -75,17 +75,19 @@ def set_groups(
     *,
     request_id: str | None = None,
     caller: Caller = LOCAL,
+    login: str = "",
 ) -> SubjectGroups:
     """Let a subject be in these groups and no others. A search that begins after this returns goes by them.
 
     Args:
         groups: up to 16 names, as of an enrolment; none: it is in no group.
+        login: who does it, as far as this machine knows; for the audit.
 
     Raises:
         UnknownSubject, InvalidSubjectId, InvalidGroup, OperatorError.
     """
     asked = subject_id.checked_groups(groups)
-    record = _record("set_groups", "GROUPED", subject, request_id, caller)
+    record = _record("set_groups", "GROUPED", subject, request_id, caller, login)
     with _refusals_audited(store, record):
         store.set_groups(subject, asked, record)
     return SubjectGroups(request_id=record.request_id, subject_id=subject, groups=asked)
@@ -100,17 +102,19 @@ def delete(
     idempotency_key: str | None = None,
     request_id: str | None = None,
     caller: Caller = LOCAL,
+    login: str = "",
 ) -> Deletion:
     """Erase a subject: its references, and the key without which no copy of them can be read.
 
     Args:
         adjudicators: how many people must agree on two subjects (``Store.delete_subject``).
         idempotency_key: the same key and request again returns the first reply and changes nothing.
+        login: who does it, as far as this machine knows; for the audit.
 
     Raises:
         UnknownSubject, InvalidSubjectId, IdempotencyKeyReused, OperatorError.
     """
-    record = _record("delete", "DELETED", subject, request_id, caller)
+    record = _record("delete", "DELETED", subject, request_id, caller, login)
     key = Idempotency.of(idempotency_key, caller.name, b"delete", subject.encode(), b"")
     return _erased(
         store,
@@ -131,6 +135,7 @@ def delete_reference(
     idempotency_key: str | None = None,
     request_id: str | None = None,
     caller: Caller = LOCAL,
+    login: str = "",
 ) -> ReferenceDeletion:
     """Erase one reference of a subject: its templates and its photo. The arguments are those of ``delete``.
 
@@ -138,7 +143,7 @@ def delete_reference(
         UnknownReference: there is none of that id, or no such subject.
         LastReference, InvalidSubjectId, IdempotencyKeyReused, OperatorError.
     """
-    record = _record("delete_reference", "DELETED", subject, request_id, caller)
+    record = _record("delete_reference", "DELETED", subject, request_id, caller, login)
     if 0 < reference_id <= MAX_INTEGER:
         record = msgspec.structs.replace(record, reference_id=reference_id)
     asked = b"delete_reference", subject.encode(), str(reference_id).encode()
@@ -176,7 +181,7 @@ def _erased(
 
 
 def _record(
-    operation: str, outcome: str, subject: str, request_id: str | None, caller: Caller
+    operation: str, outcome: str, subject: str, request_id: str | None, caller: Caller, login: str
 ) -> AuditRecord:
     """What the audit says of a call on a subject; raises InvalidSubjectId."""
     return AuditRecord(
@@ -186,6 +191,7 @@ def _record(
         operation=operation,
         outcome=outcome,
         subject_id=subject_id.checked(subject),
+        note=f"by the login {login}" if login else None,
     )
 
 

@@ -70,6 +70,9 @@ DETAILS: Mapping[str, str] = {
     "{} groups, at most {}": "{} 个组，上限为 {}",
     "{} references, at most {}": "{} 张参考照片，上限为 {}",
     "{} characters of text, at most {}": "文字共 {} 个字符，上限为 {}",
+    "the text has a character that cannot be kept: NUL, or one that is no UTF-8": (
+        "文字含有无法保存的字符：NUL 或非 UTF-8 字符"
+    ),
     "{} characters of earlier answers, at most {}": "此前的答复共 {} 个字符，上限为 {}",
     "{} characters, allowed are 1 to {}": "{} 个字符，允许 1 至 {}",
     "holds a character that cannot be seen": "含有不可见的字符",

@@ -11,7 +11,7 @@ import msgspec
 
 from govid import config
 from govid.commands import audit_file
-from govid.commands.context import json_option, read_json, settings_of, show, store
+from govid.commands.context import json_option, minute, read_json, settings_of, show, store
 from govid.errors import BackupBroken, ErasuresUnknown
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _summary(found: Manifest) -> str:
     return (
         f"{moment.subjects} subjects, {moment.references} references, "
         f"audit up to row {moment.audit_position}, {size / 1e6:.1f} MB, "
-        f"made {_time(found.iat)} by govid {found.version}"
+        f"made {minute(found.iat)} UTC by govid {found.version}"
     )
 
 
@@ -176,7 +176,8 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
     from govid.retention import LONGEST_SILENCE
 
     lines = [
-        f"restored {done.subjects} subjects and {done.references} references as of {_time(done.made_at)}",
+        f"restored {done.subjects} subjects and {done.references} references"
+        f" as of {minute(done.made_at)} UTC",
         f"{done.erased} subjects and references that were erased since are erased again",
         "Now check:",
         "  govid audit verify      the chain; rows after the backup are gone: keep what was published",
@@ -209,7 +210,3 @@ def _lacks_models(chosen: config.Settings) -> bool:
     except OperatorError:
         return True
     return False
-
-
-def _time(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

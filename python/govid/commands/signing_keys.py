@@ -8,7 +8,7 @@ import click
 
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
-from govid.commands.context import json_option, settings_of, show, store
+from govid.commands.context import json_option, minute, settings_of, show, store
 
 
 @click.group(name="keys")
@@ -67,16 +67,14 @@ def rotate(context: click.Context, /, prepare: bool, as_json: bool) -> None:
         verifier = rotation.current_signer(path, log).verifier
     key_id, retired = verifier.key_ids[:2]
     text = (
-        f"{key_id} signs; {retired} is retired, and what it signs after {_time(done.until)} does not count\n"
+        f"{key_id} signs; {retired} is retired,"
+        f" and what it signs after {minute(done.until)} UTC does not count\n"
         "Publish the keys again (GET /v1/receipts/keys), and back up the new one."
     )
     show({"key_id": key_id, "retired": retired, "until": done.until}, as_json, text)
 
 
-def _state(until: object) -> str:
-    return "signs" if until is None else f"retired; what it signed after {_time(until)} does not count"
-
-
-def _time(seconds: object) -> str:
-    assert isinstance(seconds, int)
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+def _state(until: str | int | None) -> str:
+    if not isinstance(until, int):
+        return "signs"
+    return f"retired; what it signed after {minute(until)} UTC does not count"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import msgspec
 
 from govid import config
 from govid.commands.context import json_option, login, minute, records_and_ledger, settings_of, show, store
-from govid.errors import InvalidParameter, InvalidSettings
+from govid.errors import ErasureNotWritten, GovidError, InvalidParameter, InvalidSettings
 
 if TYPE_CHECKING:
     from govid.ledger.ledger import Ledger
@@ -68,7 +67,7 @@ def groups(
     if bool(groups) == no_group:
         raise click.UsageError("name the groups, or --none")
     with store(settings_of(context)) as records:
-        done = subjects.set_groups(records, subject_id, groups)
+        done = subjects.set_groups(records, subject_id, groups, login=login())
     show(done, as_json, f"{subject_id!r} is in {_named(done.groups)}")
 
 
@@ -84,25 +83,39 @@ def delete(context: click.Context, /, subject_id: str, yes: bool, as_json: bool)
     settings = settings_of(context)
     if not yes:
         click.confirm(f"Erase {subject_id!r} for ever?", abort=True, err=True)
-    with _erasing(settings) as (records, ledger):
-        done = subjects.delete(records, ledger, subject_id, adjudicators=settings.adjudicators_required)
+    with records_and_ledger(settings) as (records, ledger):
+        done = subjects.delete(
+            records, ledger, subject_id, adjudicators=settings.adjudicators_required, login=login()
+        )
+        _write_down(settings, records, ledger, done.receipt)
     show(done, as_json, f"{subject_id!r} is erased; receipt\n{done.receipt}")
 
 
 @subject_group.command(name="delete-reference")
 @click.argument("subject_id")
 @click.argument("reference", type=int)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_context
-def delete_reference(context: click.Context, /, subject_id: str, reference: int, as_json: bool) -> None:
+def delete_reference(
+    context: click.Context, /, subject_id: str, reference: int, yes: bool, as_json: bool
+) -> None:
     """Erase one REFERENCE of SUBJECT_ID, which has others: its templates and its photo."""
     from govid import subjects
 
     settings = settings_of(context)
-    with _erasing(settings) as (records, ledger):
+    if not yes:
+        click.confirm(f"Erase reference {reference} of {subject_id!r} for ever?", abort=True, err=True)
+    with records_and_ledger(settings) as (records, ledger):
         done = subjects.delete_reference(
-            records, ledger, subject_id, reference, adjudicators=settings.adjudicators_required
+            records,
+            ledger,
+            subject_id,
+            reference,
+            adjudicators=settings.adjudicators_required,
+            login=login(),
         )
+        _write_down(settings, records, ledger, done.receipt)
     show(done, as_json, f"reference {reference} of {subject_id!r} is erased; receipt\n{done.receipt}")
 
 
@@ -186,14 +199,20 @@ def unlock(context: click.Context, /, subject_id: str, as_json: bool) -> None:
     show({"subject_id": subject_id, "failures": failures}, as_json, text)
 
 
-@contextmanager
-def _erasing(settings: config.Settings) -> Iterator[tuple[Store, Ledger]]:
-    """The records, and who signs of them; at the end the file beside the keys has what was erased."""
-    from govid.vault.journal import ErasureJournal
+def _write_down(settings: config.Settings, records: Store, ledger: Ledger, receipt: str) -> None:
+    """Let the file beside the keys have what was erased; raises ErasureNotWritten."""
+    from govid.ledger import erasures
+    from govid.vault import journal
 
-    with records_and_ledger(settings) as (records, ledger):
-        yield records, ledger
-        ErasureJournal(settings.erasures_file, records.database, lambda: ledger.signer).catch_up()
+    path, verifier = settings.erasures_file, ledger.signer.verifier
+    journal.ErasureJournal(path, records.database, lambda: ledger.signer).catch_up()
+    missing = f"{path}: it lacks this one"
+    try:
+        if erasures.read(verifier, receipt).mark in {one.mark for one in journal.read(path, verifier)}:
+            return
+    except GovidError as error:
+        missing = error.detail
+    raise ErasureNotWritten(f"{missing}; receipt {receipt}")
 
 
 def _named(groups: tuple[str, ...]) -> str:

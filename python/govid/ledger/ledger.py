@@ -318,3 +318,6 @@ def _check_limit(limit: int) -> None:
 def _check_comment(comment: str) -> None:
     if len(comment) > MAX_COMMENT:
         raise InvalidParameter(f"{len(comment)} characters of text, at most {MAX_COMMENT}")
+    # SQLite counts no further than a NUL, PostgreSQL takes none, and a command line may be no UTF-8.
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in comment):
+        raise InvalidParameter("the text has a character that cannot be kept: NUL, or one that is no UTF-8")

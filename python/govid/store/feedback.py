@@ -132,18 +132,19 @@ class Feedback:
         return next(iter(self._complaints("request_id = ?", (request_id,))), None)
 
     def _complaints(self, which: str, parameters: tuple[Value, ...]) -> list[Complaint]:
+        own = len(_COLUMNS)
         # One statement: between two of them an answer could move from the one table to the other.
         with self._database.reading() as connection:
             rows = connection.rows(
                 "SELECT complaint.*, earlier.answer, answered_at, answered_by FROM"
-                " (SELECT feedback_id, request_id, comment, created_at, due_at, closed_at, answer, closed_by"
-                f"  FROM feedback WHERE due_at IS NOT NULL AND {which}) AS complaint"
+                f" (SELECT {', '.join(_COLUMNS)} FROM feedback WHERE due_at IS NOT NULL AND {which})"
+                " AS complaint"
                 " LEFT JOIN earlier_answer AS earlier USING (feedback_id) ORDER BY feedback_id, answer_id",
                 parameters,
             )
         return [
-            _complaint(complaint, [row[_COLUMNS:] for row in found if row[_COLUMNS] is not None])
-            for complaint, found in groupby(rows, key=lambda row: row[:_COLUMNS])
+            _complaint(complaint, [row[own:] for row in found if row[own] is not None])
+            for complaint, found in groupby(rows, key=lambda row: row[:own])
         ]
 
     def close(
@@ -189,12 +190,14 @@ class Feedback:
 
 
 _SAID = ", ".join(_Said._fields)
-_COLUMNS = len(Complaint.__struct_fields__) - 2
-"""Of a complaint, before those of an earlier answer."""
+_COLUMNS = (
+    "feedback_id", "request_id", "comment", "created_at", "due_at", "closed_at", "answer", "closed_by"
+)  # fmt: skip
+"""Of a complaint, in the order in which they are selected."""
 
 
 def _complaint(said: Row, earlier: list[Row]) -> Complaint:
-    known: dict[str, Any] = dict(zip(Complaint.__struct_fields__, said, strict=False))
+    known: dict[str, Any] = dict(zip(("complaint_id", *_COLUMNS[1:]), said, strict=True))
     state: ComplaintState = "reopened" if earlier else "open"
     if known["closed_at"] is not None:
         state = "answered"
@@ -228,10 +231,11 @@ def _joined(before: _Said | None, rating: Rating, comment: str) -> str:
     # Whoever has the receipt first must not be able to praise a complaint away.
     if before.rating == "good":
         return comment
-    if not comment or comment in before.comment:
+    # After an answer a few of the words before may be all that is left to say.
+    answered = before.answer is not None
+    if not comment or (comment == before.comment if answered else comment in before.comment):
         raise FeedbackExists
-    parts = [before.comment, f"[{before.answer}]" if before.answer else "", comment]
-    said = "\n".join(part for part in parts if part)
+    said = "\n".join(part for part in (before.comment, comment) if part)
     if len(said) > MAX_SAID:
         raise FeedbackExists(f"{len(said)} characters of text, at most {MAX_SAID}")
     return said

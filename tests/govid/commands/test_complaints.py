@@ -15,7 +15,8 @@ from tests import support
 
 
 def govid(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [support.GOVID, "--data-dir", str(folder), "complaints", *map(str, arguments)]
+    own = [one if isinstance(one, bytes) else str(one) for one in arguments]
+    command = [support.GOVID, "--data-dir", str(folder), "complaints", *own]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -39,6 +40,8 @@ def test_a_complaint_is_listed_answered_and_corrected(tmp_path: Path) -> None:
     again = govid(tmp_path, "answer", 1, "x", "--json")
     assert (again.returncode, json.loads(again.stdout)["slug"]) == (3, "unknown-complaint")
     assert json.loads(govid(tmp_path, "answer", 1, "it was not", "--correct", "--json").stdout)["request_id"]
+    torn = govid(tmp_path, "answer", 1, b"\xff", "--correct", "--json")
+    assert (torn.returncode, json.loads(torn.stdout)["slug"]) == (3, "invalid-parameter")
 
     assert govid(tmp_path, "list").stdout == "no complaints\n"
     everything = govid(tmp_path, "list", "--all").stdout.splitlines()

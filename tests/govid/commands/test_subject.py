@@ -9,7 +9,11 @@ from typing import Any
 
 import httpx
 
+from govid.commands.context import login
+from govid.ledger import erasures
+from govid.ledger.signing import load_signer
 from govid.store.sqlite import SqliteStore
+from govid.vault import journal
 from tests import support
 from tests.govid.store.support import AUDIT, new, reply
 from tests.support import OBAMA, OBAMA_LATER, b64
@@ -64,24 +68,25 @@ def test_commands_do_as_the_routes_do_and_a_server_follows(tmp_path: Path) -> No
         assert (by_command["caller"], by_command["outcome"]) == ("local", "GROUPED")
         assert answer(folder, "groups", "obama", "--none")["groups"] == []
 
-        gone = answer(folder, "delete-reference", "obama", first)
+        gone = answer(folder, "delete-reference", "obama", first, "--yes")
         assert gone["reference_id"] == first
         searched = client.post("/v1/identify", json={"photo": b64(OBAMA)}).json()
         assert searched["gallery_size"] == 3
         other = client.get("/v1/subjects/other").json()["references"][0]["reference_id"]
         client.delete(f"/v1/subjects/other/references/{other}").raise_for_status()
         by_route, by_command = rows(client, "delete_reference")
-        assert {**by_route, "subject_id": "obama"} == by_command
-        assert refusal(folder, "delete-reference", "obama", first) == "unknown-reference"
+        assert {**by_route, "subject_id": "obama", "note": f"by the login {login()}"} == by_command
+        assert refusal(folder, "delete-reference", "obama", first, "--yes") == "unknown-reference"
+        assert rows(client, "delete_reference")[0]["note"] == f"by the login {login()}"
         (left,) = answer(folder, "show", "obama")["references"]
-        assert refusal(folder, "delete-reference", "obama", left["reference_id"]) == "last-reference"
+        assert refusal(folder, "delete-reference", "obama", left["reference_id"], "--yes") == "last-reference"
 
         assert found(client) == ["obama", "other"]
         assert answer(folder, "delete", "obama", "--yes")["subject_id"] == "obama"
         assert found(client) == ["other"]
         client.delete("/v1/subjects/other").raise_for_status()
         by_route, by_command = rows(client, "delete")
-        assert {**by_route, "subject_id": "obama"} == by_command
+        assert {**by_route, "subject_id": "obama", "note": f"by the login {login()}"} == by_command
         assert (
             refusal(folder, "show", "obama")
             == refusal(folder, "delete", "obama", "--yes")
@@ -104,6 +109,9 @@ def test_a_deletion_is_asked_about_and_no_models_are_needed(tmp_path: Path) -> N
         asked = govid(tmp_path, "delete", "alice", "--json", said=said)
         assert (asked.returncode, asked.stdout) == (code, "")
         assert "Erase 'alice' for ever?" in asked.stderr
+        asked = govid(tmp_path, "delete-reference", "alice", 1, "--json", said=said)
+        assert (asked.returncode, asked.stdout) == (code, "")
+        assert "Erase reference 1 of 'alice' for ever?" in asked.stderr
     assert json.loads(govid(tmp_path, "delete", "alice", "--json", said="y\n").stdout)["receipt"]
     assert govid(tmp_path, "list").stdout == "bob\n"
     for arguments in (("groups", "bob"), ("groups", "bob", "staff", "--none")):
@@ -111,3 +119,23 @@ def test_a_deletion_is_asked_about_and_no_models_are_needed(tmp_path: Path) -> N
     assert refusal(tmp_path, "groups", "bob", "a/b") == "invalid-group"
     assert refusal(tmp_path, "groups", "nobody", "staff") == "unknown-subject"
     assert govid(tmp_path, "groups", "bob", "desk").stdout == "'bob' is in desk\n"
+
+
+def test_an_erasure_that_is_not_written_down_is_an_error_with_its_receipt(tmp_path: Path) -> None:
+    """And the next command makes up for it."""
+    store = SqliteStore(tmp_path / "govid.sqlite3")
+    for subject in ("alice", "bob"):
+        store.add_subject(new(subject), AUDIT, None, reply)
+    store.close()
+    file = tmp_path / "keys" / "erasures.jws"
+    file.mkdir(parents=True)
+    failed = govid(tmp_path, "delete", "alice", "--yes", "--json")
+    said = json.loads(failed.stdout)
+    assert (failed.returncode, said["slug"]) == (1, "erasure-not-written"), failed.stderr
+    assert str(file) in said["detail"]
+    verifier = load_signer(tmp_path / "keys" / "signing.pem", create=False).verifier
+    first = erasures.read(verifier, said["detail"].rpartition(" ")[2])
+    assert refusal(tmp_path, "show", "alice") == "unknown-subject"
+    file.rmdir()
+    second = erasures.read(verifier, answer(tmp_path, "delete", "bob", "--yes")["receipt"])
+    assert journal.read(file, verifier) == [first, second]

@@ -11,7 +11,7 @@ import pytest
 
 from govid.audit import AuditRecord
 from govid.callers import LOCAL
-from govid.errors import InvalidParameter, UnknownComplaint
+from govid.errors import FeedbackExists, InvalidParameter, UnknownComplaint
 from govid.ledger.ledger import Ledger
 from govid.store import retention
 from govid.store.audit import AuditFilter
@@ -106,6 +106,32 @@ def test_a_correction_stands_beside_what_was_said(ledger: Ledger, receipt: str) 
         ("CLOSED", "r1", "ann"),
     ]
     assert ledger.examine().intact
+
+
+def test_words_of_before_open_an_answered_complaint_anew(ledger: Ledger, receipt: str) -> None:
+    number = complain(ledger, receipt, "I was in Rome, not at the gate")
+    with pytest.raises(FeedbackExists):
+        complain(ledger, receipt, "not at the gate")
+    answer(ledger, number, "you were at the gate")
+    with pytest.raises(FeedbackExists):
+        complain(ledger, receipt, "I was in Rome, not at the gate")
+    complain(ledger, receipt, "not at the gate")
+    assert read(ledger, receipt) == ("reopened", ["you were at the gate"])
+    (complaint,) = ledger.complaints().complaints
+    assert complaint.comment == "I was in Rome, not at the gate\nnot at the gate"
+    (earlier,) = complaint.earlier_answers
+    assert earlier.answered_at <= complaint.created_at <= time.time()
+    with pytest.raises(FeedbackExists):
+        complain(ledger, receipt, "not at the gate")
+
+
+@pytest.mark.parametrize("words", ["a\0b", "\0", "\udcff", "a\udfff"])
+def test_what_no_store_can_keep_or_count_is_refused(ledger: Ledger, receipt: str, words: str) -> None:
+    number = complain(ledger, receipt, "it was not me")
+    for say in (lambda: complain(ledger, receipt, words), lambda: answer(ledger, number, words)):
+        with pytest.raises(InvalidParameter, match="NUL"):
+            say()
+    assert read(ledger, receipt) == ("open", [])
 
 
 def test_nobody_is_answered_with_nothing(ledger: Ledger, receipt: str) -> None:
