@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -31,6 +32,7 @@ from server.errors import NotFound
 
 # Of one key from one address: five tries at once, then one a minute.
 TRIES, TRIES_PER_SECOND = 5, 1 / 60
+_NUMBER = re.compile(rb"[1-9][0-9]{0,18}")
 
 
 class Gate:
@@ -82,6 +84,7 @@ class Gate:
             NotFound, Unauthenticated, NotAllowed, UntrustedProxy, ForeignPage, RateLimited, OperatorError.
         """
         _check_plain(scope["raw_path"])
+        _check_numbers(scope)
         door = ROUTES.get(f"{scope['method']} {scope['path_template']}", frozenset[Scope]())
         if isinstance(door, Door):
             door = self._doors.get(door, door)
@@ -199,3 +202,19 @@ def _check_plain(raw_path: bytes) -> None:
         unquote_to_bytes(raw_path).decode("utf-8")
     except UnicodeDecodeError:
         raise NotFound from None
+
+
+def _check_numbers(scope: Any) -> None:  # noqa: ANN401 - as above
+    """Each thing with a number has one address: Python reads 1_0, +10, 010 and other scripts' digits as 10.
+
+    Raises:
+        NotFound.
+    """
+    numbers = {f"{{{name}}}" for name, value in scope["path_params"].items() if isinstance(value, int)}
+    if not numbers:
+        return
+    template, sent = scope["path_template"].split("/"), scope["raw_path"].split(b"/")
+    if len(template) != len(sent) or not all(
+        _NUMBER.fullmatch(said) for name, said in zip(template, sent, strict=True) if name in numbers
+    ):
+        raise NotFound
