@@ -21,22 +21,23 @@ from govid.commands.context import written
 from govid.doctor import cpu_name
 from govid.errors import OperatorError
 from govid.faces import FacePipeline
-from govid.guard import Loss, file_name
-from lfw_eval.data import VIEW_1_TRAIN, DataError, DataSet, locate
+from govid.guard import PAIR_LIST, Loss, file_name
+from lfw_eval.data import DataError, DataSet, locate
 from lfw_eval.embeddings import embed_all
 from lfw_eval.evaluate import pair_scores
 from lfw_eval.metrics import accuracy
 from lfw_eval.protocol import read_pairs
 
 
-def measure(settings: config.Settings, data: DataSet, *, pair_list: str, cache: bool, progress: bool) -> Loss:
+def measure(settings: config.Settings, data: DataSet, *, cache: bool, progress: bool) -> Loss:
     """Judge the same pairs in float32 and in the precision of the settings.
 
     Raises:
-        DataError: the pair list is not there, or too few of its pairs can be compared to show anything.
+        DataError: the pair list is not there or another one, or too few of its pairs can be compared to show
+            anything.
         OperatorError: a model is missing, or cannot multiply in the precision here.
     """
-    pairs = read_pairs(data.root / pair_list, data)
+    pairs = read_pairs(data.root / PAIR_LIST, data)
     mated, fold = (np.array([getattr(pair, name) for pair in pairs]) for name in ("mated", "fold"))
     photos = sorted({photo for pair in pairs for photo in pair.photos})
     # The precision first, for it may not be had here.
@@ -46,7 +47,7 @@ def measure(settings: config.Settings, data: DataSet, *, pair_list: str, cache: 
     found = {
         "model_id": both[0].model_id,
         "float32_model_id": both[1].model_id,
-        "data_set": f"{data.photos.name}, {pair_list}",
+        "data_set": f"{data.photos.name}, {PAIR_LIST}",
         "data_set_digest": data.digest(photos),
         "created": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": f"{cpu_name()}, SIMD {_core.isa()}, {platform.system()}",
@@ -58,14 +59,13 @@ def measure(settings: config.Settings, data: DataSet, *, pair_list: str, cache: 
     try:
         return msgspec.convert(found, Loss)
     except msgspec.ValidationError as error:
-        raise DataError(f"{pair_list}: {error}") from None
+        raise DataError(f"{PAIR_LIST}: {error}") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 1 as well where too much is lost, which the record then says."""
     parser = argparse.ArgumentParser(prog="python -m lfw_eval.guard", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of LFW")
-    parser.add_argument("--pairs", default=VIEW_1_TRAIN, help="pair list in that folder")
     parser.add_argument("--out", type=Path, help="folder of the record (default: <data-dir>/calibrations)")
     parser.add_argument("--cache", action="store_true", help="keep the templates for the next run")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -75,9 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.precision == "float32":
             parser.error("GOVID_PRECISION names the precision that is held against float32")
         folder = config.private_folder(given.out or settings.calibrations_dir)
-        loss = measure(
-            settings, locate(given.data), pair_list=given.pairs, cache=given.cache, progress=not given.json
-        )
+        loss = measure(settings, locate(given.data), cache=given.cache, progress=not given.json)
         with written(folder / file_name(loss.model_id)) as file:
             file.write(msgspec.json.format(msgspec.json.encode(loss)) + b"\n")
     except DataError as error:

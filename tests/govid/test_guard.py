@@ -22,8 +22,15 @@ INT8 = Settings(precision="int8")
 def loss_of(model_id: str, *, lost_pairs: int, **changes: object) -> Loss:
     """The record of a model that judges some pairs wrong which it judges right in float32."""
     right = 2194
+    known = [Settings(profile=name) for name in ("fast", "high_assurance")]  # type: ignore[arg-type]
+    plain = {
+        model_of(msgspec.structs.replace(one, precision=word)): model_of(one)
+        for one in known
+        for word in ("int8", "bfloat16")
+    }
     values: dict[str, object] = {
-        "model_id": model_id, "float32_model_id": "plain", "data_set": "made up", "data_set_digest": "0" * 64,
+        "model_id": model_id, "float32_model_id": plain.get(model_id, "plain"),
+        "data_set": "made up, pairsDevTrain.txt", "data_set_digest": "0" * 64,
         "created": "2026-11-26", "machine": "none", "pairs": PAIRS, "compared": PAIRS,
         "accuracy": (right - lost_pairs) / PAIRS, "float32_accuracy": right / PAIRS, **changes,
     }  # fmt: skip
@@ -64,6 +71,15 @@ def test_one_pair_of_view_1_may_be_lost_and_two_may_not(eight: Settings, lost: i
     assert "int8" not in precision.available(eight)
 
 
+def test_exactly_as_much_as_is_too_much_is_refused_whatever_floats_make_of_it() -> None:
+    loss = loss_of("x", lost_pairs=0)
+    for right in range(1, 2001):
+        shares = {"pairs": 2000, "accuracy": (right - 1) / 2000, "float32_accuracy": right / 2000}
+        assert msgspec.structs.replace(loss, **shares).too_much
+        shares["accuracy"] = right / 2000
+        assert not msgspec.structs.replace(loss, **shares).too_much
+
+
 @pytest.mark.skipif(not openvino_session.installed(), reason="OpenVINO is not installed")
 def test_nothing_starts_with_a_model_that_fails(settings: Settings) -> None:
     eight = msgspec.structs.replace(settings, precision="int8")
@@ -86,8 +102,9 @@ def test_what_nobody_measured_is_refused_with_the_command_that_does(eight: Setti
     half = msgspec.structs.replace(eight, embedder=own, precision="bfloat16")
     with pytest.raises(PrecisionUnavailable, match=r"tiny-1-.*python -m lfw_eval\.guard"):
         guard.check(half)
-    guard.check(msgspec.structs.replace(half, precision="float32"))
-    written(half, msgspec.json.encode(loss_of(model_of(half), lost_pairs=0)))
+    guard.check(plain := msgspec.structs.replace(half, precision="float32"))
+    loss = loss_of(model_of(half), lost_pairs=0, float32_model_id=model_of(plain))
+    written(half, msgspec.json.encode(loss))
     guard.check(half)
 
 
@@ -98,6 +115,11 @@ def test_what_nobody_measured_is_refused_with_the_command_that_does(eight: Setti
         b"null",
         b'{"model_id": "x"}',
         msgspec.json.encode(loss_of("another model", lost_pairs=0)),
+        msgspec.json.encode(loss_of(model_of(INT8), lost_pairs=0, float32_model_id="another model")),
+        # Of other pairs it says nothing.
+        msgspec.json.encode(msgspec.structs.replace(loss_of("x", lost_pairs=0), data_set="lfw, pairs.txt")),
+        msgspec.json.encode(msgspec.structs.replace(loss_of("x", lost_pairs=0), pairs=6000)),
+        msgspec.json.encode(msgspec.structs.replace(loss_of("x", lost_pairs=0), compared=2201)),
         # Too few pairs show no loss, nor does a share beyond all of them.
         msgspec.json.encode(msgspec.structs.replace(loss_of("x", lost_pairs=0), compared=1999)),
         msgspec.json.encode(msgspec.structs.replace(loss_of("x", lost_pairs=0), accuracy=1.5)),

@@ -51,7 +51,7 @@ def test_what_shows_nothing_is_not_written(tmp_path: Path) -> None:
     assert "pairsDevTrain.txt" in measured(data, folder, GOVID_PRECISION="int8").stderr
     (data / VIEW_1_TRAIN).write_text("1\n" + "Barack_Obama\t1\t2\n" + "Barack_Obama\t1\tJoe_Biden\t1\n")
     for word, said in (
-        ("int8", "compared"),
+        ("int8", "pairs"),
         ("float32", "held against float32"),
         ("auto", "precision-unavailable: auto"),
     ):
