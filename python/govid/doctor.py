@@ -16,7 +16,7 @@ from govid import __version__, _core, config, cores, models, precision, profiles
 from govid.auto_precision import settled_here
 from govid.errors import GovidError
 from govid.faces import FacePipeline
-from govid.ledger.rotation import known_keys
+from govid.ledger.rotation import current_signer, known_keys
 from govid.migration.models import calibrations, check_settings, settings_naming
 from govid.retention import check_clock
 from govid.runtime import embedder_runtime, live_isa
@@ -26,6 +26,7 @@ from govid.store.database import Connection
 from govid.store.migration import Model
 from govid.store.opening import open_store
 from govid.vault import rotation
+from govid.vault.journal import ErasureJournal
 
 _LOW_DISK = 1 << 30
 _CLOCK_SECONDS = 60
@@ -180,6 +181,7 @@ def _storage(settings: config.Settings, problems: list[str]) -> dict[str, str]:
         sealed = rotation.status(store.database, store.vault)
         # Where none was ever in use, the first start makes one.
         problems += _named(lambda: known_keys(settings.signing_key, AuditLog(store.database)))
+        problems += _named(lambda: _check_erasures(settings, store))
         store.close()
         free = shutil.disk_usage(folder).free
     except GovidError as error:
@@ -218,6 +220,20 @@ def _named(check: Callable[[], object]) -> list[str]:
     except GovidError as error:
         return [_problem(error)]
     return []
+
+
+def _check_erasures(settings: config.Settings, store: Store) -> None:
+    """Refuse what the start of a server refuses; raises StoreUnavailable."""
+    if not settings.erasures_file.exists():
+        return
+    log = AuditLog(store.database)
+    journal = ErasureJournal(
+        settings.erasures_file,
+        store.database,
+        lambda: current_signer(settings.signing_key, log, create=False),
+    )
+    journal.catch_up()
+    journal.check()
 
 
 def _clock_behind(store: Store) -> float:

@@ -1,8 +1,9 @@
 """Which failures are tried again, and when.
 
-A call is repeatable if doing it twice is doing it once: reads, PUT, and writes under an idempotency key. Any
-other, such as verify, which counts attempts and leaves a row in the audit, is tried again only where it
-certainly was not begun: no connection came about, or the server turned it away at the door.
+A call is repeatable if doing it twice is doing it once: reads, and writes under an idempotency key. Any
+other is tried again only where it certainly was not begun: no connection came about, or the server turned it
+away at the door. So is verify, which counts attempts and leaves a row in the audit, and PUT, which would undo
+what another writer did in between.
 """
 
 from __future__ import annotations

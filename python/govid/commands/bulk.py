@@ -79,15 +79,15 @@ def import_command(
     The same command again goes on where it stopped. Faces are not compared with each other or with those
     enrolled: a dedup job does it afterwards.
     """
-    from govid import guard, profiles
+    from govid import profiles
     from govid.bulk.importer import Importer
     from govid.bulk.journal import Journal
-    from govid.migration.models import check_settings
+    from govid.migration.models import calibrations, check_settings
 
     # A batch is tens of thousands of objects without cycles; looking for some took a tenth of the time.
     gc.set_threshold(1_000_000)
     settings = model_settings(context)
-    guard.check(settings)
+    calibrations(settings)  # what may not decide here is not to fill the records either
     if results is None:
         if str(source) == "-":
             raise click.UsageError("--results is needed where the source is standard input")

@@ -57,7 +57,7 @@ class AsyncConnection:
         """
         if key is not None:
             key = key or str(uuid.uuid4())
-        repeatable = key is not None or method in {"GET", "PUT"}
+        repeatable = key is not None or method == "GET"
         credential = await self._current()
         attempt = 0
         while True:
