@@ -96,7 +96,7 @@ def test_the_chain_is_examined_on_demand(site: Site) -> None:
     [
         ("/console/nowhere", 404, "No such address"),
         ("/console/cases/4711", 404, "No such case"),
-        ("/console/cases/99999999999999999999", 404, "No such case"),
+        ("/console/cases/9999999999999999999", 404, "No such case"),
         ("/console/audit/4711", 404, "No such address"),
         ("/console/cases?after=x", 400, "is not valid"),
         ("/console?minutes=0", 400, "is not valid"),

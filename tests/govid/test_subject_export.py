@@ -105,7 +105,7 @@ def test_all_that_is_held_is_there_and_nothing_of_anybody_else(store: SqlStore, 
     assert found["uses"][2]["score"] == 0.75
     assert "score" not in found["uses"][1]  # of somebody else's search
     (said,) = found["feedback"]
-    assert (said["comment"], said["rating"]) == ("it was not me\n[it was you]\nlook again", "bad")
+    assert (said["comment"], said["rating"]) == ("it was not me\nlook again", "bad")
     assert (said["answer"], said["closed_at"]) == (None, None)
     (before,) = found["earlier_answers"]
     assert (before["request_id"], before["answer"]) == ("asked", "it was you")
