@@ -198,8 +198,12 @@ class Engine:
         return self._calibrations[self._faces.profile.name]
 
     def write_down_erasures(self) -> None:
-        """Let the file beside the keys have what others erased: they may have died before they wrote it."""
-        self._erasures.catch_up()
+        """Let the file beside the keys have what others erased: they may have died before they wrote it.
+
+        Raises:
+            ErasureNotWritten.
+        """
+        self._erasures.write()
 
     @property
     def models(self) -> tuple[ModelSpec, ...]:
@@ -588,7 +592,7 @@ class Engine:
         self._companion.check()
         yield
         self._search.announce()
-        self.write_down_erasures()
+        self._erasures.catch_up()
 
     def _known(self, subject: str, inquiry: Inquiry) -> _Known:
         """What the inquiry compares with; raises as ``verify`` what its caller may know."""

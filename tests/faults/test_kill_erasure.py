@@ -21,7 +21,7 @@ import os, signal
 from govid.cli import cli
 from govid.vault.journal import ErasureJournal
 
-ErasureJournal.catch_up = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+ErasureJournal.write = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 cli()
 """
 
@@ -49,3 +49,16 @@ def written(engine: Engine) -> int:
     """Lines of the file."""
     file = engine.settings.erasures_file
     return len(journal.read(file, engine.ledger.signer.verifier)) if file.exists() else 0
+
+
+def test_a_file_that_cannot_be_written_is_a_failing_chore(engine: Engine) -> None:
+    engine.store.add_subject(new("alice"), AUDIT, None, reply)
+    engine.store.delete_subject("alice", AUDIT, None, lambda _: b"")
+    engine.settings.erasures_file.mkdir()
+    beside = Chores(engine, Metrics(), checkpoint_seconds=3600, retention_seconds=0, webhook=None)
+    (chore,) = (one for one in beside._chores if one.name == "erasures")
+    beside._do(chore)
+    assert beside.problem.startswith("erasures: erasure-not-written: ")
+    engine.settings.erasures_file.rmdir()
+    beside._do(chore)
+    assert (beside.problem, written(engine)) == ("", 1)

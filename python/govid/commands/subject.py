@@ -12,7 +12,7 @@ import msgspec
 
 from govid import config
 from govid.commands.context import json_option, login, minute, records_and_ledger, settings_of, show, store
-from govid.errors import ErasureNotWritten, GovidError, InvalidParameter, InvalidSettings
+from govid.errors import ErasureNotWritten, InvalidParameter, InvalidSettings
 
 if TYPE_CHECKING:
     from govid.ledger.ledger import Ledger
@@ -201,18 +201,12 @@ def unlock(context: click.Context, /, subject_id: str, as_json: bool) -> None:
 
 def _write_down(settings: config.Settings, records: Store, ledger: Ledger, receipt: str) -> None:
     """Let the file beside the keys have what was erased; raises ErasureNotWritten."""
-    from govid.ledger import erasures
-    from govid.vault import journal
+    from govid.vault.journal import ErasureJournal
 
-    path, verifier = settings.erasures_file, ledger.signer.verifier
-    journal.ErasureJournal(path, records.database, lambda: ledger.signer).catch_up()
-    missing = f"{path}: it lacks this one"
     try:
-        if erasures.read(verifier, receipt).mark in {one.mark for one in journal.read(path, verifier)}:
-            return
-    except GovidError as error:
-        missing = error.detail
-    raise ErasureNotWritten(f"{missing}; receipt {receipt}")
+        ErasureJournal(settings.erasures_file, records.database, lambda: ledger.signer).write()
+    except ErasureNotWritten as error:
+        raise ErasureNotWritten(f"{error.detail}; receipt {receipt}") from None
 
 
 def _named(groups: tuple[str, ...]) -> str:

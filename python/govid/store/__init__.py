@@ -212,7 +212,7 @@ class Store(Protocol):
     def set_groups(self, subject_id: str, groups: Sequence[str], audit: AuditRecord) -> None:
         """Let a subject be in these groups and no others; raises UnknownSubject.
 
-        The record's note says which groups those were before, and which they are.
+        The record's note says, before its own words, which groups those were before, and which they are.
         """
 
     def subject(self, subject_id: str) -> SubjectRecord:

@@ -231,7 +231,8 @@ class SqlStore:
             said = (
                 msgspec.json.encode(names).decode() for names in (before, _groups(connection, subject_id))
             )
-            append_audit(connection, msgspec.structs.replace(audit, note=" -> ".join(said)))
+            note = "; ".join([" -> ".join(said), *([audit.note] if audit.note else [])])
+            append_audit(connection, msgspec.structs.replace(audit, note=note))
 
     def _keep_photo(self, connection: Connection, reference_id: int, new: NewReference) -> None:
         if new.photo is not None:

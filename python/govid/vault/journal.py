@@ -21,6 +21,7 @@ from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
 from govid.config import private_folder
 from govid.errors import (
+    ErasureNotWritten,
     GovidError,
     InvalidReceipt,
     InvalidSettings,
@@ -49,18 +50,25 @@ class ErasureJournal:
         self._last = 0
 
     def catch_up(self) -> None:
+        """``write``, where the erasure is answered for: what fails is said in the log."""
+        try:
+            self.write()
+        except ErasureNotWritten as error:
+            log.error("%s", error.detail)
+
+    def write(self) -> None:
         """Append what the store has erased and the file does not have yet, whoever erased it.
 
-        The erasure itself is committed: where the file cannot be written, the log says so and a later call
-        makes up for it.
+        Raises:
+            ErasureNotWritten: the erasure itself is committed, and a later call makes up for it.
         """
         with self._lock:
             try:
                 self._append()
             except (OSError, GovidError) as error:
-                log.error(
-                    "%s lacks erasures, which a restored backup would bring back: %s", self._path, error
-                )
+                raise ErasureNotWritten(
+                    f"{self._path} lacks erasures, which a restored backup would bring back: {error}"
+                ) from None
 
     def check(self) -> None:
         """Refuse a store into which a backup has brought back who was erased since.

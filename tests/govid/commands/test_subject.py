@@ -65,6 +65,7 @@ def test_commands_do_as_the_routes_do_and_a_server_follows(tmp_path: Path) -> No
         client.put("/v1/subjects/obama/groups", json={"groups": ["staff", "desk"]}).raise_for_status()
         by_route, by_command = rows(client, "set_groups")
         assert {**by_route, "note": by_command["note"]} == by_command
+        assert by_command["note"] == f'[] -> ["desk","staff"]; by the login {login()}'
         assert (by_command["caller"], by_command["outcome"]) == ("local", "GROUPED")
         assert answer(folder, "groups", "obama", "--none")["groups"] == []
 
