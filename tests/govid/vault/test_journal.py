@@ -189,6 +189,25 @@ def test_who_went_with_a_last_reference_stays_in_a_newer_backup_that_has_another
     store.close()
 
 
+def test_the_command_names_who_has_to_be_enrolled_again(tmp_path: Path) -> None:
+    database = tmp_path / "govid.sqlite3"
+    signer = load_signer(tmp_path / "keys" / "signing.pem")
+    store = enrolled(tmp_path, "a")
+    (first,) = store.templates_of("a")
+    store.close()
+    shutil.copy(database, tmp_path / "backup")
+    store = SqliteStore(database)
+    add(store, "a", 7)
+    store.delete_reference("a", first, AUDIT, None, lambda _: b"")
+    ErasureJournal(tmp_path / "keys" / "erasures.jws", store.database, lambda: signer).catch_up()
+    store.close()
+    shutil.copy(tmp_path / "backup", database)
+    result = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), "vault", "replay"])
+    assert result.exit_code == 0, result.output
+    assert "1 of 1 erased" in result.output
+    assert "enrol again 'a'" in result.output
+
+
 def test_a_receipt_of_one_kind_of_erasure_is_none_of_the_other(tmp_path: Path, signer: Signer) -> None:
     """A reader from before single references takes no receipt of one for the subject's."""
     store = enrolled(tmp_path, "a")
