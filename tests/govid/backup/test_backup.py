@@ -32,9 +32,9 @@ from govid.errors import (
 from govid.ledger.chain import Link
 from govid.ledger.signing import Verifier, load_signer
 from govid.store.erasures import marks
-from govid.vault.journal import ErasureJournal, read
+from govid.vault.journal import read
 from tests.govid.backup.conftest import NewPlace
-from tests.govid.backup.support import Place
+from tests.govid.backup.support import Place, journal
 
 only_sqlite = pytest.mark.parametrize("new_place", ["sqlite"], indirect=True)
 
@@ -98,15 +98,6 @@ def test_whoever_was_erased_since_stays_erased(place: Place, new_place: NewPlace
     assert ledger.uses("bob").uses[0].operation == "replay_erasure"
     assert ledger.examine().intact
     store.close()
-
-
-def journal(place: Place) -> Path:
-    """The file of erasures, brought up to date."""
-    store = place.store()
-    ledger = place.ledger(store)
-    ErasureJournal(place.settings.erasures_file, store.database, lambda: ledger.signer).catch_up()
-    store.close()
-    return place.settings.erasures_file
 
 
 def test_the_file_of_erasures_does_as_well(place: Place, new_place: NewPlace, tmp_path: Path) -> None:
