@@ -20,7 +20,7 @@ from govid.faces import FacePipeline
 from govid.types import QualityMeasure
 
 # These change without changing a number, and so need not cost a run.
-_NO_NUMBERS = frozenset({"errors", "timing"})
+_NO_NUMBERS = frozenset({"errors", "guard", "timing"})
 
 Quality = tuple[QualityMeasure, ...]
 

@@ -11,7 +11,9 @@ Values may be as small or as large as float32 allows; results do not overflow or
 The SIMD path is chosen at first use: the fastest of this CPU, or the one that the environment
 variable `GOVID_ISA` names (`scalar`, `neon`, `avx2`, `avxvnni`, `avx512`, `avx512vnni`, `amx`; the
 VNNI ones and AMX differ from those before them in int8 only). A value that is unknown or not
-available is a `CoreError` at each call, never a silent fallback.
+available is a `CoreError` at each call, never a silent fallback. Where the CPU has AMX, Linux is asked
+once for the process whether it may use tiles (`arch_prctl`): a filter of system calls that ends the
+process for it is met at start, and alternate signal stacks must be larger from then on.
 
 Calls on 4 MiB of input or more release the GIL, and those of a block on 2**22 multiplications. No
 other thread may write to an argument, or resize it, until the call returns: that is the caller's

@@ -66,8 +66,14 @@ class CasePair(msgspec.Struct, frozen=True, kw_only=True):
 
     subject_a: str
     subject_b: str
-    reference_a: int
-    reference_b: int
+    reference_a: Annotated[
+        int,
+        Meta(
+            description="One that is deleted while the case is open gives its place to the oldest other of "
+            "its subject; the score stays that of the two that were found"
+        ),
+    ]
+    reference_b: Annotated[int, Meta(description="As `reference_a`")]
     score: Score
     present: Annotated[bool, Meta(description="Both references still exist")]
 

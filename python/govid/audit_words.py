@@ -60,6 +60,7 @@ _OUTCOMES: Final[Mapping[str, str]] = {
     "DIFFERENT": "verdict: two people",
     "TWINS": "verdict: two people who look alike",
     "FRAUD": "verdict: one person, on purpose",
+    "RELEASED": "of `adjudicate`: with a subject that was deleted the case ended, and whom it held is active",
     "SHOWN": "the photo was shown",
     "RATED_GOOD": "no complaint",
     "RATED_BAD": "a complaint was opened",

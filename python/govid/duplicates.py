@@ -50,7 +50,7 @@ class DuplicateCheck:
         return tuple(finding.candidate for finding in self._found)
 
     def gate(self, *, can_hold: bool) -> Gate:
-        """What the store asks inside the transaction.
+        """What the store asks inside the transaction. It raises UnknownReference where a new check is needed.
 
         Args:
             can_hold: False where only a part of a subject would be held: then it is refused instead.

@@ -12,7 +12,7 @@ import msgspec
 from govid import config, policy, score, template
 from govid.calibration import Calibration
 from govid.duplicates import DuplicateCheck
-from govid.errors import UnlikeSubject
+from govid.errors import UnknownReference, UnlikeSubject
 from govid.face_region import MEDIA_TYPE
 from govid.faces import read_photo
 from govid.inquiry import Inquiries, Inquiry, Probe
@@ -85,10 +85,6 @@ class Enroller:
         if self._companion.second:
             with clock.stage("second_embed"):
                 second = self._companion.embed(probed.crop)
-        with clock.stage("duplicates"):
-            self._companion.check(now=True)
-            apart = partial(self._apart, subject)
-            check = DuplicateCheck(self._search, made, subject, self._settings.on_duplicate, apart)
 
         def enrolment(reference: Reference, case_id: int | None) -> Enrolment:
             return Enrolment(
@@ -113,16 +109,27 @@ class Enroller:
 
         new = NewReference(subject, made, quality, now, photo, second)
         record = self._inquiries.record(inquiry, "ENROLLED", score=likeness)
-        with clock.stage("store"):
-            if first:
-                gate = check.gate(can_hold=True)
-                outcome = self._store.add_subject(new, record, idempotency, kept, groups=groups, gate=gate)
-            else:
-                gate = check.gate(can_hold=False)
-                limit = self._settings.max_references
-                outcome = self._store.add_reference(
-                    new, record, idempotency, kept, max_references=limit, gate=gate
-                )
+        apart = partial(self._apart, subject)
+        while True:
+            with clock.stage("duplicates"):
+                self._companion.check(now=True)
+                check = DuplicateCheck(self._search, made, subject, self._settings.on_duplicate, apart)
+            gate = check.gate(can_hold=first)
+            try:
+                with clock.stage("store"):
+                    if first:
+                        outcome = self._store.add_subject(
+                            new, record, idempotency, kept, groups=groups, gate=gate
+                        )
+                    else:
+                        limit = self._settings.max_references
+                        outcome = self._store.add_reference(
+                            new, record, idempotency, kept, max_references=limit, gate=gate
+                        )
+                break
+            except UnknownReference:
+                # Deleted since it was found: whoever is left is looked for anew.
+                continue
         if isinstance(outcome, Replayed):
             return msgspec.json.decode(outcome.reply, type=Enrolment)
         with clock.stage("gallery"):

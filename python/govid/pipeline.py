@@ -394,9 +394,9 @@ class Engine:
             SubjectExists, DuplicateFace, Refusal, InvalidTemplate, InvalidGroup, InvalidParameter,
             IdempotencyKeyReused, OperatorError.
         """
-        groups = subject_id.checked_groups(groups)
         inquiry = self._inquiries.begin("enrol", request_id, caller, subject_id.checked(subject))
         with self._inquiries.refusals_audited(inquiry):
+            groups = subject_id.checked_groups(groups)
             return self._enroller.enrol(inquiry, subject, portrait, keep_photo_days, idempotency_key, groups)
 
     def add_reference(

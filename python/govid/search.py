@@ -11,7 +11,7 @@ import numpy as np
 
 from govid import policy, score
 from govid.calibration import Calibration
-from govid.errors import GalleryUnavailable
+from govid.errors import GalleryUnavailable, UnknownReference
 from govid.gallery import Gallery
 from govid.gallery.follower import GalleryFollower
 from govid.results import Candidate
@@ -155,9 +155,16 @@ class Search:
         before: Findings,
         limit: int,
     ) -> tuple[Finding, ...]:
-        """The findings of an earlier search, and those among references that came since."""
+        """The findings of an earlier search, and those among references that came since.
+
+        Raises:
+            UnknownReference: one that was found is gone. Others of its subject may be as much alike, and
+                others' that it took the place of: the search has to be made again.
+        """
         gone = {change.reference_id for change in changes if change.template is None}
-        found = {f.subject_id: f for f in before.found if f.reference_id not in gone}
+        if any(finding.reference_id in gone for finding in before.found):
+            raise UnknownReference
+        found = {finding.subject_id: finding for finding in before.found}
         came = [
             (change.subject_id, change.reference_id, fitted)
             for change in changes

@@ -86,9 +86,9 @@ def set_groups(
     Raises:
         UnknownSubject, InvalidSubjectId, InvalidGroup, OperatorError.
     """
-    asked = subject_id.checked_groups(groups)
     record = _record("set_groups", "GROUPED", subject, request_id, caller, login)
     with _refusals_audited(store, record):
+        asked = subject_id.checked_groups(groups)
         store.set_groups(subject, asked, record)
     return SubjectGroups(request_id=record.request_id, subject_id=subject, groups=asked)
 

@@ -17,16 +17,19 @@ from types import FrameType
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 
+from govid.adjudication import Adjudication
 from govid.callers import Scope, Sight
 from govid.config import Settings
-from govid.errors import UnknownSubject
+from govid.duplicates import DuplicateCheck
+from govid.errors import SubjectHeld, UnknownSubject
 from govid.ledger.chain import link
 from govid.migration import companion
 from govid.pipeline import Engine
-from govid.store import NewReference, Stored
+from govid.store import Gate, NewReference, Stored
 from govid.store.audit import AuditFilter
 from govid.types import PackedTemplate, Template
 from tests import support
@@ -368,6 +371,36 @@ def test_nobody_matches_a_reference_that_was_deleted_meanwhile(
     assert (before.record.operation, before.record.outcome) == ("delete_reference", "DELETED")
     assert (last.record.outcome, last.record.comparisons) == ("NON_MATCH", 1)
     assert engine.verify("mixed", OBAMA_LATER, caller=asker).decision == "MATCH"
+
+
+@pytest.mark.parametrize("raced", [False, True])
+def test_nobody_is_let_in_by_deleting_the_photo_that_he_looks_like(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, raced: bool
+) -> None:
+    """Whoever may enrol enrols one person twice, and takes the one photo away that gives it away."""
+    with Engine(msgspec.structs.replace(settings, on_duplicate="hold", adjudicators_required=1)) as engine:
+        first = engine.enrol("first", OBAMA).reference_id
+        engine.add_reference("first", OBAMA_LATER)
+        gate = DuplicateCheck.gate
+
+        def slow(self: DuplicateCheck, *, can_hold: bool) -> Gate:
+            if len(engine.subject("first").references) == 2:
+                engine.delete_reference("first", first)
+            return gate(self, can_hold=can_hold)
+
+        if raced:
+            monkeypatch.setattr(DuplicateCheck, "gate", slow)
+        second = engine.enrol("second", OBAMA)
+        if not raced:
+            engine.delete_reference("first", first)
+        queue = Adjudication(engine.store.database)
+        (case,) = queue.page().cases
+        assert (second.held, case.case_id, case.held) == (True, second.case_id, "second")
+        with pytest.raises(SubjectHeld):
+            engine.verify("second", OBAMA)
+        (pair,) = queue.case(case.case_id).pairs
+        (left,) = engine.subject("first").references
+        assert (pair.present, left.reference_id) == (True, min(pair.reference_a, pair.reference_b))
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["subject", "reference"])

@@ -12,8 +12,11 @@ from govid.adjudication import Adjudication, Verdict
 from govid.audit import AuditRecord
 from govid.callers import LOCAL, Caller, Scope
 from govid.errors import CaseClosed, GovidError, IdempotencyKeyReused, InvalidParameter, UnknownCase
-from govid.store import Gate, Idempotency, NewReference, Stored, Suspicion, cases
+from govid.policy import PairThreshold
+from govid.store import Gate, Idempotency, NewReference, Suspicion, cases
+from govid.store import dedup as rows
 from govid.store.dedup import Pair
+from govid.store.erasures import Erased
 from govid.store.postgresql import PostgresqlStore
 from govid.store.records import SqlStore
 from govid.types import Template
@@ -149,31 +152,106 @@ def gone(store: SqlStore, subject: str, adjudicators: int = 1) -> None:
     store.delete_subject(subject, support.AUDIT, None, lambda _: b"", adjudicators=adjudicators)
 
 
-def test_a_deleted_reference_is_no_evidence_and_ends_a_case_that_has_no_other(store: SqlStore) -> None:
+def erase(store: SqlStore, subject: str, reference_id: int) -> None:
+    store.delete_reference(subject, reference_id, support.AUDIT, None, lambda _: b"", adjudicators=1)
+
+
+def test_a_case_stays_while_its_subjects_do_whichever_reference_goes(store: SqlStore) -> None:
+    """Whether two subjects are one person is no less a question without the photo that raised it.
+
+    Else whoever may enrol adds a reference, deletes the old one, and has ended the case without a verdict.
+    """
     queue = Adjudication(store.database)
-    template = Template(support.PROFILE.model_id, support.people(1, 9)[0])
-    more = NewReference("s0", template, (), 1.0)
-    added = store.add_reference(more, support.AUDIT, None, lambda *_: b"", max_references=9)
-    assert isinstance(added, Stored)
-    second = added.reference.reference_id
+    second = support.add(store, "s0", support.people(1, 9)[0]).reference_id
     with store.database.writing() as connection:
-        pairs = [Pair("s0", "s1", 1, 2, 0.9), Pair("s0", "s2", second, 3, 0.8)]
+        pairs = [
+            Pair("s0", "s1", 1, 2, 0.9),
+            Pair("s0", "s1", second, 2, 0.7),
+            Pair("s0", "s2", second, 3, 0.8),
+        ]
         case_id = cases.open_cluster(connection, 1, pairs, 3)
-    waiting = held(store)
-
-    def erase(reference_id: int) -> None:
-        store.delete_reference("s0", reference_id, support.AUDIT, None, lambda _: b"", adjudicators=1)
-
-    third = store.add_reference(more, support.AUDIT, None, lambda *_: b"", max_references=9)
-    assert isinstance(third, Stored)
-    erase(1)
-    assert [pair.present for pair in queue.case(case_id).pairs] == [False, True]
-    assert queue.case(case_id).closed_at is None
-    erase(second)
+    third = support.add(store, "s0", support.people(1, 9)[0]).reference_id
+    for gone, left in ((1, second), (second, third)):
+        erase(store, "s0", gone)
+        case = queue.case(case_id)
+        assert (case.closed_at, case.highest_score) == (None, 0.9)
+        present = {(p.subject_a, p.subject_b, p.reference_a, p.reference_b) for p in case.pairs if p.present}
+        assert present == {("s0", "s1", left, 2), ("s0", "s2", left, 3)}
+        # Nor do the two get a second case.
+        assert cases_of(store, Pair("s0", "s1", left, 2, 0.9)) == []
+    say(queue, case_id, SAME, "ann")
+    assert {(p.subject_a, p.subject_b) for p in queue.case(case_id).settled} == {("s0", "s1"), ("s0", "s2")}
     assert queue.case(case_id).closed_at is not None
-    # Whom it is held for is still there, and a person has yet to let it in.
-    assert queue.case(waiting).closed_at is None
-    assert store.subject("held").held
+
+
+def cases_of(store: SqlStore, pair: Pair) -> list[Pair]:
+    """Whether a job that found this pair would open a case of it."""
+    with store.database.writing() as connection:
+        connection.execute("DELETE FROM dedup_pair")
+        connection.execute("DELETE FROM dedup_job")
+        threshold = PairThreshold(threshold=0.5, fmr=1e-3, fmr_upper=1e-3, supported=True)
+        job_id = rows.insert_job(
+            connection, kind="all", model_id="m", calibration_id="c", after_change=0, last_change=0,
+            threshold=threshold, comparisons=0, spans=(),
+        )  # fmt: skip
+        rows.insert_pairs(connection, job_id, [pair])
+        return rows.without_case(connection, job_id, [pair])
+
+
+@pytest.mark.parametrize("added", ["before", "after"])
+def test_a_deleted_reference_releases_nobody_who_was_compared_with_half_of_them(
+    store: SqlStore, added: str
+) -> None:
+    queue = Adjudication(store.database)
+    if added == "before":
+        support.add(store, "s0", support.people(1, 9)[0])
+    case_id = held(store)
+    if added == "after":
+        support.add(store, "s0", support.people(1, 9)[0])
+    say(queue, case_id, DIFFERENT, "ann", subjects=("held", "s1"))
+    erase(store, "s0", 1)
+    assert queue.case(case_id).closed_at is None
+    assert queue.case(case_id).held == "held"
+    # Of both subjects there is a reference to look at, and it takes a word on them.
+    assert all(pair.present for pair in queue.case(case_id).pairs)
+    say(queue, case_id, DIFFERENT, "ann")
+    assert not store.subject("held").held
+
+
+def test_no_reference_of_a_new_subject_stands_in_a_case_of_the_old_one(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1), (1, 2))
+    gone(store, "s0")
+    support.enrol(store, support.people(1, 7))
+    support.add(store, "s0", support.people(1, 7)[0])
+    erase(store, "s0", store.references("s0")[0].reference_id)
+    assert [pair.present for pair in queue.case(case_id).pairs] == [False, True]
+
+
+def test_a_closed_case_keeps_the_references_that_it_was_about(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), cluster(store, (0, 1))
+    say(queue, case_id, TWINS, "ann")
+    support.add(store, "s0", support.people(1, 9)[0])
+    erase(store, "s0", 1)
+    (pair,) = queue.case(case_id).pairs
+    assert (pair.reference_a, pair.reference_b, pair.present) == (1, 2, False)
+
+
+def test_whom_a_deletion_releases_the_audit_names(store: SqlStore) -> None:
+    queue, case_id = Adjudication(store.database), held(store)
+    say(queue, case_id, DIFFERENT, "ann", subjects=("s0", "held"))
+    deletion = AuditRecord(
+        time=2.0, request_id="d", caller="cara", operation="delete", outcome="DELETED", subject_id="s1"
+    )
+    erased = store.delete_subject("s1", deletion, None, lambda _: b"", adjudicators=1)
+    assert not store.subject("held").held
+    with store.database.reading() as connection:
+        last = connection.rows("SELECT record, digest FROM audit ORDER BY audit_id DESC LIMIT 2")
+    released, deleted = (msgspec.json.decode(record, type=AuditRecord) for record, _ in last)
+    assert (released.operation, released.outcome, released.request_id) == ("adjudicate", "RELEASED", "d")
+    assert (released.subject_id, released.case_id, released.caller) == ("held", case_id, "cara")
+    assert (deleted.operation, deleted.subject_id) == ("delete", "s1")
+    assert isinstance(erased, Erased)
+    assert erased.audit_digest == bytes(last[1][1]), "the receipt is of the deletion"
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -13,8 +13,10 @@ import pytest
 
 from govid import Engine, Settings, policy
 from govid.adjudication import Adjudication, Verdict
+from govid.duplicates import DuplicateCheck
 from govid.errors import DuplicateFace, SubjectHeld
 from govid.results import Enrolment
+from govid.store import Gate
 from govid.types import Decision, Template
 from tests.support import OBAMA, OBAMA_LATER
 
@@ -69,6 +71,32 @@ def test_a_report_names_the_duplicate_and_enrols(engine: Engine) -> None:
     assert not second.held
     assert [candidate.subject_id for candidate in second.possible_duplicates] == ["first"]
     assert len(engine.gallery) == 2
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_whose_best_reference_is_deleted_during_the_check_is_looked_for_anew(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """The search keeps one reference of each; the others of the subject must not go with it."""
+    face = person(engine)
+    best = photographed(engine, face, noise=0)
+    first = engine.enrol("first", best).reference_id
+    engine.add_reference("first", photographed(engine, face))
+    searched = DuplicateCheck.gate
+    checks = []
+
+    def deleted_after_the_search(self: DuplicateCheck, *, can_hold: bool) -> Gate:
+        checks.append([candidate.subject_id for candidate in self.candidates])
+        if len(checks) == 1:
+            engine.delete("first") if whole else engine.delete_reference("first", first)
+        return searched(self, can_hold=can_hold)
+
+    monkeypatch.setattr(DuplicateCheck, "gate", deleted_after_the_search)
+    second = engine.enrol("second", best)
+    assert checks == [["first"], [] if whole else ["first"]]
+    assert second.held == (not whole)
+    assert [one.subject_id for one in second.possible_duplicates] == ([] if whole else ["first"])
+    assert audited(engine)["outcome"] == ("ENROLLED" if whole else "HELD")
 
 
 def test_a_held_subject_is_found_by_nothing(engine: Engine) -> None:

@@ -48,13 +48,13 @@ def test_what_is_refused_is_in_the_audit_and_changes_nothing(engine: Engine) -> 
         (UnknownReference, lambda: engine.delete_reference("obama", 2**63)),
         (UnknownReference, lambda: engine.delete_reference("nobody", only)),
         (UnknownSubject, lambda: engine.set_groups("nobody", ["staff"])),
+        (InvalidGroup, lambda: engine.set_groups("obama", ["../staff"])),
+        (InvalidGroup, lambda: engine.enrol("biden", BIDEN, groups=["../staff"])),
     ):
         with pytest.raises(refused):
             call()
         (row,) = engine.ledger.rows(AuditFilter(), limit=1).rows
         assert row.record.outcome == refused.slug
-    with pytest.raises(InvalidGroup):
-        engine.set_groups("obama", ["../staff"])
     assert engine.subject("obama").groups == ("staff",)
     assert len(engine.subject("obama").references) == 1
 

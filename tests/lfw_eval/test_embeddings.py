@@ -49,4 +49,4 @@ def test_a_change_of_any_stage_makes_another_cache() -> None:
     # Of a package, its name: a stage may be a file or a folder.
     names = {file.relative_to(root).parts[0].removesuffix(".py") for file in pipeline_code()}
     assert {"faces", "decode", "detect", "align", "quality", "embed", "models", "config"} <= names
-    assert not {"errors", "policy", "pipeline", "calibration"} & names
+    assert not {"errors", "guard", "policy", "pipeline", "calibration"} & names

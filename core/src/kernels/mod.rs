@@ -328,6 +328,7 @@ impl Kernels {
         scores: &mut [f32],
         stride: usize,
     ) {
+        assert!((1..=MAX_CODES).contains(&dimensions) && !probes.rows.is_empty());
         assert_groups(dimensions, probes, references);
         let kernel = self.int8.panel.expect("`panel_int8_for` gave the panel");
         if !references.rows.is_empty() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,8 +22,7 @@ _ERASES = ("delete", "delete_reference", "replay_erasure")
 _TELLING = tuple(f'"operation":"{operation}"'.encode() for operation in (*_ERASES, ROTATION))
 
 
-@dataclass(frozen=True, slots=True)
-class Erasure:
+class Erasure(NamedTuple):
     """A subject, or that reference of it, that was deleted, and the request under which the audit has it."""
 
     subject_id: str

@@ -39,7 +39,7 @@ from govid.store.database import Database
 from govid.store.keys import KeyStore
 from govid.store.opening import open_store
 from govid.store.schema import MIGRATIONS
-from govid.vault.journal import erase_again, replay
+from govid.vault.journal import replay, to_enrol
 
 # What may lie in the folder before: models are pulled, and keys brought, independently of a backup.
 _WELCOME = frozenset({"models", "keys"})
@@ -53,6 +53,10 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     references: int
     erased: Annotated[
         int, Meta(description="Subjects and single references erased since the backup, and again now")
+    ]
+    to_enrol: Annotated[
+        list[str],
+        Meta(description="Subjects of whom the backup had an erased reference alone: to be enrolled again"),
     ]
     audit_position: Annotated[int, Meta(description="The last row of the audit that is there again")]
     made_at: Annotated[int, Meta(description="When the backup was made, seconds since the epoch")]
@@ -151,16 +155,13 @@ def _brought_forward(staged: config.Settings, found: Manifest, afterwards: After
         missing_key = _change_keys(staged, AuditLog(store.database), found, afterwards)
         if afterwards.receipts:
             _check_as_new(store.database, afterwards.receipts)
-        erased = sum(
-            erase_again(store, erasure.subject_id, erasure.reference_id, erasure.request_id) is not None
-            for erasure in afterwards.erasures
-        )
-        erased += len(replay(store, afterwards.receipts))
+        erased = replay(store, afterwards.receipts, afterwards.erasures)
         counts = store.counts()
         return Restored(
             subjects=counts.subjects,
             references=counts.references,
-            erased=erased,
+            erased=len(erased),
+            to_enrol=to_enrol(erased),
             audit_position=found.moment.audit_position,
             made_at=found.iat,
             active_keys=_active_keys(store.database),

@@ -179,6 +179,10 @@ def _restored(done: Restored, chosen: config.Settings) -> str:
         f"restored {done.subjects} subjects and {done.references} references"
         f" as of {minute(done.made_at)} UTC",
         f"{done.erased} subjects and references that were erased since are erased again",
+        *(
+            f"enrol again {name!r}: an erased reference was the only one in the backup"
+            for name in done.to_enrol
+        ),
         "Now check:",
         "  govid audit verify      the chain; rows after the backup are gone: keep what was published",
         f"  govid keys list         {done.active_keys} keys are valid: revoke again those revoked since",

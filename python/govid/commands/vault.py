@@ -116,12 +116,17 @@ def replay(context: click.Context, /, file: Path | None, as_json: bool) -> None:
         signer = current_signer(chosen.signing_key, AuditLog(records.database), create=False)
         receipts = journal.read(file or chosen.erasures_file, signer.verifier)
         back = journal.replay(records, receipts)
-    erased = [subject_id for subject_id, reference_id in back if reference_id is None]
-    references = [reference_id for _, reference_id in back if reference_id is not None]
+    erased = [one.subject_id for one in back if one.reference_id is None]
+    references = [one.reference_id for one in back if one.reference_id is not None]
+    lines = [f"{len(back)} of {len(receipts)} erased subjects and references were back; gone again"]
+    to_enrol = journal.to_enrol(back)
+    lines += [
+        f"enrol again {name!r}: an erased reference was the only one in the backup" for name in to_enrol
+    ]
     show(
-        {"erased": erased, "references": references},
+        {"erased": erased, "references": references, "to_enrol": to_enrol},
         as_json,
-        f"{len(back)} of {len(receipts)} erased subjects and references were back; gone again",
+        "\n".join(lines),
     )
 
 

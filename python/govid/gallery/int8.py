@@ -22,10 +22,16 @@ from govid.gallery.segments import Part, Segment
 
 _ROUNDING = 1e-6
 """Of scores in float32; the core states 3e-7."""
-_SPARE, _FOR_EACH = 32, 12
-"""Candidates of the first look, and more for each of the k: for the ten best of a million the slack takes in
-about 75 to 170 rows, for the best one up to 34. A second look would read all codes once more.
-"""
+_SPARE = 32
+
+
+def _first_look(k: int) -> int:
+    """Candidates that are enough for nearly all probes: a second look would read all codes once more.
+
+    Of a million rows the slack takes in up to 45 for the best one and some 40 to 170 for the ten best; of
+    400,000 up to 680 for a hundred.
+    """
+    return _SPARE + min(12 * k, 100 + 6 * k)
 
 
 def coded(segment: Segment) -> Segment:
@@ -47,7 +53,7 @@ def search(parts: Sequence[Part], probes: Probes, k: int, threshold: float) -> F
     slack = error + _ROUNDING
     total = sum(len(part.segment) for part in parts)
     found = Found(np.full((len(probes), k), -1), np.full((len(probes), k), np.float32(-2)))
-    unsure, fetch = np.arange(len(probes)), min(total, _SPARE + _FOR_EACH * k)
+    unsure, fetch = np.arange(len(probes)), min(total, _first_look(k))
     while len(unsure):
         mine = codes[unsure]
         lowest = threshold - float(slack[unsure].max())

@@ -12,6 +12,8 @@ from govid.ledger.signing import ISSUER, Signer, Verifier
 from govid.store.erasures import Erased, Mark
 
 KIND = "govid-erasure+jws"
+REFERENCE_KIND = "govid-reference-erasure+jws"
+"""Another kind: a reader that knows whole subjects alone must not take it for one of theirs."""
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,16 +64,21 @@ def issue(signer: Signer, erased: Erased) -> str:
         reference=erased.reference_id,
         enrolled_at=erased.enrolled_at,
     )
-    return signer.sign(KIND, erasure)
+    return signer.sign(KIND if erasure.reference is None else REFERENCE_KIND, erasure)
 
 
 def read(verifier: Verifier, token: str) -> Erasure:
-    """The claims of the receipt of an erasure.
+    """The claims of the receipt of an erasure, of a subject or of a reference.
 
     Raises:
-        InvalidReceipt: it is not one of this installation, or it was altered.
+        InvalidReceipt: it is not one of this installation, or it was altered, or one kind of erasure is told
+            in the words of the other.
     """
+    of_reference = verifier.kind(token) == REFERENCE_KIND
     try:
-        return msgspec.convert(verifier.verify(KIND, token), Erasure)
+        found = msgspec.convert(verifier.verify(REFERENCE_KIND if of_reference else KIND, token), Erasure)
     except msgspec.ValidationError as error:
         raise InvalidReceipt from error
+    if any((value is not None) != of_reference for value in (found.reference, found.enrolled_at)):
+        raise InvalidReceipt("it is a statement of another kind")
+    return found

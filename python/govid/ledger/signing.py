@@ -119,6 +119,14 @@ class Verifier:
             raise InvalidReceipt from error
 
     @staticmethod
+    def kind(token: str) -> str:
+        """What kind of statement this is said to be; raises InvalidReceipt."""
+        try:
+            return str(jwt.get_unverified_header(token).get("typ"))
+        except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+            raise InvalidReceipt from error
+
+    @staticmethod
     def unverified(token: str) -> dict[str, Any]:
         """What a JWS says, whoever signed it; raises InvalidReceipt."""
         try:

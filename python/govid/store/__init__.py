@@ -191,7 +191,8 @@ class Store(Protocol):
     ) -> Erased | Replayed:
         """Delete a subject, all its references and the key that opens them; raises UnknownSubject.
 
-        A case that has no pair left but those on which so many ``adjudicators`` agree ends with it.
+        A case that has no pair left but those on which so many ``adjudicators`` agree ends with it. Whoever
+        was held for it and is released has an audit record of that.
         """
 
     def delete_reference(
@@ -203,8 +204,13 @@ class Store(Protocol):
         reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
+        even_last: bool = False,
     ) -> Erased | Replayed:
-        """Delete one reference, with all that is kept of it; cases end as with a subject.
+        """Delete one reference, with all that is kept of it. No case ends and nobody is released by it.
+
+        Args:
+            even_last: the last one goes with its subject, as by ``delete_subject``. It is remembered as the
+                erasure of this reference: where the subject has others, in a newer backup, it stays.
 
         Raises UnknownReference, also where there is no such subject, and LastReference.
         """

@@ -145,8 +145,31 @@ def open_with(connection: Connection, subject_id: str) -> list[int]:
     return [int(case_id) for (case_id,) in rows]
 
 
+def stand_in(connection: Connection, subject_id: str, reference_id: int) -> None:
+    """Let the oldest other reference of a subject take the place of one that goes, in the open cases.
+
+    Whether two subjects are one person is a question as long as both are enrolled. A new subject of the name
+    has other references, none of which stands in any older case.
+    """
+    row = connection.row(
+        "SELECT min(reference_id) FROM reference WHERE subject_id = ? AND reference_id <> ?",
+        (subject_id, reference_id),
+    )
+    assert row is not None
+    other = row[0]
+    for case_id in open_with(connection, subject_id):
+        for here, there in ("ab", "ba"):
+            # Where the two are a pair of the case already, it is enough for them.
+            connection.execute(
+                f"UPDATE case_pair SET reference_{here} = ? WHERE case_id = ? AND reference_{here} = ?"
+                " AND NOT EXISTS (SELECT 1 FROM case_pair p WHERE p.case_id = case_pair.case_id"
+                f" AND p.reference_{here} = ? AND p.reference_{there} = case_pair.reference_{there})",
+                (other, case_id, reference_id, other),
+            )
+
+
 def close_empty(connection: Connection, subject_id: str) -> None:
-    """After a deletion: close the cases in which nobody is left to be compared, and nobody is held.
+    """After a subject was deleted: close cases in which nobody is left to be compared, and nobody is held.
 
     A held subject stays in the queue: whom it looked like is gone, but a person has yet to let it in.
     """

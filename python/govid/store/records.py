@@ -168,8 +168,9 @@ class SqlStore:
         reply: ReplyToErasure,
         *,
         adjudicators: int = MAX_ADJUDICATORS,
+        even_last: bool = False,
     ) -> Erased | Replayed:
-        return self._erase(subject_id, reference_id, audit, idempotency, reply, adjudicators)
+        return self._erase(subject_id, reference_id, audit, idempotency, reply, adjudicators, even_last)
 
     def _erase(
         self,
@@ -179,27 +180,35 @@ class SqlStore:
         idempotency: Idempotency | None,
         reply: ReplyToErasure,
         adjudicators: int,
+        even_last: bool = False,
     ) -> Erased | Replayed:
-        """Erase a subject, or one of its references."""
+        """Erase a subject, or one of its references: ``even_last`` with the subject, if it is the last."""
         with self.database.writing() as connection:
             if replayed := claimed(connection, idempotency):
                 return replayed
             connection.exclusive("gallery_change")
             key_id, fingerprint = erasures.key_of(connection, subject_id)
-            going = _going(connection, subject_id, reference_id)
+            going, last = _going(connection, subject_id, reference_id)
+            if last and not even_last:
+                raise LastReference
             announce(connection, [number for number, *_ in going])
-            if reference_id is None:
+            released: dict[int, str] = {}
+            if reference_id is None or last:
                 if not connection.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,)):
                     raise UnknownSubject
                 attempts.forget(connection, subject_id)
                 verdicts.forget(connection, subject_id)
-                audit = msgspec.structs.replace(audit, data_key=fingerprint.hex() or None)
+                audit = msgspec.structs.replace(audit, reference_id=None, data_key=fingerprint.hex() or None)
+                for case_id in cases.open_with(connection, subject_id):
+                    if freed := verdicts.conclude(connection, case_id, adjudicators):
+                        released[case_id] = freed
+                cases.close_empty(connection, subject_id)
             else:
+                cases.stand_in(connection, subject_id, reference_id)
                 connection.execute("DELETE FROM reference WHERE reference_id = ?", (reference_id,))
-            for case_id in cases.open_with(connection, subject_id):
-                verdicts.conclude(connection, case_id, adjudicators)
-            cases.close_empty(connection, subject_id)
             digest = append_audit(connection, audit)
+            for case_id, freed in released.items():
+                append_audit(connection, _release(audit, case_id, freed))
             erased = Erased(
                 subject_id=subject_id,
                 request_id=audit.request_id,
@@ -477,6 +486,19 @@ def _present(connection: Connection, record: AuditRecord, compared: Collection[i
     }
 
 
+def _release(deletion: AuditRecord, case_id: int, subject_id: str) -> AuditRecord:
+    """That a held subject became active by a deletion, under the request of that."""
+    return AuditRecord(
+        time=deletion.time,
+        request_id=deletion.request_id,
+        caller=deletion.caller,
+        operation="adjudicate",
+        outcome="RELEASED",
+        subject_id=subject_id,
+        case_id=case_id,
+    )
+
+
 def _insert_groups(connection: Connection, subject_id: str, groups: Sequence[str]) -> None:
     connection.execute_many(
         "INSERT INTO subject_group VALUES (?, ?)", [(name, subject_id) for name in sorted(set(groups))]
@@ -488,11 +510,13 @@ def _groups(connection: Connection, subject_id: str) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
-def _going(connection: Connection, subject_id: str, reference_id: int | None) -> list[Row]:
-    """Id, time of enrolment and whether a photo is kept of what is to be erased: all references, or this one.
+def _going(connection: Connection, subject_id: str, reference_id: int | None) -> tuple[list[Row], bool]:
+    """What is to be erased: all references, or this one, and then whether the subject has no other.
+
+    Of each its id, the time of its enrolment and whether a photo is kept.
 
     Raises:
-        UnknownReference, LastReference.
+        UnknownReference.
     """
     rows = connection.rows(
         "SELECT reference.reference_id, reference.created_at, photo.reference_id IS NOT NULL FROM reference"
@@ -501,13 +525,11 @@ def _going(connection: Connection, subject_id: str, reference_id: int | None) ->
         (subject_id,),
     )
     if reference_id is None:
-        return rows
+        return rows, False
     going = [row for row in rows if row[0] == reference_id]
     if not going:
         raise UnknownReference
-    if len(rows) == 1:
-        raise LastReference
-    return going
+    return going, len(rows) == 1
 
 
 def insert_reference(connection: Connection, vault: Vault, new: NewReference, *, held: bool) -> Reference:

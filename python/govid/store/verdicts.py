@@ -71,8 +71,10 @@ def due(pairs: Iterable[cases.PairRow]) -> set[SubjectPair]:
     return present or {(pair.subject_a, pair.subject_b) for pair in pairs}
 
 
-def conclude(connection: Connection, case_id: int, required: int, said: Iterable[SubjectPair] = ()) -> None:
-    """Do to an open case what its verdicts come to: close it, release whom it holds.
+def conclude(
+    connection: Connection, case_id: int, required: int, said: Iterable[SubjectPair] = ()
+) -> str | None:
+    """Do to an open case what its verdicts come to: close it, release whom it holds; the subject released.
 
     Args:
         required: how many different people must agree on two subjects.
@@ -91,6 +93,8 @@ def conclude(connection: Connection, case_id: int, required: int, said: Iterable
     mark(connection, case_id, disputed=disputed, closed=closed)
     if case.held and closed and TWO_PEOPLE.issuperset(agreed.values()):
         release(connection, case.held)
+        return case.held
+    return None
 
 
 def _present(pairs: Iterable[cases.PairRow]) -> set[SubjectPair]:

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from govid.audit import AuditRecord, new_request_id
 from govid.callers import LOCAL
@@ -132,31 +131,45 @@ def _written(path: Path, verifier: Verifier) -> set[Mark]:
     return written
 
 
-def replay(store: Store, receipts: Iterable[Erasure]) -> list[tuple[str, int | None]]:
-    """Erase again what a restored backup has brought back: ids of subject and reference, None for all of it.
+class Again(NamedTuple):
+    """What was erased again: a subject, or that reference of it.
 
-    A subject that was enrolled anew after its erasure has another key, and stays.
+    ``last``: the backup had no other reference of the subject, which went too and has to be enrolled anew.
+    """
+
+    subject_id: str
+    reference_id: int | None = None
+    last: bool = False
+
+
+def to_enrol(again: Iterable[Again]) -> list[str]:
+    """Who was not to be erased and went with a last reference."""
+    return sorted(one.subject_id for one in again if one.last)
+
+
+def replay(
+    store: Store, receipts: Iterable[Erasure], noted: Iterable[tuple[str, int | None, str | None]] = ()
+) -> list[Again]:
+    """Erase again what a restored backup has brought back, and note it in the audit.
+
+    By its receipts a subject that was enrolled anew after its erasure has another key, and stays.
+
+    Args:
+        noted: what a newer audit has of erasures: subject, reference, request id.
 
     Raises:
         OperatorError: the rest can be erased by the same call again.
     """
     with store.database.reading() as connection:
         back = erasures.still_there(connection, [erasure.mark for erasure in receipts])
+    # Of whom all was erased later, nothing is erased as a last reference.
+    todo = sorted([*noted, *((*one, None) for one in back)], key=lambda one: one[1] is not None)
     # Another process may be quicker.
-    return [gone for one in back if (gone := erase_again(store, *one))]
+    return [again for one in todo if (again := _erase_again(store, *one))]
 
 
-def erase_again(
-    store: Store, subject_id: str, reference_id: int | None, about: str | None = None
-) -> tuple[str, int | None] | None:
-    """Erase a subject or one of its references in a restored store, and note it in the audit.
-
-    Args:
-        about: request id of the first erasure, where it is known.
-
-    Returns:
-        What was erased: all of the subject, too, where nothing else was left of it. None if it was not there.
-    """
+def _erase_again(store: Store, subject_id: str, reference_id: int | None, about: str | None) -> Again | None:
+    """None: it is not there. ``about``: request id of the first erasure, where it is known."""
     record = AuditRecord(
         time=time.time(),
         request_id=new_request_id(),
@@ -168,16 +181,18 @@ def erase_again(
         about=about,
     )
     try:
-        if reference_id is not None:
-            with suppress(LastReference):
-                store.delete_reference(subject_id, reference_id, record, None, lambda _: b"")
-                return subject_id, reference_id
-        # The better reference, for which the last one could go, is younger than the backup.
-        whole = msgspec.structs.replace(record, reference_id=None)
-        store.delete_subject(subject_id, whole, None, lambda _: b"")
+        if reference_id is None:
+            store.delete_subject(subject_id, record, None, lambda _: b"")
+            return Again(subject_id)
+        try:
+            store.delete_reference(subject_id, reference_id, record, None, lambda _: b"")
+        except LastReference:
+            # The better reference, for which the last one could go, is younger than the backup.
+            store.delete_reference(subject_id, reference_id, record, None, lambda _: b"", even_last=True)
+            return Again(subject_id, reference_id, last=True)
+        return Again(subject_id, reference_id)
     except (UnknownSubject, UnknownReference):
         return None
-    return subject_id, None
 
 
 def _append(path: Path, lines: list[str]) -> None:

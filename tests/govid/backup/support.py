@@ -17,6 +17,7 @@ from govid.ledger.signing import Verifier
 from govid.store import Stored
 from govid.store.opening import open_store
 from govid.store.records import SqlStore
+from govid.vault.journal import ErasureJournal
 from tests.govid.store.support import new, reply
 
 
@@ -93,6 +94,15 @@ class Place:
 
     def backup(self, folder: Path) -> Manifest:
         return create(folder, self.settings)
+
+
+def journal(place: Place) -> Path:
+    """The file of erasures, brought up to date."""
+    store = place.store()
+    ledger = place.ledger(store)
+    ErasureJournal(place.settings.erasures_file, store.database, lambda: ledger.signer).catch_up()
+    store.close()
+    return place.settings.erasures_file
 
 
 def _record(operation: str, outcome: str, subject: str) -> AuditRecord:

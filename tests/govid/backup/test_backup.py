@@ -18,7 +18,7 @@ from govid.backup.afterwards import Afterwards, since
 from govid.backup.keys import read as read_private_keys
 from govid.backup.keys import save as save_keys
 from govid.backup.manifest import KIND, NAME, Manifest, described
-from govid.backup.restore import check_place, restore
+from govid.backup.restore import Restored, check_place, restore
 from govid.backup.verify import verify
 from govid.errors import (
     BackupBroken,
@@ -31,19 +31,20 @@ from govid.errors import (
 )
 from govid.ledger.chain import Link
 from govid.ledger.signing import Verifier, load_signer
-from govid.vault.journal import ErasureJournal, read
+from govid.store.erasures import marks
+from govid.vault.journal import read
 from tests.govid.backup.conftest import NewPlace
-from tests.govid.backup.support import Place
+from tests.govid.backup.support import Place, journal
 
 only_sqlite = pytest.mark.parametrize("new_place", ["sqlite"], indirect=True)
 
 
-def brought_back(place: Place, folder: Path, target: Place, afterwards: Afterwards | None = None) -> None:
+def brought_back(place: Place, folder: Path, target: Place, afterwards: Afterwards | None = None) -> Restored:
     found = verify(folder, place.verifier())
     check_place(target.settings, found)
     save_keys(folder.with_suffix(".keys"), place.settings)
     keys = read_private_keys(folder.with_suffix(".keys"))
-    restore(folder, found, target.settings, afterwards or Afterwards(), private_keys=keys)
+    return restore(folder, found, target.settings, afterwards or Afterwards(), private_keys=keys)
 
 
 def test_what_was_backed_up_comes_back(place: Place, new_place: NewPlace, tmp_path: Path) -> None:
@@ -99,15 +100,6 @@ def test_whoever_was_erased_since_stays_erased(place: Place, new_place: NewPlace
     store.close()
 
 
-def journal(place: Place) -> Path:
-    """The file of erasures, brought up to date."""
-    store = place.store()
-    ledger = place.ledger(store)
-    ErasureJournal(place.settings.erasures_file, store.database, lambda: ledger.signer).catch_up()
-    store.close()
-    return place.settings.erasures_file
-
-
 def test_the_file_of_erasures_does_as_well(place: Place, new_place: NewPlace, tmp_path: Path) -> None:
     place.delete("alice")
     journal(place)
@@ -138,9 +130,15 @@ def test_a_reference_that_was_erased_since_stays_erased(
     if by == "file":
         afterwards = Afterwards(receipts=read(journal(place), place.verifier()))
     target = new_place("restored")
-    brought_back(place, tmp_path / "backup", target, afterwards)
+    done = brought_back(place, tmp_path / "backup", target, afterwards)
     assert target.references("bob") == [first]
     assert target.subjects() == ["bob", "王\\n小\\明"], "of alice nothing was left"
+    assert (done.erased, done.to_enrol) == (2, ["alice"])
+    # Nothing says that all of alice was to be erased: a newer backup may have her other reference.
+    store = target.store()
+    with store.database.reading() as connection:
+        assert {mark.reference_id for mark in marks(connection)} == {second, alone}
+    store.close()
     # Its own backups go on from there.
     again = since(made.moment, *chain(target))
     assert [(one.subject_id, one.reference_id) for one in again.erasures] == [

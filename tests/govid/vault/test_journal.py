@@ -8,6 +8,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -16,8 +17,9 @@ from govid.errors import InvalidReceipt, StoreUnavailable
 from govid.ledger import erasures
 from govid.ledger.signing import Signer, load_signer
 from govid.store import Stored
+from govid.store.erasures import Erased
 from govid.store.sqlite import SqliteStore
-from govid.vault.journal import ErasureJournal, read, replay
+from govid.vault.journal import Again, ErasureJournal, read, replay, to_enrol
 from tests.govid.store.support import AUDIT, new, reply
 
 
@@ -87,7 +89,7 @@ def test_a_restored_backup_loses_again_whom_it_brought_back(tmp_path: Path, sign
     late.catch_up()
     with pytest.raises(StoreUnavailable, match="2 subjects"):
         late.check()
-    assert sorted(replay(restored, receipts)) == [("gone", None), ("returned", None)]
+    assert sorted(replay(restored, receipts)) == [Again("gone"), Again("returned")]
     assert restored.subjects(after="", limit=9) == ["stays"]
     late.check()
     # The erasures of the restored store are those that the file has already.
@@ -126,7 +128,9 @@ def test_a_restored_backup_loses_again_the_reference_it_brought_back(tmp_path: P
     with pytest.raises(StoreUnavailable, match="2 subjects or references"):
         late.check()
     # Of one of them the backup has no other reference: it has to be enrolled anew.
-    assert sorted(replay(restored, receipts), key=str) == [("one", None), ("two", second)]
+    again = replay(restored, receipts)
+    assert sorted(again) == [Again("one", first, last=True), Again("two", second)]
+    assert to_enrol(again) == ["one"]
     assert len(restored.templates_of("two")) == 1
     numbers = [add(restored, "two", 20 + n) for n in range(2)]
     assert later in numbers
@@ -134,6 +138,103 @@ def test_a_restored_backup_loses_again_the_reference_it_brought_back(tmp_path: P
     late.check()
     assert replay(restored, receipts) == []
     restored.close()
+
+
+def test_who_went_with_a_last_reference_stays_in_a_newer_backup_that_has_another(
+    tmp_path: Path, signer: Signer
+) -> None:
+    """The first restore notes nothing in the file by which a second one erased the citizen for ever."""
+    database, path = tmp_path / "govid.sqlite3", tmp_path / "erasures.jws"
+    store = enrolled(tmp_path, "a", "whole")
+    first, also = (next(iter(store.templates_of(name))) for name in ("a", "whole"))
+
+    def copied(name: str) -> None:
+        nonlocal store
+        store.close()
+        shutil.copy(database, tmp_path / name)
+        store = SqliteStore(database)
+
+    def restored(name: str) -> list[Again]:
+        nonlocal store
+        store.close()
+        for file in tmp_path.glob("govid.sqlite3*"):
+            file.unlink()
+        shutil.copy(tmp_path / name, database)
+        store = SqliteStore(database)
+        journal = ErasureJournal(path, store.database, lambda: signer)
+        back = replay(store, read(path, signer.verifier))
+        journal.catch_up()
+        journal.check()
+        return back
+
+    copied("older")
+    second = add(store, "a", 7)
+    add(store, "whole", 8)
+    copied("newer")
+    for subject, reference_id in (("a", first), ("whole", also)):
+        store.delete_reference(subject, reference_id, AUDIT, None, lambda _: b"")
+    erase(store, "whole")
+    ErasureJournal(path, store.database, lambda: signer).catch_up()
+    written = path.read_bytes()
+    back = restored("older")
+    assert sorted(back) == [Again("a", first, last=True), Again("whole")]
+    assert to_enrol(back) == ["a"], "the other was erased as a whole, later"
+    with store.database.reading() as connection:
+        rows = connection.rows("SELECT record FROM audit ORDER BY audit_id DESC LIMIT 1")
+    record = json.loads(rows[0][0])
+    assert (record["subject_id"], "reference_id" in record, "data_key" in record) == ("a", False, True)
+    assert path.read_bytes() == written
+    assert sorted(restored("newer")) == [Again("a", first), Again("whole")]
+    assert list(store.templates_of("a")) == [second]
+    store.close()
+
+
+def test_the_command_names_who_has_to_be_enrolled_again(tmp_path: Path) -> None:
+    database = tmp_path / "govid.sqlite3"
+    signer = load_signer(tmp_path / "keys" / "signing.pem")
+    store = enrolled(tmp_path, "a")
+    (first,) = store.templates_of("a")
+    store.close()
+    shutil.copy(database, tmp_path / "backup")
+    store = SqliteStore(database)
+    add(store, "a", 7)
+    store.delete_reference("a", first, AUDIT, None, lambda _: b"")
+    ErasureJournal(tmp_path / "keys" / "erasures.jws", store.database, lambda: signer).catch_up()
+    store.close()
+    shutil.copy(tmp_path / "backup", database)
+    result = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), "vault", "replay"])
+    assert result.exit_code == 0, result.output
+    assert "1 of 1 erased" in result.output
+    assert "enrol again 'a'" in result.output
+
+
+def test_a_receipt_of_one_kind_of_erasure_is_none_of_the_other(tmp_path: Path, signer: Signer) -> None:
+    """A reader from before single references takes no receipt of one for the subject's."""
+    store = enrolled(tmp_path, "a")
+    one = store.delete_reference("a", add(store, "a", 7), AUDIT, None, lambda _: b"")
+    all_of_it = store.delete_subject("a", AUDIT, None, lambda _: b"")
+    assert isinstance(one, Erased)
+    assert isinstance(all_of_it, Erased)
+    for erased, kind, other in (
+        (one, erasures.REFERENCE_KIND, erasures.KIND),
+        (all_of_it, erasures.KIND, erasures.REFERENCE_KIND),
+    ):
+        token = erasures.issue(signer, erased)
+        found = erasures.read(signer.verifier, token)
+        assert found.mark == erased.mark
+        signer.verifier.verify(kind, token)
+        with pytest.raises(InvalidReceipt, match="another kind"):
+            signer.verifier.verify(other, token)
+        with pytest.raises(InvalidReceipt, match="another kind"):
+            erasures.read(signer.verifier, signer.sign(other, found))
+    for half in ({"reference": None}, {"enrolled_at": None}):
+        claims = msgspec.structs.replace(erasures.read(signer.verifier, erasures.issue(signer, one)), **half)
+        with pytest.raises(InvalidReceipt):
+            erasures.read(signer.verifier, signer.sign(erasures.REFERENCE_KIND, claims))
+    for token in ("", "a.b.c", "W10.e30.x", "bnVsbA.e30.x"):
+        with pytest.raises(InvalidReceipt):
+            erasures.read(signer.verifier, token)
+    store.close()
 
 
 def add(store: SqliteStore, subject: str, seed: int) -> int:
@@ -199,7 +300,7 @@ def test_the_commands_rotate_destroy_replay_and_verify(tmp_path: Path) -> None:
     assert (status["subjects_by_key"], status["unused_keys"]) == ({prepared: 1}, [old])
     run("destroy", str(old))
     assert run("encrypt") == {"sealed": 0}
-    assert run("replay") == {"erased": [], "references": []}
+    assert run("replay") == {"erased": [], "references": [], "to_enrol": []}
     (tmp_path / "receipt").write_text(erasures.issue(signer, erased) + "\n")  # type: ignore[arg-type]
     (tmp_path / "keys.json").write_text(json.dumps(signer.verifier.jwks()))
     shown = run("verify-receipt", str(tmp_path / "receipt"), "--keys", str(tmp_path / "keys.json"))

@@ -5,9 +5,12 @@ use core::arch::asm;
 use core::arch::x86_64::{_mm512_load_si512, _mm512_setzero_si512};
 use std::sync::OnceLock;
 
-use super::{CodePanel, LANES, PANELS, ROWS, Words, interleave, load_inverses, write_scores};
+use super::{CodePanel, LANES, PANELS, ROWS, Words, interleave, load_inverses, vnni, write_scores};
 use crate::kernels::tiles::prefetch_next;
 use crate::walk::Group;
+
+/// Probes for which tiles of sixteen pay; VNNI is faster with fewer.
+const MANY: usize = 12;
 
 /// Whether this CPU has AMX for int8, and the system lets this process use it.
 pub(in crate::kernels) fn available() -> bool {
@@ -89,7 +92,7 @@ impl Probes {
 type Sums = [[Line<i32, ROWS>; ROWS]; PANELS];
 
 /// As [`crate::kernels::int8::Scores`].
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(in crate::kernels::int8) fn scores(
     panel: &mut CodePanel,
     dimensions: usize,
@@ -98,13 +101,17 @@ pub(in crate::kernels::int8) fn scores(
     scores: &mut [f32],
     stride: usize,
 ) {
+    if probes.inverse_norms.len() < MANY {
+        return vnni::scores(panel, dimensions, probes, references, scores, stride);
+    }
     if panel.first != Some(probes.first) {
         panel.amx.prepare(probes.rows, dimensions);
         panel.first = Some(probes.first);
     }
     let steps = dimensions.div_ceil(LANES);
     let mut sums: Sums = [[Line([0; ROWS]); ROWS]; PANELS];
-    let tiles = Tiles::configure();
+    // SAFETY: these kernels are chosen only where tiles are `available`.
+    let tiles = unsafe { Tiles::configure() };
     let groups = references.rows.chunks(PANELS * ROWS * dimensions);
     let groups = groups.zip(references.inverse_norms.chunks(PANELS * ROWS));
     for (i, (rows, inverse_norms)) in groups.enumerate() {
@@ -137,9 +144,12 @@ pub(in crate::kernels::int8) fn scores(
 struct Tiles(());
 
 impl Tiles {
-    /// Sixteen rows of 64 bytes for each of the seven in use. Only after [`available`].
+    /// Sixteen rows of 64 bytes for each of the seven in use.
+    ///
+    /// # Safety
+    /// Tiles are [`available`].
     #[inline]
-    fn configure() -> Self {
+    unsafe fn configure() -> Self {
         /// Intel SDM, LDTILECFG: palette 1, then bytes of a row for each register, and its rows.
         #[repr(C, align(64))]
         struct Configuration {
@@ -156,7 +166,7 @@ impl Tiles {
             bytes: [64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             rows: [16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         };
-        // SAFETY: `available` asked the CPU and the system; 64 bytes are read.
+        // SAFETY: the caller has asked for tiles; 64 bytes are read.
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
         };

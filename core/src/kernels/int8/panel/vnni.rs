@@ -94,6 +94,7 @@ fn tiles<const G: usize>(
                 tile::<TILE, G>(words, probes, panels, references.inverse_norms, scores, stride)
             }
             4.. => tile::<4, G>(words, probes, panels, references.inverse_norms, scores, stride),
+            2.. => tile::<2, G>(words, probes, panels, references.inverse_norms, scores, stride),
             _ => tile::<1, G>(words, probes, panels, references.inverse_norms, scores, stride),
         };
     }
