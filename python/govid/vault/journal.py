@@ -45,8 +45,8 @@ class ErasureJournal:
     def __init__(self, path: Path, database: Database, signer: Callable[[], Signer]) -> None:
         self._path, self._database, self._signer = path, database, signer
         self._lock = threading.Lock()
-        self._written: set[Mark] | None = None
-        self._last = 0
+        self._written: set[Mark] = set()
+        self._last = self._read_to = 0
 
     def catch_up(self) -> None:
         """``write``, where the erasure is answered for: what fails is said in the log."""
@@ -87,8 +87,7 @@ class ErasureJournal:
             )
 
     def _append(self) -> None:
-        if self._written is None:
-            self._written = _written(self._path, self._signer().verifier)
+        self._look()
         while True:
             with self._database.reading() as connection:
                 found = erasures.after(connection, self._last)
@@ -100,6 +99,20 @@ class ErasureJournal:
                 _append(self._path, [receipts.issue(signer, one) for one in new])
             self._written |= {one.mark for one in new}
             self._last = found[-1][0]
+
+    def _look(self) -> None:
+        """Learn what the file has got since the last look, by this process or another one."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < self._read_to:
+                self._read_to = 0  # another file
+            file.seek(self._read_to)
+            whole, end, _ = file.read().rpartition(b"\n")
+        if end:
+            lines = whole.decode("ascii", errors="replace").split("\n")
+            self._written |= _marks(lines, self._signer().verifier)
+            self._read_to += len(whole) + 1
 
 
 def read(path: Path, verifier: Verifier) -> list[Erasure]:
@@ -122,13 +135,13 @@ def read(path: Path, verifier: Verifier) -> list[Erasure]:
     return found
 
 
-def _written(path: Path, verifier: Verifier) -> set[Mark]:
-    """What the receipts in a file are of; what is none is as if it were not there."""
-    written = set()
-    for line in path.read_text(encoding="ascii", errors="replace").split("\n") if path.exists() else ():
+def _marks(lines: Iterable[str], verifier: Verifier) -> set[Mark]:
+    """What the receipts in these lines are of; what is none is as if it were not there."""
+    found = set()
+    for line in lines:
         with suppress(InvalidReceipt):
-            written.add(receipts.read(verifier, line).mark)
-    return written
+            found.add(receipts.read(verifier, line).mark)
+    return found
 
 
 class Again(NamedTuple):

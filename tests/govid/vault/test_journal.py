@@ -257,6 +257,18 @@ def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path, signer: Si
     store.close()
 
 
+def test_of_two_processes_one_writes_what_either_erased(tmp_path: Path, signer: Signer) -> None:
+    path, store = tmp_path / "erasures.jws", enrolled(tmp_path, "a", "b", "c")
+    ours, theirs = (ErasureJournal(path, store.database, lambda: signer) for _ in range(2))
+    for subject, quick, slow in (("a", ours, theirs), ("b", theirs, ours), ("c", ours, theirs)):
+        erase(store, subject)
+        quick.write()
+        slow.write()
+    written = [receipt.mark for receipt in read(path, signer.verifier)]
+    assert len(written) == len(set(written)) == 3
+    store.close()
+
+
 def test_a_forged_line_erases_nobody(tmp_path: Path, signer: Signer) -> None:
     path, store = tmp_path / "erasures.jws", enrolled(tmp_path, "a")
     erase(store, "a")
