@@ -460,10 +460,13 @@ def test_nobody_deletes_or_regroups_by_the_path_of_somebody_else(
     unknown = api.delete("/v1/subjects/nobody/references/1", headers=asker)
     assert (unknown.status_code, unknown.json()["slug"]) == (404, "unknown-reference")
     same = ("slug", "title", "remedy", "status")
-    for reference in (theirs, 0, -1, 10**30, theirs + 999):
+    for reference in (theirs, 10**18, theirs + 999):
         reply = api.delete(f"/v1/subjects/own/references/{reference}", headers=asker)
         assert [reply.json()[name] for name in same] == [unknown.json()[name] for name in same]
     for path in (
+        "own/references/0",
+        "own/references/-1",
+        f"own/references/{10**30}",
         "own/references/1%2f1",
         "own/references/x",
         "own/references/1%20OR%201=1",

@@ -33,7 +33,9 @@ def test_a_probe_is_compared_with_others_and_never_with_its_own_subject(
     engine.enrol("twin", OBAMA)
     found = engine.drift.compare(*probe, 8)
     assert (found.comparisons, found.matches, dict(found.above)) == (2, 1, dict.fromkeys(RATES, 1))
-    assert engine.drift.compare(*probe, 1).comparisons == 1
+    # Few are drawn for one, and all of them may be the subject's own.
+    assert {engine.drift.compare(*probe, 1).comparisons for _ in range(40)} <= {0, 1}
+    assert any(engine.drift.compare(*probe, 1).comparisons for _ in range(40))
     engine.delete("twin")
     assert engine.drift.compare(*probe, 8).comparisons == 1, "erased references lead nowhere"
 
