@@ -52,12 +52,12 @@ def answer(context: click.Context, /, complaint_id: int, text: str, correct: boo
 
 def _text(complaint: Complaint) -> str:
     # Words of others go to a terminal in quotes, where they cannot steer it.
-    answers = [(one.answered_at, one.answered_by, one.answer) for one in complaint.earlier_answers]
-    if complaint.closed_at is not None:
-        answers.append((complaint.closed_at, complaint.closed_by or "", complaint.answer or ""))
     lines = [
         f"complaint {complaint.complaint_id} {complaint.state}, due {minute(complaint.due_at)} UTC, "
         f"decision {complaint.request_id}: {complaint.comment!r}"
     ]
-    lines += [f"  answered {minute(at)} UTC by {by!r}: {text!r}" for at, by, text in answers]
+    lines += [
+        f"  answered {minute(one.answered_at)} UTC by {one.answered_by!r}: {one.answer!r}"
+        for one in complaint.answers
+    ]
     return "\n".join(lines)

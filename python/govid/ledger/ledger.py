@@ -233,11 +233,7 @@ class Ledger:
         found = self._feedback.complaint_about(rated)
         if found is None:
             return Answers(request_id=rated, state="none", complaint_id=None, due_at=None, answers=())
-        said = [
-            ReadableAnswer(answer=one.answer, answered_at=one.answered_at) for one in found.earlier_answers
-        ]
-        if found.answer is not None and found.closed_at is not None:
-            said.append(ReadableAnswer(answer=found.answer, answered_at=found.closed_at))
+        said = (ReadableAnswer(answer=one.answer, answered_at=one.answered_at) for one in found.answers)
         return Answers(
             request_id=rated,
             state=found.state,

@@ -24,7 +24,7 @@ MAX_SAID = 20_000
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that is not the last word on a complaint."""
+    """An answer to a complaint."""
 
     answer: str
     answered_at: Seconds
@@ -47,6 +47,14 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Answer, ...],
         Meta(description="Oldest first: those from before it was reopened, and those that were corrected"),
     ]
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """All of them, oldest first."""
+        if self.closed_at is None or self.answer is None:
+            return self.earlier_answers
+        last = Answer(answer=self.answer, answered_at=self.closed_at, answered_by=self.closed_by or "")
+        return (*self.earlier_answers, last)
 
 
 class ComplaintPage(msgspec.Struct, frozen=True, kw_only=True):

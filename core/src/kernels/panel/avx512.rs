@@ -4,13 +4,13 @@
 //! in the same order, as if in eight lanes that are added up at the end.
 
 use core::arch::x86_64::{
-    __m512, __mmask16, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps,
-    _mm512_load_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
+    __m512, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps,
+    _mm512_load_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
 };
 
 use super::{Line, PROBES, Panel};
 use crate::kernels::prefetch::{LINE, prefetch};
+use crate::kernels::sixteen::{load_some, write_scores};
 use crate::kernels::tiles::{lanes, split};
 use crate::kernels::transpose::transposed;
 use crate::walk::{Group, REFERENCES};
@@ -180,8 +180,7 @@ fn finish(
     for (strip, (sums, probe_inverses)) in strips.enumerate() {
         let references = sums.chunks_exact(PROBES).zip(inverse_norms.chunks(PROBES));
         for (part, (sums, inverse_norms)) in references.enumerate() {
-            let mask = u16::MAX >> (PROBES - inverse_norms.len());
-            let inverses = load_some(inverse_norms, mask);
+            let inverses = load_some(inverse_norms);
             let mut rows = [_mm512_castps_si512(inverses); PROBES];
             for (row, sums) in rows.iter_mut().zip(sums) {
                 *row = _mm512_castps_si512(load(sums));
@@ -190,12 +189,7 @@ fn finish(
             for (i, probe_inverse) in probe_inverses.iter().enumerate() {
                 let first = (strip * PROBES + i) * stride + part * PROBES;
                 let to = &mut scores[first..first + inverse_norms.len()];
-                // As `to_score`.
-                let dots = _mm512_castsi512_ps(columns[i]);
-                let scaled = _mm512_mul_ps(dots, _mm512_set1_ps(*probe_inverse));
-                let scaled = _mm512_mul_ps(scaled, inverses);
-                let least = _mm512_max_ps(scaled, _mm512_set1_ps(-1.0));
-                store_some(to, mask, _mm512_min_ps(least, _mm512_set1_ps(1.0)));
+                write_scores(_mm512_castsi512_ps(columns[i]), *probe_inverse, inverses, to);
             }
         }
     }
@@ -213,21 +207,4 @@ fn load(line: &Line) -> __m512 {
 fn store(line: &mut Line, vector: __m512) {
     // SAFETY: the reference grants 16 writable f32, aligned to their size.
     unsafe { _mm512_store_ps(line.0.as_mut_ptr(), vector) };
-}
-
-/// Up to sixteen elements, the other lanes zero; the mask has a bit for each.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load_some(elements: &[f32], mask: __mmask16) -> __m512 {
-    debug_assert_eq!(mask.trailing_ones() as usize, elements.len());
-    // SAFETY: the mask reads only the elements that the slice has.
-    unsafe { _mm512_maskz_loadu_ps(mask, elements.as_ptr()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn store_some(to: &mut [f32], mask: __mmask16, vector: __m512) {
-    debug_assert_eq!(mask.trailing_ones() as usize, to.len());
-    // SAFETY: the mask writes only the elements that the slice has.
-    unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask, vector) };
 }

@@ -2,10 +2,11 @@
 //! sixteen probes with a panel of references. Rust has no stable name for these instructions yet.
 
 use core::arch::asm;
-use core::arch::x86_64::{_mm512_load_si512, _mm512_setzero_si512};
+use core::arch::x86_64::{_mm512_cvtepi32_ps, _mm512_load_si512, _mm512_setzero_si512};
 use std::sync::OnceLock;
 
-use super::{CodePanel, LANES, PANELS, ROWS, Words, interleave, load_inverses, vnni, write_scores};
+use super::{CodePanel, LANES, PANELS, ROWS, Words, interleave, load_inverses, vnni};
+use crate::kernels::sixteen::write_scores;
 use crate::kernels::tiles::prefetch_next;
 use crate::walk::Group;
 
@@ -132,7 +133,7 @@ pub(in crate::kernels::int8) fn scores(
                 for (j, scores) in scores.chunks_mut(ROWS).enumerate() {
                     // SAFETY: the array has 64 readable bytes, aligned to their number.
                     let dots = unsafe { _mm512_load_si512(sums[j][p].0.as_ptr().cast()) };
-                    write_scores(dots, *probe_inverse, inverses[j], scores);
+                    write_scores(_mm512_cvtepi32_ps(dots), *probe_inverse, inverses[j], scores);
                 }
             }
         }

@@ -7,13 +7,10 @@
 pub(super) mod amx;
 pub(super) mod vnni;
 
-use core::arch::x86_64::{
-    __m512, __m512i, _mm512_cvtepi32_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_setzero_si512,
-};
+use core::arch::x86_64::{__m512, __m512i, _mm512_setzero_ps, _mm512_setzero_si512};
 
 use super::avx512vnni::{LANES, load, load_tail, raise};
+use crate::kernels::sixteen::load_some;
 use crate::kernels::transpose::transposed;
 
 /// References of a panel: the lanes of a vector of sums.
@@ -75,28 +72,7 @@ fn interleave<const RAISED: bool>(rows: &[i8], dimensions: usize, panels: &mut V
 fn load_inverses(inverse_norms: &[f32]) -> [__m512; PANELS] {
     let mut inverses = [_mm512_setzero_ps(); PANELS];
     for (inverses, norms) in inverses.iter_mut().zip(inverse_norms.chunks(ROWS)) {
-        // SAFETY: the mask reads only the elements that the slice has.
-        *inverses = unsafe { _mm512_maskz_loadu_ps(mask(norms), norms.as_ptr()) };
+        *inverses = load_some(norms);
     }
     inverses
-}
-
-/// Writes the scores of a probe with up to sixteen references.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn write_scores(dots: __m512i, probe_inverse: f32, inverses: __m512, scores: &mut [f32]) {
-    // As `to_score`.
-    let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), _mm512_set1_ps(probe_inverse));
-    let scaled = _mm512_mul_ps(scaled, inverses);
-    let least = _mm512_max_ps(scaled, _mm512_set1_ps(-1.0));
-    let score = _mm512_min_ps(least, _mm512_set1_ps(1.0));
-    // SAFETY: the mask writes only the elements that the slice has.
-    unsafe { _mm512_mask_storeu_ps(scores.as_mut_ptr(), mask(scores), score) };
-}
-
-/// A bit for each of up to sixteen elements.
-#[inline]
-fn mask(elements: &[f32]) -> u16 {
-    debug_assert!((1..=ROWS).contains(&elements.len()));
-    u16::MAX >> (ROWS - elements.len())
 }

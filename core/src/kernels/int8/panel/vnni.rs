@@ -1,9 +1,10 @@
 //! Panels by AVX-512 VNNI. As in `avxvnni`, the references are raised by 128, which is taken off
 //! exactly.
 
-use core::arch::x86_64::{_mm512_dpbusd_epi32, _mm512_set1_epi32};
+use core::arch::x86_64::{_mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_set1_epi32};
 
-use super::{CODES, CodePanel, PANELS, ROWS, Words, interleave, load_inverses, write_scores};
+use super::{CODES, CodePanel, PANELS, ROWS, Words, interleave, load_inverses};
+use crate::kernels::sixteen::write_scores;
 use crate::kernels::tiles::{prefetch_next, split};
 use crate::walk::Group;
 
@@ -131,7 +132,7 @@ fn tile<const P: usize, const G: usize>(
     for i in 0..P {
         let scores = &mut scores[i * stride..][..inverse_norms.len()];
         for (j, scores) in scores.chunks_mut(ROWS).enumerate() {
-            write_scores(sums[i][j], probe_inverses[i], inverses[j], scores);
+            write_scores(_mm512_cvtepi32_ps(sums[i][j]), probe_inverses[i], inverses[j], scores);
         }
     }
     P
